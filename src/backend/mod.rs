@@ -1,0 +1,1 @@
+//! The business halves: submission, delivery and the adapters.

@@ -1,0 +1,50 @@
+//! Subcommands; the command line judges nothing itself.
+
+pub mod c14n;
+pub mod inspect;
+pub mod keys;
+pub mod lookup;
+pub mod smp;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Cross-border eDelivery AS4 access point.
+#[derive(Parser)]
+#[command(name = "tilts", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Writes the canonical form of a document or element
+    C14n(c14n::Args),
+    /// Takes a captured message apart and judges it
+    Inspect(inspect::Args),
+    /// Shows what a key store holds
+    Keys(keys::Args),
+    /// Finds a participant's access point, or judges a captured SMP answer
+    Lookup(lookup::Args),
+    /// Signs service metadata for a static SMP folder
+    Smp(smp::Args),
+}
+
+/// Runs the command line of this process and gives its exit status.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::C14n(args) => c14n::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Keys(args) => keys::run(args),
+        Command::Lookup(args) => lookup::run(args),
+        Command::Smp(args) => smp::run(args),
+    }
+}
+
+/// Says on standard error why the call itself is wrong; exit status 2.
+pub fn wrong_call(reason: impl std::fmt::Display) -> ExitCode {
+    eprintln!("tilts: {reason}");
+    ExitCode::from(2)
+}

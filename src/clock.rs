@@ -1,0 +1,76 @@
+//! Time as an argument: whoever needs the time is handed a [`Clock`], so that tests own it.
+
+use std::sync::{Arc, Mutex};
+
+pub use jiff::{SignedDuration, Timestamp};
+
+/// Tells the time. Cheap to clone; the same clock is shared by all rooms of a process.
+#[derive(Clone)]
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    System,
+    Manual(Arc<Mutex<Timestamp>>),
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands still until [`Clock::set`] or [`Clock::advance`] moves it.
+    pub fn manual(at: Timestamp) -> Self {
+        Self(Source::Manual(Arc::new(Mutex::new(at))))
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+            Source::System => Timestamp::now(),
+            Source::Manual(at) => *at.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+        }
+    }
+
+    /// Moves a manual clock to `at`; the machine's clock cannot be moved and is left alone.
+    pub fn set(&self, at: Timestamp) {
+        if let Source::Manual(cell) = &self.0 {
+            *cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = at;
+        }
+    }
+
+    /// Moves a manual clock forward by `by`, saturating at the end of time.
+    pub fn advance(&self, by: SignedDuration) {
+        let later = self.now().checked_add(by).unwrap_or(Timestamp::MAX);
+        self.set(later);
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.0 {
+            Source::System => "Clock(system)",
+            Source::Manual(_) => "Clock(manual)",
+        })
+    }
+}
+
+/// `at` as the specifications write it on the wire: UTC, milliseconds and `Z` (as4-wire 1.3).
+pub fn wire_time(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told() {
+        let clock = Clock::manual("2026-11-22T12:00:00Z".parse().unwrap());
+        assert_eq!(clock.now(), clock.now());
+        clock.advance(SignedDuration::from_secs(90));
+        assert_eq!(wire_time(clock.now()), "2026-11-22T12:01:30.000Z");
+    }
+}

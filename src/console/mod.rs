@@ -1,0 +1,1 @@
+//! Web pages on the read models of `api`.

@@ -1,0 +1,1 @@
+//! SML (DNS), SMP and cache; yields an `Endpoint`.

@@ -1,0 +1,1 @@
+//! The DIV envelope of the national e-address system.

@@ -1,0 +1,1 @@
+//! UserMessage, Receipt, Error, PullRequest and the EBMS code table.

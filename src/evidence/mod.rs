@@ -1,0 +1,1 @@
+//! Signed delivery evidence (ETSI TS 102 640 REM).

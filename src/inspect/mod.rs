@@ -1,0 +1,1 @@
+//! Takes captured messages apart, by the functions that receive.

@@ -1,0 +1,5 @@
+//! The `tilts` binary: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    tilts::cli::main()
+}

@@ -1,0 +1,1 @@
+//! Names of the metrics that tilts exports, in one place.

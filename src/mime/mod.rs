@@ -1,0 +1,1 @@
+//! multipart/related, streaming, and gzip of a part.

@@ -1,0 +1,1 @@
+//! The network halves: receiving, sending, retry.

@@ -1,0 +1,1 @@
+//! Key stores, trust and path validation.

@@ -1,0 +1,1 @@
+//! Agreements, matching and network profiles.

@@ -1,0 +1,1 @@
+//! Business envelopes (SBDH).

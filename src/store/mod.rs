@@ -1,0 +1,1 @@
+//! Messages, leases, duplicates, evidence and payloads.

@@ -1,0 +1,1 @@
+//! The WS-Security header, by a `SecurityPolicy` value.

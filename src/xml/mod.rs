@@ -1,0 +1,1 @@
+//! Hardened XML parse, canonicalisation and writer.

@@ -1,0 +1,1 @@
+//! XML-DSig and XML-Enc on elements and streams.
