@@ -1,1 +1,23 @@
-//! Key stores, trust and path validation.
+//! Key stores, trust and path validation; nothing here fetches anything.
+//!
+//! A store is PKCS#12 (with the old RC2 and 3DES algorithms that Java wrote for decades), JKS, JCEKS, PEM or DER, and is
+//! told by its content, never by its name ([`KeyStore::read`]). Certificates are judged against the anchors of one
+//! [`TrustStore`], at a time that the caller gives ([`TrustStore::judge`]).
+
+mod certificate;
+mod der;
+mod error;
+mod jks;
+mod keystore;
+mod name;
+mod pem;
+mod pkcs12;
+#[cfg(test)]
+pub mod testing;
+mod trust;
+
+pub use certificate::Certificate;
+pub use error::Error;
+pub use keystore::{Entry, KeyStore};
+pub use name::Name;
+pub use trust::{Trust, TrustStore};

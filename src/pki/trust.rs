@@ -1,0 +1,169 @@
+//! Path validation against the anchors of one network and stage (discovery 5.2: anchors are never mixed).
+
+use openssl::stack::Stack;
+use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
+use openssl::x509::{X509, X509PurposeId, X509StoreContext, X509VerifyResult};
+
+use super::{Certificate, Error};
+use crate::clock::Timestamp;
+
+/// X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL.
+const CERT_NOT_YET_VALID: i32 = 9;
+/// X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL.
+const CERT_HAS_EXPIRED: i32 = 10;
+
+/// The verdict on a certificate. Whether it is revoked is another question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trust {
+    /// A path to an anchor, every certificate on it valid at the time asked.
+    Trusted,
+    /// No path to an anchor, or one that breaks a rule.
+    Untrusted,
+    /// A path, but a certificate on it had expired.
+    Expired,
+    /// A path, but a certificate on it was not valid yet.
+    NotYetValid,
+}
+
+impl Trust {
+    /// `trusted`, `untrusted`, `expired`, `not-yet-valid`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::Untrusted => "untrusted",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+        }
+    }
+}
+
+impl std::fmt::Display for Trust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Trust anchors: CA certificates, or leaves that are pinned by standing here.
+#[derive(Clone, Default, Debug)]
+pub struct TrustStore {
+    anchors: Vec<Certificate>,
+}
+
+impl TrustStore {
+    /// A store of these anchors; an empty one trusts nobody.
+    pub fn new(anchors: Vec<Certificate>) -> Self {
+        Self { anchors }
+    }
+
+    /// The anchors.
+    pub fn anchors(&self) -> &[Certificate] {
+        &self.anchors
+    }
+
+    /// Judges `leaf` at the time `at`; `extra` are certificates that may stand between it and an anchor.
+    ///
+    /// Any purpose will do: key usage is the caller's question ([`Certificate::may_sign`]). When no path holds at `at`
+    /// but one would without looking at dates, the verdict says which date was missed.
+    pub fn judge(&self, leaf: &Certificate, extra: &[Certificate], at: Timestamp) -> Trust {
+        let verify = |at| self.verify(leaf, extra, at).unwrap_or(X509VerifyResult::APPLICATION_VERIFICATION);
+        let dated = verify(Some(at));
+        if dated == X509VerifyResult::OK {
+            return Trust::Trusted;
+        }
+        let undated = verify(None);
+        match (undated == X509VerifyResult::OK, dated.as_raw()) {
+            (true, CERT_HAS_EXPIRED) => Trust::Expired,
+            (true, CERT_NOT_YET_VALID) => Trust::NotYetValid,
+            _ => Trust::Untrusted,
+        }
+    }
+
+    /// The anchors as OpenSSL's store, for TLS.
+    pub fn to_x509_store(&self) -> Result<X509Store, Error> {
+        self.builder().map(X509StoreBuilder::build)
+    }
+
+    fn builder(&self) -> Result<X509StoreBuilder, Error> {
+        let mut builder = X509StoreBuilder::new()?;
+        for anchor in &self.anchors {
+            builder.add_cert(anchor.to_x509())?;
+        }
+        builder.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+        Ok(builder)
+    }
+
+    /// One run of OpenSSL's path validation; without a time, dates are not looked at.
+    fn verify(
+        &self,
+        leaf: &Certificate,
+        extra: &[Certificate],
+        at: Option<Timestamp>,
+    ) -> Result<X509VerifyResult, Error> {
+        let mut builder = self.builder()?;
+        let mut parameters = X509VerifyParam::new()?;
+        parameters.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+        parameters.set_purpose(X509PurposeId::ANY)?;
+        match at {
+            Some(at) => parameters.set_time(at.as_second()),
+            None => parameters.set_flags(X509VerifyFlags::NO_CHECK_TIME)?,
+        }
+        builder.set_param(&parameters)?;
+        let mut between: Stack<X509> = Stack::new()?;
+        for certificate in extra {
+            between.push(certificate.to_x509())?;
+        }
+        let mut context = X509StoreContext::new()?;
+        let store = builder.build();
+        Ok(context.init(&store, leaf.x509(), &between, |context| {
+            context.verify_cert()?;
+            Ok(context.error())
+        })?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::testing::{self, YEAR_2026};
+
+    fn at(time: &str) -> Timestamp {
+        time.parse().unwrap()
+    }
+
+    #[test]
+    fn dates_are_told_apart_from_trust() {
+        let ca = testing::ca("CN=ca");
+        let (leaf, _) = testing::issued("CN=leaf", &ca, YEAR_2026);
+        let store = TrustStore::new(vec![ca.0]);
+        assert_eq!(store.judge(&leaf, &[], at("2026-06-01T00:00:00Z")), Trust::Trusted);
+        assert_eq!(store.judge(&leaf, &[], at("2027-06-01T00:00:00Z")), Trust::Expired);
+        assert_eq!(store.judge(&leaf, &[], at("2025-06-01T00:00:00Z")), Trust::NotYetValid);
+        let (stranger, _) = testing::self_signed("CN=leaf", YEAR_2026);
+        assert_eq!(store.judge(&stranger, &[], at("2027-06-01T00:00:00Z")), Trust::Untrusted, "expired too");
+        assert_eq!(TrustStore::default().judge(&leaf, &[], at("2026-06-01T00:00:00Z")), Trust::Untrusted);
+    }
+
+    #[test]
+    fn a_forged_signature_is_untrusted_whatever_its_dates() {
+        let ca = testing::ca("CN=ca");
+        let false_ca = testing::ca("CN=ca");
+        let (forged, _) = testing::issued("CN=leaf", &false_ca, YEAR_2026);
+        let store = TrustStore::new(vec![ca.0]);
+        assert_eq!(store.judge(&forged, &[], at("2026-06-01T00:00:00Z")), Trust::Untrusted);
+        assert_eq!(store.judge(&forged, &[], at("2028-06-01T00:00:00Z")), Trust::Untrusted);
+    }
+
+    #[test]
+    fn a_leaf_is_pinned_and_an_intermediate_found() {
+        let ca = testing::ca("CN=root");
+        let middle = testing::sub_ca("CN=middle", &ca);
+        let (leaf, _) = testing::issued("CN=leaf", &middle, YEAR_2026);
+        let now = at("2026-06-01T00:00:00Z");
+        assert_eq!(TrustStore::new(vec![leaf.clone()]).judge(&leaf, &[], now), Trust::Trusted, "pinned");
+        let root = TrustStore::new(vec![ca.0]);
+        assert_eq!(root.judge(&leaf, &[], now), Trust::Untrusted, "nothing leads there");
+        assert_eq!(root.judge(&leaf, std::slice::from_ref(&middle.0), now), Trust::Trusted);
+        assert_eq!(TrustStore::new(vec![middle.0]).judge(&leaf, &[], now), Trust::Trusted, "partial chain");
+    }
+}
