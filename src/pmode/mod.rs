@@ -1,1 +1,19 @@
-//! Agreements, matching and network profiles.
+//! Processing modes: what two access points agreed on, as values.
+//!
+//! A network is data: a [`Profile`] record (networks.md 1) names the crypto suite, tokens, header rules and the rest;
+//! a site overrides single fields by name. An [`Agreement`] binds a static partner to a profile, a [`Dynamic`] entry
+//! admits every access point of a domain (four corners, discovered). The effective record of an exchange is a
+//! [`PMode`]; it is kept with each message. Matching raises EBMS:0010 only.
+
+mod admission;
+mod agreement;
+mod matching;
+mod profile;
+
+pub use admission::{Admission, AdmitAll, Refusal};
+pub use agreement::{Agreement, Dynamic, Error, EvidenceRule, PMode};
+pub use matching::{Agreements, Mismatch, Outbound};
+pub use profile::{
+    AgreementRule, Compression, ConversationRule, CryptoSuite, Encryption, Envelope, FourCorners, Profile,
+    RefToRule, Retry, SenderRule, Token, known_profiles,
+};

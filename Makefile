@@ -1,0 +1,31 @@
+# Two commands on a fresh Debian machine: `make demo` and `make test`. Each installs what is missing first, and says what.
+
+CARGO  ?= cargo
+PROFILE_DIR = $(or $(CARGO_TARGET_DIR),target)/debug
+
+.PHONY: demo test bench conformance test-large check tools
+
+## everything from a fresh checkout to the first cross-border messages
+demo: tools
+	$(CARGO) build --workspace --bins
+	$(PROFILE_DIR)/tilts-demo --tilts $(PROFILE_DIR)/tilts
+
+## the whole test suite
+test: tools
+	$(CARGO) test --workspace --no-fail-fast
+
+## a 2 GiB payload and 50 recipients between two processes of the release build; by hand
+test-large: tools
+	$(CARGO) build --release --workspace --bins
+	$(or $(CARGO_TARGET_DIR),target)/release/tilts-large --tilts $(or $(CARGO_TARGET_DIR),target)/release/tilts
+
+## format, lints, documentation, dependencies: what CI asks before the tests
+check: tools
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps --document-private-items
+	./docker/deny.sh
+
+## what the build and the tests need besides Rust, as Debian packages
+tools:
+	@./docker/tools.sh

@@ -1,0 +1,98 @@
+//! A small HTTP client for the loopback interfaces of a node (backend and administration, plain HTTP).
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// An answer, read whole.
+pub struct Answer {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Content-Type, empty when absent.
+    pub content_type: String,
+    /// Body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON; an error names the status and what came instead.
+    pub fn json(&self) -> Result<Value> {
+        let text = String::from_utf8_lossy(&self.body);
+        if !self.status.is_success() {
+            bail!("HTTP {}: {}", self.status.as_u16(), text.trim());
+        }
+        serde_json::from_slice(&self.body).with_context(|| format!("not JSON: {text}"))
+    }
+}
+
+/// One request on a connection of its own.
+pub async fn request(
+    to: SocketAddr,
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: impl Into<Bytes>,
+) -> Result<Answer> {
+    let stream = TcpStream::connect(to).await.with_context(|| format!("cannot connect to {to}"))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let mut builder = Request::builder().method(method).uri(path).header("host", to.to_string());
+    if !content_type.is_empty() {
+        builder = builder.header("content-type", content_type);
+    }
+    let response = sender.send_request(builder.body(Full::new(body.into()))?).await?;
+    let status = response.status();
+    let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let content_type = kind.to_owned();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok(Answer { status, content_type, body })
+}
+
+/// GET, as JSON.
+pub async fn get(to: SocketAddr, path: &str) -> Result<Value> {
+    request(to, Method::GET, path, "", Bytes::new()).await?.json().with_context(|| format!("GET {path}"))
+}
+
+/// POST of JSON, answered with JSON.
+pub async fn post(to: SocketAddr, path: &str, body: &Value) -> Result<Value> {
+    let answer = request(to, Method::POST, path, "application/json", body.to_string()).await?;
+    answer.json().with_context(|| format!("POST {path}"))
+}
+
+/// One part of a multipart body.
+pub struct Part {
+    /// Content-ID without brackets.
+    pub id: String,
+    /// Content-Type.
+    pub content_type: String,
+    /// File name, where there is one.
+    pub name: Option<String>,
+    /// Octets.
+    pub body: Vec<u8>,
+}
+
+/// A multipart/related body and its Content-Type.
+pub fn multipart(parts: &[Part]) -> (String, Vec<u8>) {
+    let boundary = format!("b-{}", uuid::Uuid::new_v4().simple());
+    let mut body = Vec::new();
+    for part in parts {
+        body.extend_from_slice(format!("--{boundary}\r\nContent-Type: {}\r\n", part.content_type).as_bytes());
+        body.extend_from_slice(format!("Content-ID: <{}>\r\n", part.id).as_bytes());
+        if let Some(name) = &part.name {
+            let line = format!("Content-Disposition: attachment; filename=\"{name}\"\r\n");
+            body.extend_from_slice(line.as_bytes());
+        }
+        body.extend_from_slice(b"Content-Transfer-Encoding: binary\r\n\r\n");
+        body.extend_from_slice(&part.body);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    let kind = parts.first().map(|p| p.content_type.as_str()).unwrap_or("application/octet-stream");
+    (format!("multipart/related; boundary=\"{boundary}\"; type=\"{kind}\""), body)
+}

@@ -1,0 +1,120 @@
+//! A tilts process: started, watched, killed.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tokio::process::{Child, Command};
+
+use crate::http;
+
+/// A node's three addresses.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// Of other access points.
+    pub as4: SocketAddr,
+    /// Of backends.
+    pub backend: SocketAddr,
+    /// Of operators.
+    pub admin: SocketAddr,
+}
+
+impl Ports {
+    /// Three free loopback ports.
+    pub fn free() -> Result<Self> {
+        Ok(Self { as4: free()?, backend: free()?, admin: free()? })
+    }
+}
+
+/// A free loopback address.
+pub fn free() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// A tilts process on a configuration file. It is killed when dropped.
+pub struct Node {
+    binary: PathBuf,
+    config: PathBuf,
+    /// Where it listens.
+    pub ports: Ports,
+    child: Option<Child>,
+}
+
+impl Node {
+    /// A node that is not running yet.
+    pub fn new(binary: &Path, config: &Path, ports: Ports) -> Self {
+        Self { binary: binary.into(), config: config.into(), ports, child: None }
+    }
+
+    /// Starts it and waits until it says that it is ready.
+    pub async fn start(&mut self) -> Result<()> {
+        let log = self.config.with_extension("log");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
+        let child = Command::new(&self.binary)
+            .args(["serve", "--config"])
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.binary.display()))?;
+        self.child = Some(child);
+        self.ready().await
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < until {
+            if let Some(status) = self.child.as_mut().and_then(|c| c.try_wait().ok().flatten()) {
+                bail!("{} ended with {status}; see {}", self.config.display(), self.log().display());
+            }
+            let answer = http::request(self.ports.admin, hyper::Method::GET, "/ready", "", "").await;
+            if answer.is_ok_and(|a| a.status.is_success()) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        bail!("{} is not ready after 30 s; see {}", self.config.display(), self.log().display())
+    }
+
+    /// Kills it at once (SIGKILL), as a power cut would.
+    pub async fn kill(&mut self) -> Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks it to end (SIGTERM) and waits.
+    pub async fn stop(&mut self) -> Result<()> {
+        if let Some(mut child) = self.child.take() {
+            let id = child.id().map(|id| id.to_string()).unwrap_or_default();
+            Command::new("kill").arg(id).status().await?;
+            tokio::time::timeout(Duration::from_secs(30), child.wait())
+                .await
+                .context("no end after SIGTERM")??;
+        }
+        Ok(())
+    }
+
+    /// Process id while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// Its log file.
+    pub fn log(&self) -> PathBuf {
+        self.config.with_extension("log")
+    }
+}
+
+/// Highest resident memory of a process so far, in octets.
+pub fn peak_memory(pid: u32) -> Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find(|l| l.starts_with("VmHWM:")).context("no VmHWM")?;
+    let kilobytes: u64 = line.split_whitespace().nth(1).context("VmHWM")?.parse()?;
+    Ok(kilobytes * 1024)
+}

@@ -1,0 +1,97 @@
+//! An SMP stand-in: serves a folder of signed metadata over HTTPS, as any file server could.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use openssl::ssl::{Ssl, SslAcceptor, SslMethod};
+use tokio::net::TcpListener;
+use tokio_openssl::SslStream;
+
+use crate::ca::Identity;
+
+/// A bound SMP.
+pub struct Smp {
+    listener: TcpListener,
+    acceptor: Arc<SslAcceptor>,
+    root: Arc<PathBuf>,
+}
+
+impl Smp {
+    /// Binds `address` (port 0 takes a free one) with a TLS identity.
+    pub async fn bind(address: SocketAddr, tls: &Identity, root: &Path) -> Result<Self> {
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+        acceptor.set_private_key(&tls.key)?;
+        acceptor.set_certificate(&tls.certificate)?;
+        let listener = TcpListener::bind(address).await.with_context(|| format!("cannot bind {address}"))?;
+        Ok(Self { listener, acceptor: Arc::new(acceptor.build()), root: Arc::new(root.into()) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Serves until the task is dropped.
+    pub async fn run(self) -> Result<()> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            let (acceptor, root) = (self.acceptor.clone(), self.root.clone());
+            tokio::spawn(async move {
+                let Ok(ssl) = Ssl::new(acceptor.context()) else { return };
+                let Ok(mut stream) = SslStream::new(ssl, stream) else { return };
+                if Pin::new(&mut stream).accept().await.is_err() {
+                    return;
+                }
+                let answer = service_fn(move |request| answer(root.clone(), request));
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), answer)
+                    .await;
+            });
+        }
+    }
+}
+
+async fn answer(
+    root: Arc<PathBuf>,
+    request: Request<hyper::body::Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return Ok(status(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    let Some(path) = file_for(&root, request.uri().path()) else { return Ok(status(StatusCode::NOT_FOUND)) };
+    let Ok(octets) = tokio::fs::read(path).await else { return Ok(status(StatusCode::NOT_FOUND)) };
+    let mut response = Response::new(Full::new(Bytes::from(octets)));
+    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("text/xml"));
+    Ok(response)
+}
+
+fn status(code: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = code;
+    response
+}
+
+/// The file behind a URL path: each segment is taken as it is written, percent-encoding included; a folder answers
+/// with its `index.xml`.
+fn file_for(root: &Path, path: &str) -> Option<PathBuf> {
+    let mut file = root.to_owned();
+    for segment in path.split('/').filter(|s| !s.is_empty()) {
+        if segment == "." || segment == ".." {
+            return None;
+        }
+        file.push(segment);
+    }
+    if file.is_dir() {
+        file.push("index.xml");
+    }
+    Some(file)
+}

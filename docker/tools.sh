@@ -1,0 +1,36 @@
+#!/bin/sh
+# Installs what the build and the tests need besides git, Rust and a C compiler: as root or with sudo; else prints the list and stops.
+set -eu
+
+need=""
+want() { # want PACKAGE TEST...: the package, unless the test succeeds
+    package=$1
+    shift
+    "$@" >/dev/null 2>&1 || need="$need $package"
+}
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "tilts needs Rust (cargo): install it from https://rustup.rs, then run this again" >&2
+    exit 1
+fi
+want gcc sh -c 'command -v cc'
+want pkg-config sh -c 'command -v pkg-config'
+want libssl-dev sh -c 'pkg-config --exists openssl || test -e /usr/include/openssl/ssl.h'
+want python3 sh -c 'command -v python3'
+want libxml2-utils sh -c 'command -v xmllint'
+want xmlsec1 sh -c 'command -v xmlsec1'
+[ -n "$need" ] || exit 0
+
+echo "tilts needs these Debian packages:$need"
+if [ "$(id -u)" = 0 ]; then
+    run=""
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    run="sudo"
+else
+    echo "install them, then run this again:  sudo apt-get install --yes$need" >&2
+    exit 1
+fi
+echo "installing them with apt-get"
+$run apt-get update -qq
+# shellcheck disable=SC2086
+$run env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $need >/dev/null
