@@ -127,7 +127,7 @@ impl PushParser {
         loop {
             let step = match self.state {
                 State::Start => self.skip_bom(input),
-                State::Preamble | State::Body => self.to_delimiter(input, on)?,
+                State::Preamble | State::Body => self.until_delimiter(input, on)?,
                 State::Headers => self.part_start(input, on)?,
                 State::Epilogue => return Ok(()),
             };
@@ -148,7 +148,7 @@ impl PushParser {
     }
 
     /// Gives out data up to the next boundary line, or as far as it certainly is none.
-    fn to_delimiter<E: From<Error>>(&mut self, input: &[u8], on: Sink<'_, E>) -> Result<Step, E> {
+    fn until_delimiter<E: From<Error>>(&mut self, input: &[u8], on: Sink<'_, E>) -> Result<Step, E> {
         let (data_end, next) = match self.find(input) {
             Search::Undecided { data_end } => (data_end, None),
             Search::Line { data_end, after } => (data_end, Some((after, State::Headers))),

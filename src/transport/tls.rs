@@ -1,0 +1,166 @@
+//! TLS 1.2 and 1.3 with the suites of the eDelivery profile (as4-wire 5), for listeners and for clients.
+
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{
+    AlpnError, SslAcceptor, SslConnector, SslContextBuilder, SslMethod, SslOptions, SslRef, SslVerifyMode,
+    SslVersion, select_next_proto,
+};
+
+use super::Error;
+use crate::pki::{Certificate, TrustStore};
+
+const SUITES_1_3: &str =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_AES_128_CCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
+const SUITES_1_2: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
+    ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-CCM:ECDHE-ECDSA-AES256-CCM";
+const GROUPS: &str = "X25519:P-256:X448:P-384:P-521";
+const ALPN: &[u8] = b"\x08http/1.1";
+
+/// A key with its certificate and the certificates above it, as sent in a handshake.
+#[derive(Clone)]
+pub struct Identity {
+    /// The leaf.
+    pub certificate: Certificate,
+    /// What stands between the leaf and the root, nearest first.
+    pub chain: Vec<Certificate>,
+    /// The leaf's private key.
+    pub key: PKey<Private>,
+}
+
+/// TLS of a listener.
+#[derive(Clone)]
+pub struct ServerTls {
+    /// Our certificate and key.
+    pub identity: Identity,
+    /// Whether clients must show a certificate.
+    pub client_auth: ClientAuth,
+}
+
+/// Client certificates at a listener.
+#[derive(Clone, Default)]
+pub enum ClientAuth {
+    /// None is asked for.
+    #[default]
+    None,
+    /// Asked for; one that is shown must lead to these anchors.
+    Optional(TrustStore),
+    /// No handshake without a certificate that leads to these anchors.
+    Required(TrustStore),
+}
+
+/// TLS of a client: one value for each partner or domain, built once.
+#[derive(Clone, Default)]
+pub struct ClientTls {
+    /// Anchors for the server's certificate (a leaf is pinned); the system's roots when absent.
+    pub anchors: Option<TrustStore>,
+    /// Our certificate, for servers that ask.
+    pub identity: Option<Identity>,
+    /// What is checked of the server.
+    pub check: ServerCheck,
+}
+
+/// What is checked of a server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerCheck {
+    /// Path and host name.
+    #[default]
+    Full,
+    /// Path only: for pinned certificates that carry no host name.
+    PathOnly,
+    /// Nothing. The peer then counts as not authenticated.
+    Nothing,
+}
+
+/// What TLS says of the peer of a connection.
+#[derive(Debug, Clone, Default)]
+pub struct PeerTls {
+    /// The certificate that the peer showed.
+    pub certificate: Option<Certificate>,
+    /// Whether TLS proved who the peer is: a certificate was shown and checked.
+    pub authenticated: bool,
+}
+
+impl PeerTls {
+    /// SHA-256 of the certificate shown, lower-case hex.
+    pub fn fingerprint(&self) -> Option<String> {
+        self.certificate.as_ref().map(Certificate::sha256_hex)
+    }
+
+    pub(super) fn of(ssl: &SslRef, checked: bool) -> Self {
+        let certificate = ssl.peer_certificate().and_then(|x509| Certificate::from_x509(x509).ok());
+        let verified = ssl.verify_result() == openssl::x509::X509VerifyResult::OK;
+        Self { authenticated: checked && verified && certificate.is_some(), certificate }
+    }
+}
+
+impl ServerTls {
+    /// Builds the acceptor; once for each listener.
+    pub(super) fn acceptor(&self) -> Result<SslAcceptor, Error> {
+        self.build().map_err(|e| Error::TlsConfiguration(e.to_string()))
+    }
+
+    fn build(&self) -> Result<SslAcceptor, crate::pki::Error> {
+        let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+        common(&mut builder)?;
+        show(&mut builder, &self.identity)?;
+        builder.set_options(SslOptions::CIPHER_SERVER_PREFERENCE | SslOptions::NO_RENEGOTIATION);
+        builder
+            .set_alpn_select_callback(|_, offered| select_next_proto(ALPN, offered).ok_or(AlpnError::NOACK));
+        let (mode, anchors) = match &self.client_auth {
+            ClientAuth::None => return Ok(builder.build()),
+            ClientAuth::Optional(anchors) => (SslVerifyMode::PEER, anchors),
+            ClientAuth::Required(anchors) => {
+                (SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, anchors)
+            }
+        };
+        builder.set_verify(mode);
+        builder.set_verify_cert_store(anchors.to_x509_store()?)?;
+        for anchor in anchors.anchors() {
+            builder.add_client_ca(anchor.x509())?;
+        }
+        builder.set_session_id_context(b"tilts")?;
+        Ok(builder.build())
+    }
+}
+
+impl ClientTls {
+    /// Builds the connector; once for each client, for building one costs more than a handshake.
+    pub(super) fn connector(&self) -> Result<SslConnector, Error> {
+        self.build().map_err(|e| Error::TlsConfiguration(e.to_string()))
+    }
+
+    fn build(&self) -> Result<SslConnector, crate::pki::Error> {
+        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+        common(&mut builder)?;
+        builder.set_alpn_protos(ALPN)?;
+        if let Some(identity) = &self.identity {
+            show(&mut builder, identity)?;
+        }
+        if let Some(anchors) = &self.anchors {
+            builder.set_verify_cert_store(anchors.to_x509_store()?)?;
+        }
+        if self.check == ServerCheck::Nothing {
+            builder.set_verify(SslVerifyMode::NONE);
+        }
+        Ok(builder.build())
+    }
+}
+
+fn common(builder: &mut SslContextBuilder) -> Result<(), openssl::error::ErrorStack> {
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    builder.set_max_proto_version(Some(SslVersion::TLS1_3))?;
+    builder.set_ciphersuites(SUITES_1_3)?;
+    builder.set_cipher_list(SUITES_1_2)?;
+    builder.set_groups_list(GROUPS)
+}
+
+fn show(builder: &mut SslContextBuilder, identity: &Identity) -> Result<(), openssl::error::ErrorStack> {
+    builder.set_certificate(identity.certificate.x509())?;
+    builder.set_private_key(&identity.key)?;
+    builder.check_private_key()?;
+    for certificate in &identity.chain {
+        builder.add_extra_chain_cert(certificate.to_x509())?;
+    }
+    Ok(())
+}
