@@ -4,6 +4,7 @@
 //! acceptance, with the [`Policy`] and [`EvidenceProfile`] in force then, so that a later change of configuration
 //! never changes an old status. [`fold`] is the only judge of a transition.
 
+pub mod chain;
 mod fold;
 mod national;
 mod policy;

@@ -1,1 +1,164 @@
-//! Messages, leases, duplicates, evidence and payloads.
+//! Messages, leases, duplicates, evidence, payloads: the one hinge between the network and the business halves.
+//!
+//! Every operation is one transaction. What a caller has been told is on the disk; what it has not been told may be gone
+//! after a crash, whole. The store decides nothing about meaning: states of recipients come from [`crate::status`].
+//!
+//! One task writes ([`writer`](self)), a pool reads. Files: `<path>/tilts.db`, `<path>/payloads`, `<path>/spool`, `<path>/lock`.
+
+mod alias;
+mod delivery;
+mod events;
+mod evidence;
+mod ids;
+mod inbound;
+mod integrity;
+mod migrate;
+mod open;
+mod outbound;
+mod outgoing;
+mod payload;
+mod reading;
+mod settle;
+mod spool;
+mod submission;
+mod writer;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use delivery::{DeliveryOutcome, DeliveryState, DeliveryView, LeasedDelivery, Settled};
+pub use events::{Event, NoticeRow, Rejected, RejectedRow};
+pub use evidence::{NewEvidence, StoredEvidence, StrayEvidence};
+pub use ids::{AttemptId, DeliveryId, MessageRow, PayloadId, RecipientId, SubmissionId};
+pub use inbound::{Accepted, Effect, InboundKey, InboundView, NewInbound, NewInboundPart};
+pub use integrity::{CheckpointProof, Difference, Recomputed, SealedLeaf};
+pub use open::{Config, Store};
+pub use outbound::{NewAttempt, OutMessage, OutPart, Planned};
+pub use outgoing::NewEvidenceMessage;
+pub use payload::{PartView, PayloadReader};
+pub use reading::{AttemptView, MessageView, OriginalMessage, RecipientView, StateCounts, SubmissionView};
+pub use settle::{Next, Outcome, Settlement};
+pub use spool::{Form, INLINE, Keep, Measure, Spool, SpoolWriter, StagedPayload};
+pub use submission::{NewMessage, NewPart, NewRecipient, NewSubmission, Submitted};
+
+/// What a message is for (model 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A message between people or their systems.
+    Business,
+    /// Delivery evidence about a business message; never delivered to a backend.
+    Evidence,
+    /// The test service: receipted, never delivered.
+    Test,
+}
+crate::status::words!(Class, "message class", { Business => "business", Evidence => "evidence", Test => "test" });
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The caller named something that does not exist.
+    #[error("no {what} `{id}`")]
+    NotFound {
+        /// What kind of thing.
+        what: &'static str,
+        /// The id given.
+        id: String,
+    },
+    /// The caller asked for something that contradicts what is stored.
+    #[error("{what} `{id}`: {problem}")]
+    Conflict {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its id.
+        id: String,
+        /// Why not.
+        problem: String,
+    },
+    /// Configuration: another process holds the store.
+    #[error(
+        "the store {path} is in use by another process: stop that one, or give this node its own [store] path"
+    )]
+    Locked {
+        /// The store's folder.
+        path: PathBuf,
+    },
+    /// Configuration: the store was written by a newer version.
+    #[error("the store {path} has schema {found}, this version knows {known}: start the newer version")]
+    Newer {
+        /// The store's folder.
+        path: PathBuf,
+        /// Schema number found.
+        found: i64,
+        /// The last one known.
+        known: i64,
+    },
+    /// Environment: a stored value cannot be read back.
+    #[error("damaged store: {what} reads `{value}`; restore a backup and run `tilts status --recompute`")]
+    Damaged {
+        /// Which value.
+        what: &'static str,
+        /// What it reads.
+        value: String,
+    },
+    /// Environment: the database's own words.
+    #[error("database: {0}")]
+    Database(Arc<sqlx::Error>),
+    /// Environment: a file or folder.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's words.
+        source: Arc<io::Error>,
+    },
+    /// The store was shut down.
+    #[error("the store is shut down")]
+    Closed,
+}
+
+impl Error {
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source: Arc::new(source) }
+    }
+
+    fn spool(source: io::Error) -> Self {
+        Self::Io { path: PathBuf::from("spool"), source: Arc::new(source) }
+    }
+
+    fn conflict(what: &'static str, id: impl ToString, problem: impl Into<String>) -> Self {
+        Self::Conflict { what, id: id.to_string(), problem: problem.into() }
+    }
+
+    fn missing(what: &'static str, id: impl ToString) -> Self {
+        Self::NotFound { what, id: id.to_string() }
+    }
+
+    /// True when the disk has no room left.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Database(error) => {
+                // SQLITE_FULL
+                error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "13")
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl From<crate::status::Error> for Error {
+    fn from(crate::status::Error::UnknownWord { what, word }: crate::status::Error) -> Self {
+        Self::Damaged { what, value: word }
+    }
+}
+
+#[cfg(test)]
+mod tests;

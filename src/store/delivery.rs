@@ -1,0 +1,381 @@
+//! Inbound messages on their way to a backend, and what the backend made of them.
+
+use serde::Serialize;
+use serde_json::json;
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::evidence::shown_time;
+use super::ids::micros;
+use super::outgoing::Outgoing;
+use super::writer::Work;
+use super::{DeliveryId, Error, InboundView, MessageRow, NewEvidenceMessage, Store, events, payload};
+use crate::clock::Timestamp;
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryState {
+    /// Not yet shown to the backend.
+    Waiting,
+    /// At the backend's disposal.
+    AtDisposal,
+    /// Taken.
+    Accepted,
+    /// Refused by the recipient.
+    Refused,
+    /// Not taken in time.
+    Missed,
+    /// Could not be delivered.
+    Undeliverable,
+}
+crate::status::words!(DeliveryState, "delivery state", {
+    Waiting => "waiting",
+    AtDisposal => "at-disposal",
+    Accepted => "accepted",
+    Refused => "refused",
+    Missed => "missed",
+    Undeliverable => "undeliverable",
+});
+
+/// The final word on a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// The backend took it.
+    Accepted,
+    /// The recipient refused it.
+    Refused {
+        /// The backend's code, if any.
+        code: Option<String>,
+        /// The reason in words.
+        reason: String,
+    },
+    /// Nobody took it before the deadline.
+    Missed,
+    /// It cannot be delivered.
+    Undeliverable {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl DeliveryOutcome {
+    const fn state(&self) -> DeliveryState {
+        match self {
+            Self::Accepted => DeliveryState::Accepted,
+            Self::Refused { .. } => DeliveryState::Refused,
+            Self::Missed => DeliveryState::Missed,
+            Self::Undeliverable { .. } => DeliveryState::Undeliverable,
+        }
+    }
+
+    fn words(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Refused { code, reason } => (code.as_deref(), Some(reason)),
+            Self::Undeliverable { reason } => (None, Some(reason)),
+            Self::Accepted | Self::Missed => (None, None),
+        }
+    }
+}
+
+/// What a settlement did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The delivery is settled now.
+    Now,
+    /// It had been settled in the same way before; nothing changed, no evidence was sent again.
+    Before,
+}
+
+/// A delivery with its message.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryView {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The backend it is for.
+    pub backend: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// When the backend should have taken it.
+    pub deadline: Option<Timestamp>,
+    /// Since when it is at the backend's disposal.
+    pub at_disposal: Option<Timestamp>,
+    /// When it was settled.
+    pub settled: Option<Timestamp>,
+    /// Code of a refusal.
+    pub code: Option<String>,
+    /// Reason of a refusal or failure.
+    pub reason: Option<String>,
+    /// Leases so far.
+    pub tries: u32,
+    /// The message.
+    pub message: InboundView,
+}
+
+/// A delivery leased by an adapter that carries messages to its backend.
+pub type LeasedDelivery = DeliveryView;
+
+impl Store {
+    /// Leases up to `limit` deliveries of `backend` that wait to be put at its disposal, oldest first, until `lease_until`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn lease_deliveries(
+        &self,
+        backend: &str,
+        now: Timestamp,
+        limit: u32,
+        lease_until: Timestamp,
+    ) -> Result<Vec<LeasedDelivery>, Error> {
+        let backend = backend.to_owned();
+        let ids: Vec<String> = self
+            .write(move |work| {
+                Box::pin(async move {
+                    Ok(sqlx::query_scalar(
+                        "UPDATE delivery SET lease_until = ?1, tries = tries + 1 WHERE id IN (
+                             SELECT id FROM delivery WHERE backend = ?2 AND state = 'waiting' AND due <= ?3
+                                 AND (lease_until IS NULL OR lease_until <= ?3) ORDER BY id LIMIT ?4) RETURNING id",
+                    )
+                    .bind(micros(lease_until))
+                    .bind(backend)
+                    .bind(micros(now))
+                    .bind(limit)
+                    .fetch_all(&mut work.conn)
+                    .await?)
+                })
+            })
+            .await?;
+        let mut leased = Vec::with_capacity(ids.len());
+        for id in ids {
+            leased.push(self.delivery(DeliveryId::read(&id)?).await?);
+        }
+        leased.sort_by_key(|d| d.id);
+        Ok(leased)
+    }
+
+    /// Gives a lease back: the backend could not be reached, try again at `due`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn postpone_delivery(&self, id: DeliveryId, due: Timestamp) -> Result<(), Error> {
+        self.write(move |work| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE delivery SET due = ?, lease_until = NULL WHERE id = ? AND state = 'waiting'",
+                )
+                .bind(micros(due))
+                .bind(id.column())
+                .execute(&mut work.conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// The message is at the backend's disposal now (listed, or in its folder); `evidence` goes out in the same transaction.
+    /// Told again, nothing changes and no evidence is sent.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delivery_at_disposal(
+        &self,
+        id: DeliveryId,
+        evidence: Option<NewEvidenceMessage>,
+    ) -> Result<Settled, Error> {
+        self.with_evidence(evidence, move |work, outgoing, now| Box::pin(dispose(work, id, outgoing, now)))
+            .await
+    }
+
+    /// Settles a delivery; `evidence` goes out in the same transaction. The same outcome again is no error.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] when it was settled otherwise before.
+    pub async fn settle_delivery(
+        &self,
+        id: DeliveryId,
+        outcome: DeliveryOutcome,
+        evidence: Option<NewEvidenceMessage>,
+    ) -> Result<Settled, Error> {
+        self.with_evidence(evidence, move |work, outgoing, now| {
+            Box::pin(async move { settle(work, (id, &outcome), outgoing, now).await })
+        })
+        .await
+    }
+
+    /// One delivery.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delivery(&self, id: DeliveryId) -> Result<DeliveryView, Error> {
+        let row = sqlx::query("SELECT * FROM delivery WHERE id = ?")
+            .bind(id.column())
+            .fetch_optional(self.read())
+            .await?
+            .ok_or_else(|| Error::missing("delivery", id))?;
+        self.delivery_view(&row).await
+    }
+
+    /// Deliveries of `backend` (all backends when `None`) in one of `states` (any when empty), oldest first, after `after`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn deliveries(
+        &self,
+        backend: Option<&str>,
+        states: &[DeliveryState],
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryView>, Error> {
+        let words: Vec<String> = states.iter().map(|s| format!(",{s},")).collect();
+        let rows = sqlx::query(
+            "SELECT * FROM delivery WHERE (?1 IS NULL OR backend = ?1) AND id > ?2
+                 AND (?3 = '' OR instr(?3, ',' || state || ',') > 0) ORDER BY id LIMIT ?4",
+        )
+        .bind(backend)
+        .bind(after.map(DeliveryId::column).unwrap_or_default())
+        .bind(words.concat())
+        .bind(limit)
+        .fetch_all(self.read())
+        .await?;
+        let mut views = Vec::with_capacity(rows.len());
+        for row in &rows {
+            views.push(self.delivery_view(row).await?);
+        }
+        Ok(views)
+    }
+
+    /// Deliveries that nobody settled before their deadline.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn deliveries_past_deadline(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DeliveryView>, Error> {
+        let rows = sqlx::query(
+            "SELECT * FROM delivery WHERE deadline <= ? AND state IN ('waiting', 'at-disposal') ORDER BY deadline LIMIT ?",
+        )
+        .bind(micros(now))
+        .bind(limit)
+        .fetch_all(self.read())
+        .await?;
+        let mut views = Vec::with_capacity(rows.len());
+        for row in &rows {
+            views.push(self.delivery_view(row).await?);
+        }
+        Ok(views)
+    }
+
+    async fn delivery_view(&self, row: &SqliteRow) -> Result<DeliveryView, Error> {
+        let message = MessageRow::read(row.try_get("message")?)?;
+        Ok(DeliveryView {
+            id: DeliveryId::read(row.try_get("id")?)?,
+            backend: row.try_get("backend")?,
+            state: row.try_get::<&str, _>("state")?.parse()?,
+            deadline: shown_time(row, "deadline")?,
+            at_disposal: shown_time(row, "listed_at")?,
+            settled: shown_time(row, "settled_at")?,
+            code: row.try_get("code")?,
+            reason: row.try_get("reason")?,
+            tries: row.try_get("tries")?,
+            message: self.inbound(message).await?,
+        })
+    }
+
+    /// Publishes the payload of `evidence`, runs `command` with it, and takes the file back when it was not needed.
+    async fn with_evidence<F>(
+        &self,
+        evidence: Option<NewEvidenceMessage>,
+        command: F,
+    ) -> Result<Settled, Error>
+    where
+        F: for<'w> FnOnce(
+                &'w mut Work,
+                Option<Outgoing>,
+                Timestamp,
+            ) -> futures_util::future::BoxFuture<'w, Result<Settled, Error>>
+            + Send
+            + 'static,
+    {
+        let now = self.clock().now();
+        let outgoing = match evidence {
+            Some(message) => Some(Outgoing::prepare(self.spool(), message).await?),
+            None => None,
+        };
+        let files = outgoing.as_ref().map(Outgoing::files).unwrap_or_default();
+        let result = self.write(move |work| command(work, outgoing, now)).await;
+        if !matches!(result, Ok(Settled::Now)) {
+            payload::withdraw(self.spool(), files).await;
+        }
+        result
+    }
+}
+
+async fn dispose(
+    work: &mut Work,
+    id: DeliveryId,
+    outgoing: Option<Outgoing>,
+    now: Timestamp,
+) -> Result<Settled, Error> {
+    let (state, message, _) = current(work, id).await?;
+    if state != DeliveryState::Waiting {
+        return Ok(Settled::Before);
+    }
+    sqlx::query("UPDATE delivery SET state = 'at-disposal', listed_at = ?, lease_until = NULL WHERE id = ?")
+        .bind(micros(now))
+        .bind(id.column())
+        .execute(&mut work.conn)
+        .await?;
+    if let Some(outgoing) = outgoing {
+        outgoing.insert(work, message, now).await?;
+    }
+    Ok(Settled::Now)
+}
+
+async fn settle(
+    work: &mut Work,
+    (id, outcome): (DeliveryId, &DeliveryOutcome),
+    outgoing: Option<Outgoing>,
+    now: Timestamp,
+) -> Result<Settled, Error> {
+    let (state, message, backend) = current(work, id).await?;
+    let open = matches!(state, DeliveryState::Waiting | DeliveryState::AtDisposal);
+    if state == outcome.state() {
+        return Ok(Settled::Before);
+    }
+    if !open {
+        return Err(Error::conflict(
+            "delivery",
+            id,
+            format!("was settled as {state} before, not as {}", outcome.state()),
+        ));
+    }
+    let (code, reason) = outcome.words();
+    sqlx::query(
+        "UPDATE delivery SET state = ?, settled_at = ?, code = ?, reason = ?, lease_until = NULL WHERE id = ?",
+    )
+    .bind(outcome.state().as_str())
+    .bind(micros(now))
+    .bind(code)
+    .bind(reason)
+    .bind(id.column())
+    .execute(&mut work.conn)
+    .await?;
+    if let Some(outgoing) = outgoing {
+        outgoing.insert(work, message, now).await?;
+    }
+    let data = json!({ "delivery": id, "message": message, "outcome": outcome.state(), "code": code });
+    events::write(work, now, "delivery-settled", Some(&backend), data).await?;
+    work.wake.deliveries = true;
+    Ok(Settled::Now)
+}
+
+async fn current(work: &mut Work, id: DeliveryId) -> Result<(DeliveryState, MessageRow, String), Error> {
+    let row = sqlx::query("SELECT state, message, backend FROM delivery WHERE id = ?")
+        .bind(id.column())
+        .fetch_optional(&mut work.conn)
+        .await?
+        .ok_or_else(|| Error::missing("delivery", id))?;
+    let message = MessageRow::read(row.try_get("message")?)?;
+    Ok((row.try_get::<&str, _>("state")?.parse()?, message, row.try_get("backend")?))
+}

@@ -1,0 +1,421 @@
+//! Messages from other access points: accepted once, whole, before the receipt leaves (design 2, promises 1 and 3).
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::ids::{digest, from_json, json, micros, time};
+use super::outbound::{party, value};
+use super::payload::{self, PartRow, PartView, publish_all};
+use super::spool::{Published, StagedPayload};
+use super::writer::Work;
+use super::{Class, DeliveryId, Error, MessageRow, NewEvidence, RecipientId, Store, events, evidence};
+use crate::clock::Timestamp;
+use crate::status::Record;
+
+/// What makes a message the same message: From PartyId, its type, MessageId (model 2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InboundKey {
+    /// From/PartyId.
+    pub party: String,
+    /// Its type, if any.
+    pub party_type: Option<String>,
+    /// MessageId.
+    pub message_id: String,
+}
+
+/// A message that passed every check.
+#[derive(Debug)]
+pub struct NewInbound {
+    /// From and MessageId.
+    pub key: InboundKey,
+    /// To PartyId and type.
+    pub to: (String, Option<String>),
+    /// ConversationId.
+    pub conversation: String,
+    /// RefToMessageId.
+    pub ref_to: Option<String>,
+    /// What it is for.
+    pub class: Class,
+    /// Service and its type.
+    pub service: (String, Option<String>),
+    /// Action.
+    pub action: String,
+    /// originalSender, `scheme::value`.
+    pub original_sender: Option<String>,
+    /// finalRecipient, `scheme::value`.
+    pub final_recipient: Option<String>,
+    /// All message properties.
+    pub properties: Value,
+    /// The `eb:Messaging` octets as verified.
+    pub messaging: Vec<u8>,
+    /// SignedInfo references.
+    pub signed_references: Value,
+    /// Effective P-Mode.
+    pub pmode: Value,
+    /// The signer's certificate, DER.
+    pub signer: Vec<u8>,
+    /// The receipt that will be sent, and sent again.
+    pub receipt: Vec<u8>,
+    /// The parts in order.
+    pub parts: Vec<NewInboundPart>,
+    /// The backend that gets it; `None` for evidence and tests.
+    pub backend: Option<String>,
+    /// When the backend should have taken it.
+    pub deadline: Option<Timestamp>,
+    /// What evidence does, when the message carries evidence.
+    pub effect: Option<Effect>,
+}
+
+/// One part of an inbound message.
+#[derive(Debug)]
+pub struct NewInboundPart {
+    /// Its octets, unpacked.
+    pub payload: StagedPayload,
+    /// Content-ID without brackets.
+    pub cid: String,
+    /// Media type of the unpacked octets.
+    pub media_type: String,
+    /// Part properties.
+    pub properties: Vec<(String, String)>,
+}
+
+/// What incoming evidence does, as judged by who may testify (model 4).
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// It moves the status of this recipient.
+    Apply {
+        /// Whose.
+        recipient: RecipientId,
+        /// The rows.
+        rows: Vec<NewEvidence>,
+    },
+    /// It is kept without effect, and an operator is told.
+    Stray {
+        /// The MessageId it speaks of.
+        original: String,
+        /// Why it has no effect.
+        reason: String,
+        /// The rows as they would have been.
+        rows: Vec<NewEvidence>,
+    },
+}
+
+/// What became of an inbound message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Accepted {
+    /// Stored; the receipt may leave.
+    New {
+        /// Its row.
+        message: MessageRow,
+        /// Its delivery, when it has a backend.
+        delivery: Option<DeliveryId>,
+        /// The status that evidence led to.
+        record: Option<Box<Record>>,
+    },
+    /// It was accepted before.
+    Duplicate {
+        /// Its row.
+        message: MessageRow,
+        /// The receipt of then.
+        receipt: Vec<u8>,
+        /// The SignedInfo references of then.
+        signed_references: Value,
+    },
+}
+
+/// An inbound message as it is kept.
+#[derive(Debug, Clone, Serialize)]
+pub struct InboundView {
+    /// Its row.
+    pub id: MessageRow,
+    /// ebMS MessageId.
+    pub message_id: String,
+    /// What it is for.
+    pub class: Class,
+    /// From PartyId and type.
+    pub from: (String, Option<String>),
+    /// To PartyId and type.
+    pub to: (String, Option<String>),
+    /// ConversationId.
+    pub conversation: String,
+    /// RefToMessageId.
+    pub ref_to: Option<String>,
+    /// Service.
+    pub service: String,
+    /// Its type.
+    pub service_type: Option<String>,
+    /// Action.
+    pub action: String,
+    /// originalSender.
+    pub original_sender: Option<String>,
+    /// finalRecipient.
+    pub final_recipient: Option<String>,
+    /// All message properties.
+    pub properties: Value,
+    /// The `eb:Messaging` octets.
+    #[serde(skip)]
+    pub messaging: Vec<u8>,
+    /// SignedInfo references.
+    pub signed_references: Value,
+    /// Effective P-Mode.
+    pub pmode: Value,
+    /// SHA-256 of the signer's certificate.
+    #[serde(with = "super::ids::hex32")]
+    pub signer: [u8; 32],
+    /// The signer's certificate, DER.
+    #[serde(skip)]
+    pub signer_der: Vec<u8>,
+    /// The receipt.
+    #[serde(skip)]
+    pub receipt: Vec<u8>,
+    /// The parts.
+    pub parts: Vec<PartView>,
+    /// When it was accepted.
+    pub received: Timestamp,
+}
+
+impl Store {
+    /// Accepts a message: payloads, row, delivery, effect of evidence, in one transaction. Of two that come at once with the
+    /// same key, the second hears [`Accepted::Duplicate`] and stores nothing.
+    ///
+    /// # Errors
+    /// The disk's and the database's; then nothing was stored and no receipt may leave.
+    pub async fn accept(&self, mut new: NewInbound) -> Result<Accepted, Error> {
+        let now = self.clock().now();
+        let staged: Vec<NewInboundPart> = std::mem::take(&mut new.parts);
+        let (payloads, parts): (Vec<_>, Vec<_>) =
+            staged.into_iter().map(|p| (p.payload, (p.cid, p.media_type, p.properties))).unzip();
+        let published = publish_all(self.spool(), payloads).await?;
+        let files = payload::files(&published);
+        let arrival = Arrival { new, parts, published, now };
+        let outcome = self.write(move |work| Box::pin(async move { arrival.carry_out(work).await })).await;
+        if !matches!(outcome, Ok(Accepted::New { .. })) {
+            payload::withdraw(self.spool(), files).await;
+        }
+        outcome
+    }
+
+    /// The message that was accepted under `key`, if any.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn find_inbound(&self, key: &InboundKey) -> Result<Option<InboundView>, Error> {
+        let row = sqlx::query(FIND)
+            .bind(&key.party)
+            .bind(key.party_type.as_deref().unwrap_or_default())
+            .bind(&key.message_id)
+            .fetch_optional(self.read())
+            .await?;
+        match row {
+            Some(row) => self.inbound_view(&row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// An inbound message.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn inbound(&self, id: MessageRow) -> Result<InboundView, Error> {
+        let row = sqlx::query("SELECT * FROM message WHERE id = ? AND direction = 'in'")
+            .bind(id.column())
+            .fetch_optional(self.read())
+            .await?
+            .ok_or_else(|| Error::missing("inbound message", id))?;
+        self.inbound_view(&row).await
+    }
+
+    /// Keeps a new receipt for a duplicate whose digests were the same and whose transforms were not (model 2).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn replace_receipt(&self, message: MessageRow, receipt: Vec<u8>) -> Result<(), Error> {
+        self.write(move |work| {
+            Box::pin(async move {
+                let done = sqlx::query("UPDATE message SET receipt = ? WHERE id = ? AND direction = 'in'")
+                    .bind(receipt)
+                    .bind(message.column())
+                    .execute(&mut work.conn)
+                    .await?;
+                if done.rows_affected() == 0 {
+                    Err(Error::missing("inbound message", message))
+                } else {
+                    Ok(())
+                }
+            })
+        })
+        .await
+    }
+
+    /// Applies evidence outside of an acceptance, e.g. after an operator assigned an orphan.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown recipient.
+    pub async fn apply_evidence(&self, inbound: MessageRow, effect: Effect) -> Result<Option<Record>, Error> {
+        let now = self.clock().now();
+        self.write(move |work| Box::pin(async move { apply(work, inbound, &effect, now).await })).await
+    }
+
+    async fn inbound_view(&self, row: &SqliteRow) -> Result<InboundView, Error> {
+        let id: &str = row.try_get("id")?;
+        inbound_view(row, payload::parts_of(self.read(), id).await?)
+    }
+}
+
+const FIND: &str =
+    "SELECT * FROM message WHERE direction = 'in' AND from_party = ? AND from_type = ? AND message_id = ?";
+
+/// Content-ID, media type, properties.
+type PartWords = (String, String, Vec<(String, String)>);
+
+struct Arrival {
+    new: NewInbound,
+    parts: Vec<PartWords>,
+    published: Vec<Published>,
+    now: Timestamp,
+}
+
+impl Arrival {
+    async fn carry_out(self, work: &mut Work) -> Result<Accepted, Error> {
+        if let Some(duplicate) = self.duplicate(work).await? {
+            return Ok(duplicate);
+        }
+        let id = MessageRow::new();
+        self.insert_message(work, id).await?;
+        for (position, (payload, (cid, media_type, properties))) in
+            self.published.iter().zip(&self.parts).enumerate()
+        {
+            payload::insert_payload(work, payload, self.now).await?;
+            let (payload, form) = (payload.id, payload.form);
+            let part = PartRow { owner: id.column(), position, payload, form, cid, media_type, properties };
+            payload::insert_part(work, part).await?;
+        }
+        let delivery = self.insert_delivery(work, id).await?;
+        let record = match &self.new.effect {
+            Some(effect) => apply(work, id, effect, self.now).await?,
+            None => None,
+        };
+        Ok(Accepted::New { message: id, delivery, record: record.map(Box::new) })
+    }
+
+    async fn duplicate(&self, work: &mut Work) -> Result<Option<Accepted>, Error> {
+        let key = &self.new.key;
+        let row = sqlx::query(FIND)
+            .bind(&key.party)
+            .bind(key.party_type.as_deref().unwrap_or_default())
+            .bind(&key.message_id)
+            .fetch_optional(&mut work.conn)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Accepted::Duplicate {
+            message: MessageRow::read(row.try_get("id")?)?,
+            receipt: row.try_get::<Option<Vec<u8>>, _>("receipt")?.unwrap_or_default(),
+            signed_references: value(&row, "signed_references")?.unwrap_or_default(),
+        }))
+    }
+
+    async fn insert_message(&self, work: &mut Work, id: MessageRow) -> Result<(), Error> {
+        let new = &self.new;
+        sqlx::query(
+            "INSERT INTO message (id, message_id, direction, class, conversation, ref_to, from_party, from_type, to_party,
+                 to_type, service, service_type, action, original_sender, final_recipient, properties, messaging,
+                 signed_references, pmode, signer, receipt, state, created)
+             VALUES (?, ?, 'in', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'received', ?)",
+        )
+        .bind(id.column())
+        .bind(&new.key.message_id)
+        .bind(new.class.as_str())
+        .bind(&new.conversation)
+        .bind(&new.ref_to)
+        .bind(&new.key.party)
+        .bind(new.key.party_type.as_deref().unwrap_or_default())
+        .bind(&new.to.0)
+        .bind(&new.to.1)
+        .bind(&new.service.0)
+        .bind(&new.service.1)
+        .bind(&new.action)
+        .bind(&new.original_sender)
+        .bind(&new.final_recipient)
+        .bind(json(&new.properties)?)
+        .bind(&new.messaging)
+        .bind(json(&new.signed_references)?)
+        .bind(json(&new.pmode)?)
+        .bind(&new.signer)
+        .bind(&new.receipt)
+        .bind(micros(self.now))
+        .execute(&mut work.conn)
+        .await?;
+        Ok(())
+    }
+
+    async fn insert_delivery(
+        &self,
+        work: &mut Work,
+        message: MessageRow,
+    ) -> Result<Option<DeliveryId>, Error> {
+        let Some(backend) = &self.new.backend else { return Ok(None) };
+        let id = DeliveryId::new();
+        sqlx::query(
+            "INSERT INTO delivery (id, message, backend, state, due, deadline, created)
+             VALUES (?, ?, ?, 'waiting', ?, ?, ?)",
+        )
+        .bind(id.column())
+        .bind(message.column())
+        .bind(backend)
+        .bind(micros(self.now))
+        .bind(self.new.deadline.map(micros))
+        .bind(micros(self.now))
+        .execute(&mut work.conn)
+        .await?;
+        let data = json!({ "delivery": id, "message": message, "message_id": self.new.key.message_id });
+        events::write(work, self.now, "delivery", Some(backend), data).await?;
+        work.wake.deliveries = true;
+        Ok(Some(id))
+    }
+}
+
+async fn apply(
+    work: &mut Work,
+    inbound: MessageRow,
+    effect: &Effect,
+    now: Timestamp,
+) -> Result<Option<Record>, Error> {
+    match effect {
+        Effect::Apply { recipient, rows } => evidence::append(work, *recipient, rows, now).await.map(Some),
+        Effect::Stray { original, reason, rows } => {
+            evidence::store_stray(work, Some(inbound), original, reason, rows).await?;
+            let text = format!("evidence without effect about `{original}`: {reason}");
+            events::notice(work, now, "stray-evidence", &inbound.to_string(), &text).await?;
+            Ok(None)
+        }
+    }
+}
+
+fn inbound_view(row: &SqliteRow, parts: Vec<PartView>) -> Result<InboundView, Error> {
+    let signer_der: Vec<u8> = row.try_get::<Option<_>, _>("signer")?.unwrap_or_default();
+    let no_party = || Error::Damaged { what: "party of an inbound message", value: String::new() };
+    Ok(InboundView {
+        id: MessageRow::read(row.try_get("id")?)?,
+        message_id: row.try_get("message_id")?,
+        class: row.try_get::<&str, _>("class")?.parse()?,
+        from: party(row, "from_party", "from_type")?.ok_or_else(no_party)?,
+        to: party(row, "to_party", "to_type")?.ok_or_else(no_party)?,
+        conversation: row.try_get("conversation")?,
+        ref_to: row.try_get("ref_to")?,
+        service: row.try_get::<Option<_>, _>("service")?.unwrap_or_default(),
+        service_type: row.try_get("service_type")?,
+        action: row.try_get::<Option<_>, _>("action")?.unwrap_or_default(),
+        original_sender: row.try_get("original_sender")?,
+        final_recipient: row.try_get("final_recipient")?,
+        properties: from_json("message properties", row.try_get("properties")?)?,
+        messaging: row.try_get::<Option<_>, _>("messaging")?.unwrap_or_default(),
+        signed_references: value(row, "signed_references")?.unwrap_or_default(),
+        pmode: value(row, "pmode")?.unwrap_or_default(),
+        signer: digest("signer digest", &openssl::sha::sha256(&signer_der))?,
+        signer_der,
+        receipt: row.try_get::<Option<_>, _>("receipt")?.unwrap_or_default(),
+        parts,
+        received: time(row.try_get("created")?)?,
+    })
+}

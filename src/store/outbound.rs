@@ -1,0 +1,418 @@
+//! The queue of messages to be sent: leases, planning, attempts.
+//!
+//! The attempt is on the disk before the first octet leaves, its outcome after; whatever lies between them at a crash counts
+//! as uncertain (model 2).
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use super::evidence::shown_time;
+use super::ids::{from_json, json, micros, optional_time, time};
+use super::payload::{PartView, parts_of};
+use super::spool::Form;
+use super::writer::Work;
+use super::{AttemptId, Class, Error, MessageRow, RecipientId, Store, SubmissionId};
+use crate::clock::Timestamp;
+use crate::status::{EvidenceProfile, Policy};
+
+/// A part of an outbound message.
+pub type OutPart = PartView;
+
+/// Everything needed to plan and send one message.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutMessage {
+    /// Its row.
+    pub id: MessageRow,
+    /// ebMS MessageId; never changes.
+    pub message_id: String,
+    /// What it is for.
+    pub class: Class,
+    /// The recipient it is for; `None` for evidence.
+    pub recipient: Option<OutRecipient>,
+    /// For evidence: the inbound message it speaks of.
+    pub inbound: Option<MessageRow>,
+    /// ConversationId.
+    pub conversation: String,
+    /// RefToMessageId.
+    pub ref_to: Option<String>,
+    /// From and To as (PartyId, type), where they are fixed already.
+    pub from: Option<(String, Option<String>)>,
+    /// To, where it is fixed already.
+    pub to: Option<(String, Option<String>)>,
+    /// Service, where it is fixed already.
+    pub service: Option<String>,
+    /// Its type.
+    pub service_type: Option<String>,
+    /// Action, where it is fixed already.
+    pub action: Option<String>,
+    /// originalSender, `scheme::value`.
+    pub original_sender: Option<String>,
+    /// finalRecipient, `scheme::value`.
+    pub final_recipient: Option<String>,
+    /// More message properties.
+    pub properties: Value,
+    /// The `eb:Messaging` octets, once planned.
+    pub messaging: Option<Vec<u8>>,
+    /// SignedInfo references of the first sealing.
+    pub signed_references: Option<Value>,
+    /// Effective P-Mode, once planned.
+    pub pmode: Option<Value>,
+    /// Endpoint of the last plan.
+    pub endpoint: Option<Value>,
+    /// Steps of the last lookup.
+    pub lookup: Option<Value>,
+    /// The parts in order.
+    pub parts: Vec<OutPart>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Those of them whose request may have been read.
+    pub uncertain_attempts: u32,
+    /// When it was due.
+    pub due: Timestamp,
+    /// When sending gives up.
+    pub deadline: Option<Timestamp>,
+    /// When it was accepted.
+    pub created: Timestamp,
+}
+
+/// The recipient of an outbound message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutRecipient {
+    /// Its row.
+    pub id: RecipientId,
+    /// Its submission.
+    pub submission: SubmissionId,
+    /// Place in the submission, from 0.
+    pub index: u32,
+    /// Address as submitted.
+    pub address: String,
+    /// `scheme::value`.
+    pub participant: Option<String>,
+    /// Its domain.
+    pub domain: String,
+    /// When the recipient should have acted.
+    pub deadline: Option<Timestamp>,
+    /// Policy as of acceptance.
+    pub policy: Policy,
+    /// Evidence profile as of acceptance.
+    pub profile: EvidenceProfile,
+    /// `scheme::value`.
+    pub document_type: Option<String>,
+    /// `scheme::value`.
+    pub process: Option<String>,
+}
+
+/// What planning fixed.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The `eb:Messaging` octets; kept for every attempt (design 2, promise 2).
+    pub messaging: Vec<u8>,
+    /// SignedInfo references of the sealed message.
+    pub signed_references: Value,
+    /// Effective P-Mode.
+    pub pmode: Value,
+    /// From PartyId and type.
+    pub from: (String, Option<String>),
+    /// To PartyId and type.
+    pub to: (String, Option<String>),
+    /// Service, its type and Action as sent.
+    pub service: (String, Option<String>),
+    /// Action as sent.
+    pub action: String,
+    /// Endpoint.
+    pub endpoint: Value,
+    /// Steps of the lookup.
+    pub lookup: Value,
+    /// Form of each part in order; empty leaves them as they are.
+    pub forms: Vec<Form>,
+}
+
+/// An attempt about to be made.
+#[derive(Debug, Clone)]
+pub struct NewAttempt {
+    /// Where to.
+    pub url: String,
+    /// SHA-256 of the certificate it is encrypted for.
+    pub certificate: Option<[u8; 32]>,
+    /// When.
+    pub started: Timestamp,
+}
+
+impl Store {
+    /// Leases up to `limit` messages that are due at `now`, oldest due first, until `lease_until`. A lease that ran out comes
+    /// back, and an attempt of it that was begun and never settled counts as uncertain.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn lease_due(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        lease_until: Timestamp,
+    ) -> Result<Vec<OutMessage>, Error> {
+        self.write(move |work| Box::pin(async move { lease(work, now, limit, lease_until).await })).await
+    }
+
+    /// The earliest time at which a queued message is due or a lease runs out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        let next: Option<i64> = sqlx::query_scalar(
+            "SELECT min(max(due, coalesce(lease_until, due))) FROM message WHERE state = 'queued' AND direction = 'out'",
+        )
+        .fetch_one(self.read())
+        .await?;
+        optional_time(next)
+    }
+
+    /// Keeps what planning fixed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] when other Messaging octets are kept already.
+    pub async fn plan(&self, message: MessageRow, planned: Planned) -> Result<(), Error> {
+        self.write(move |work| Box::pin(async move { keep_plan(work, message, planned).await })).await
+    }
+
+    /// Puts an attempt on the disk before the network hears of it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the message is no longer queued (it was closed, cancelled, or evidence arrived).
+    pub async fn begin_attempt(&self, message: MessageRow, new: NewAttempt) -> Result<AttemptId, Error> {
+        self.write(move |work| Box::pin(async move { begin(work, message, new).await })).await
+    }
+
+    /// Closes a message as `superseded` and queues a new one for the same recipient under `message_id`, to be planned anew:
+    /// a later lookup named another access point and no attempt was uncertain (model 2).
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when an attempt is uncertain or the message is not queued.
+    pub async fn supersede(&self, message: MessageRow, message_id: String) -> Result<MessageRow, Error> {
+        let now = self.clock().now();
+        self.write(move |work| Box::pin(async move { supersede(work, message, message_id, now).await })).await
+    }
+}
+
+async fn lease(
+    work: &mut Work,
+    now: Timestamp,
+    limit: u32,
+    until: Timestamp,
+) -> Result<Vec<OutMessage>, Error> {
+    let rows = sqlx::query(
+        "UPDATE message SET lease_until = ?1 WHERE id IN (
+             SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ?2
+                 AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3)
+         RETURNING *",
+    )
+    .bind(micros(until))
+    .bind(micros(now))
+    .bind(limit)
+    .fetch_all(&mut work.conn)
+    .await?;
+    let mut leased = Vec::with_capacity(rows.len());
+    for row in &rows {
+        sqlx::query(
+            "UPDATE attempt SET ended = ?, outcome = 'uncertain', detail = 'stopped before the outcome was known'
+             WHERE message = ? AND ended IS NULL",
+        )
+        .bind(micros(now))
+        .bind(row.try_get::<&str, _>("id")?)
+        .execute(&mut work.conn)
+        .await?;
+        leased.push(out_message(&mut work.conn, row).await?);
+    }
+    leased.sort_by_key(|message| (message.due, message.id));
+    Ok(leased)
+}
+
+/// A message row with its recipient, parts and counts.
+pub(super) async fn out_message(conn: &mut SqliteConnection, row: &SqliteRow) -> Result<OutMessage, Error> {
+    let id: &str = row.try_get("id")?;
+    let recipient: Option<String> = row.try_get("recipient")?;
+    let owner = recipient.clone().unwrap_or_else(|| id.to_owned());
+    let parts = parts_of(&mut *conn, &owner).await?;
+    let uncertain: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM attempt WHERE message = ? AND outcome = 'uncertain'")
+            .bind(id)
+            .fetch_one(&mut *conn)
+            .await?;
+    let recipient = match recipient {
+        Some(recipient) => Some(out_recipient(conn, &recipient).await?),
+        None => None,
+    };
+    let inbound: Option<&str> = row.try_get("inbound")?;
+    Ok(OutMessage {
+        id: MessageRow::read(id)?,
+        message_id: row.try_get("message_id")?,
+        class: row.try_get::<&str, _>("class")?.parse()?,
+        recipient,
+        inbound: inbound.map(MessageRow::read).transpose()?,
+        conversation: row.try_get("conversation")?,
+        ref_to: row.try_get("ref_to")?,
+        from: party(row, "from_party", "from_type")?,
+        to: party(row, "to_party", "to_type")?,
+        service: row.try_get("service")?,
+        service_type: row.try_get("service_type")?,
+        action: row.try_get("action")?,
+        original_sender: row.try_get("original_sender")?,
+        final_recipient: row.try_get("final_recipient")?,
+        properties: from_json("message properties", row.try_get("properties")?)?,
+        messaging: row.try_get("messaging")?,
+        signed_references: value(row, "signed_references")?,
+        pmode: value(row, "pmode")?,
+        endpoint: value(row, "endpoint")?,
+        lookup: value(row, "lookup")?,
+        parts,
+        attempts: row.try_get("attempts")?,
+        uncertain_attempts: uncertain as u32,
+        due: time(row.try_get::<Option<i64>, _>("due")?.unwrap_or_default())?,
+        deadline: shown_time(row, "deadline")?,
+        created: time(row.try_get("created")?)?,
+    })
+}
+
+async fn out_recipient(conn: &mut SqliteConnection, id: &str) -> Result<OutRecipient, Error> {
+    let row = sqlx::query("SELECT * FROM recipient WHERE id = ?").bind(id).fetch_one(conn).await?;
+    Ok(OutRecipient {
+        id: RecipientId::read(id)?,
+        submission: SubmissionId::read(row.try_get("submission")?)?,
+        index: row.try_get("position")?,
+        address: row.try_get("address")?,
+        participant: row.try_get("participant")?,
+        domain: row.try_get("domain")?,
+        deadline: shown_time(&row, "deadline")?,
+        policy: from_json("policy", row.try_get("policy")?)?,
+        profile: row.try_get::<&str, _>("profile")?.parse()?,
+        document_type: row.try_get("document_type")?,
+        process: row.try_get("process")?,
+    })
+}
+
+pub(super) fn party(
+    row: &SqliteRow,
+    id: &str,
+    kind: &str,
+) -> Result<Option<(String, Option<String>)>, Error> {
+    let party: Option<String> = row.try_get(id)?;
+    let kind: Option<String> = row.try_get(kind)?;
+    // Inbound rows keep an absent type as "", so that the duplicate key is unique over it.
+    Ok(party.map(|party| (party, kind.filter(|k| !k.is_empty()))))
+}
+
+pub(super) fn value(row: &SqliteRow, column: &str) -> Result<Option<Value>, Error> {
+    let text: Option<&str> = row.try_get(column)?;
+    text.map(|text| from_json("stored JSON", text)).transpose()
+}
+
+async fn keep_plan(work: &mut Work, message: MessageRow, planned: Planned) -> Result<(), Error> {
+    let (owner, kept) = owner_and_messaging(work, message).await?;
+    if kept.is_some_and(|kept| kept != planned.messaging) {
+        return Err(Error::conflict(
+            "message",
+            message,
+            "its eb:Messaging octets are fixed and differ from the new plan",
+        ));
+    }
+    sqlx::query(
+        "UPDATE message SET messaging = ?, signed_references = ?, pmode = ?, from_party = ?, from_type = ?, to_party = ?,
+             to_type = ?, service = ?, service_type = ?, action = ?, endpoint = ?, lookup = ? WHERE id = ?",
+    )
+    .bind(planned.messaging)
+    .bind(json(&planned.signed_references)?)
+    .bind(json(&planned.pmode)?)
+    .bind(planned.from.0)
+    .bind(planned.from.1)
+    .bind(planned.to.0)
+    .bind(planned.to.1)
+    .bind(planned.service.0)
+    .bind(planned.service.1)
+    .bind(planned.action)
+    .bind(json(&planned.endpoint)?)
+    .bind(json(&planned.lookup)?)
+    .bind(message.column())
+    .execute(&mut work.conn)
+    .await?;
+    for (position, form) in planned.forms.iter().enumerate() {
+        sqlx::query("UPDATE part SET form = ? WHERE owner = ? AND position = ?")
+            .bind(form.as_str())
+            .bind(&owner)
+            .bind(position as i64)
+            .execute(&mut work.conn)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn owner_and_messaging(
+    work: &mut Work,
+    message: MessageRow,
+) -> Result<(String, Option<Vec<u8>>), Error> {
+    sqlx::query_as(
+        "SELECT coalesce(recipient, id), messaging FROM message WHERE id = ? AND direction = 'out'",
+    )
+    .bind(message.column())
+    .fetch_optional(&mut work.conn)
+    .await?
+    .ok_or_else(|| Error::missing("outbound message", message))
+}
+
+async fn begin(work: &mut Work, message: MessageRow, new: NewAttempt) -> Result<AttemptId, Error> {
+    let number: Option<i64> = sqlx::query_scalar(
+        "UPDATE message SET attempts = attempts + 1 WHERE id = ? AND state = 'queued' RETURNING attempts",
+    )
+    .bind(message.column())
+    .fetch_optional(&mut work.conn)
+    .await?;
+    let number = number.ok_or_else(|| Error::conflict("message", message, "is not queued any more"))?;
+    let inserted = sqlx::query(
+        "INSERT INTO attempt (message, number, url, certificate, started) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(message.column())
+    .bind(number)
+    .bind(new.url)
+    .bind(new.certificate.map(|c| c.to_vec()))
+    .bind(micros(new.started))
+    .execute(&mut work.conn)
+    .await?;
+    Ok(AttemptId(inserted.last_insert_rowid()))
+}
+
+async fn supersede(
+    work: &mut Work,
+    message: MessageRow,
+    message_id: String,
+    now: Timestamp,
+) -> Result<MessageRow, Error> {
+    let closed = sqlx::query(
+        "UPDATE message SET state = 'superseded', lease_until = NULL WHERE id = ? AND state = 'queued' AND recipient IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = message.id AND (outcome IS NULL OR outcome <> 'definite'))",
+    )
+    .bind(message.column())
+    .execute(&mut work.conn)
+    .await?;
+    if closed.rows_affected() == 0 {
+        return Err(Error::conflict(
+            "message",
+            message,
+            "is not queued, or an attempt of it may have been read",
+        ));
+    }
+    let new = MessageRow::new();
+    sqlx::query(
+        "INSERT INTO message (id, message_id, direction, class, recipient, conversation, ref_to, service, service_type,
+             action, original_sender, final_recipient, properties, state, due, deadline, created)
+         SELECT ?, ?, direction, class, message.recipient, conversation, ref_to, recipient.service, recipient.service_type,
+             recipient.action, message.original_sender, final_recipient, message.properties, 'queued', ?, message.deadline,
+             created FROM message JOIN recipient ON recipient.id = message.recipient WHERE message.id = ?",
+    )
+    .bind(new.column())
+    .bind(message_id)
+    .bind(micros(now))
+    .bind(message.column())
+    .execute(&mut work.conn)
+    .await?;
+    work.wake.outbound = true;
+    Ok(new)
+}

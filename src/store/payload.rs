@@ -1,0 +1,270 @@
+//! Payloads and parts: rows that name published octets, reference counts, readers.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+
+use serde::Serialize;
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use super::ids::{digest, from_json, json, micros};
+use super::spool::{Form, Measure, Place, Published, Spool, StagedPayload};
+use super::writer::Work;
+use super::{Error, PayloadId, Store};
+use crate::clock::Timestamp;
+
+/// One part of a message as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartView {
+    /// Its payload.
+    pub payload: PayloadId,
+    /// Content-ID without brackets.
+    pub cid: String,
+    /// Media type of the original octets.
+    pub media_type: String,
+    /// Part properties in order.
+    pub properties: Vec<(String, String)>,
+    /// Size and digest of the original octets.
+    pub original: Measure,
+    /// The form in which the part travels.
+    pub form: Form,
+    /// Size and digest of that form; `None` while the form has not been made.
+    pub sent: Option<Measure>,
+}
+
+/// Reads one form of a payload. Blocking: use it on a worker thread.
+pub struct PayloadReader {
+    /// Size and digest of what will be read.
+    pub measure: Measure,
+    inner: Box<dyn Read + Send>,
+}
+
+impl Read for PayloadReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+impl Store {
+    /// Opens `form` of a payload. The original of a payload that is kept compressed is unpacked while it is read.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the payload does not exist or the form was never made.
+    pub async fn open_payload(&self, id: PayloadId, form: Form) -> Result<PayloadReader, Error> {
+        if let Some((measure, inner)) = self.stored_form(id, form).await? {
+            return Ok(PayloadReader { measure, inner });
+        }
+        let packed = match form {
+            Form::Original => self.stored_form(id, Form::Gzip).await?,
+            Form::Gzip | Form::Canonical => None,
+        };
+        let (_, packed) =
+            packed.ok_or_else(|| Error::missing("payload form", format!("{id}.{}", form.as_str())))?;
+        let row = sqlx::query("SELECT size, sha256 FROM payload WHERE id = ?")
+            .bind(id.column())
+            .fetch_one(self.read())
+            .await?;
+        Ok(PayloadReader {
+            measure: measure(&row, "size", "sha256")?,
+            inner: Box::new(flate2::read::GzDecoder::new(packed)),
+        })
+    }
+
+    /// Adds another form to a payload, once; a form that exists already is left as it is (model 3).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the payload does not exist.
+    pub async fn add_form(&self, id: PayloadId, form: Form, staged: StagedPayload) -> Result<Measure, Error> {
+        let spool = self.spool().clone();
+        let published = blocking(move || staged.publish_as(&spool, id, form)).await?;
+        let measure = published.stored;
+        self.write(move |work| {
+            Box::pin(async move {
+                let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM payload WHERE id = ?")
+                    .bind(id.column())
+                    .fetch_optional(&mut work.conn)
+                    .await?;
+                known.ok_or_else(|| Error::missing("payload", id))?;
+                insert_form(work, &published).await
+            })
+        })
+        .await?;
+        Ok(measure)
+    }
+
+    async fn stored_form(
+        &self,
+        id: PayloadId,
+        form: Form,
+    ) -> Result<Option<(Measure, Box<dyn Read + Send>)>, Error> {
+        let row = sqlx::query(
+            "SELECT size, sha256, content, file FROM payload_form WHERE payload = ? AND form = ?",
+        )
+        .bind(id.column())
+        .bind(form.as_str())
+        .fetch_optional(self.read())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let measure = measure(&row, "size", "sha256")?;
+        let content: Option<Vec<u8>> = row.try_get("content")?;
+        let file: Option<String> = row.try_get("file")?;
+        let reader: Box<dyn Read + Send> = match (content, file) {
+            (Some(content), _) => Box::new(io::Cursor::new(content)),
+            (None, Some(file)) => {
+                let path = self.spool().path(&file);
+                Box::new(File::open(&path).map_err(Error::io(&path))?)
+            }
+            (None, None) => return Err(Error::Damaged { what: "payload form", value: id.to_string() }),
+        };
+        Ok(Some((measure, reader)))
+    }
+}
+
+/// Makes staged payloads durable, in order, off the runtime's threads.
+pub(super) async fn publish_all(spool: &Spool, staged: Vec<StagedPayload>) -> Result<Vec<Published>, Error> {
+    if staged.is_empty() {
+        return Ok(Vec::new());
+    }
+    let spool = spool.clone();
+    blocking(move || staged.into_iter().map(|payload| payload.publish(&spool)).collect()).await
+}
+
+/// Takes back files that no row names after all.
+pub(super) async fn withdraw(spool: &Spool, files: Vec<String>) {
+    let spool = spool.clone();
+    let _ = blocking(move || files.iter().try_for_each(|file| spool.remove(file))).await;
+}
+
+pub(super) fn files(published: &[Published]) -> Vec<String> {
+    let files = published.iter().filter_map(|p| match &p.place {
+        Place::File(file) => Some(file.clone()),
+        Place::Inline(_) => None,
+    });
+    files.collect()
+}
+
+pub(super) async fn insert_payload(
+    work: &mut Work,
+    published: &Published,
+    now: Timestamp,
+) -> Result<(), Error> {
+    sqlx::query("INSERT INTO payload (id, size, sha256, created) VALUES (?, ?, ?, ?)")
+        .bind(published.id.column())
+        .bind(published.original.size as i64)
+        .bind(published.original.sha256.to_vec())
+        .bind(micros(now))
+        .execute(&mut work.conn)
+        .await?;
+    insert_form(work, published).await
+}
+
+async fn insert_form(work: &mut Work, published: &Published) -> Result<(), Error> {
+    let (content, file) = match &published.place {
+        Place::Inline(octets) => (Some(octets.clone()), None),
+        Place::File(file) => (None, Some(file.clone())),
+    };
+    sqlx::query(
+        "INSERT INTO payload_form (payload, form, size, sha256, content, file) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (payload, form) DO NOTHING",
+    )
+    .bind(published.id.column())
+    .bind(published.form.as_str())
+    .bind(published.stored.size as i64)
+    .bind(published.stored.sha256.to_vec())
+    .bind(content)
+    .bind(file)
+    .execute(&mut work.conn)
+    .await?;
+    Ok(())
+}
+
+/// A part row to be written.
+pub(super) struct PartRow<'a> {
+    pub owner: String,
+    pub position: usize,
+    pub payload: PayloadId,
+    pub form: Form,
+    pub cid: &'a str,
+    pub media_type: &'a str,
+    pub properties: &'a [(String, String)],
+}
+
+pub(super) async fn insert_part(work: &mut Work, part: PartRow<'_>) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO part (owner, position, payload, form, cid, media_type, properties) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(part.owner)
+    .bind(part.position as i64)
+    .bind(part.payload.column())
+    .bind(part.form.as_str())
+    .bind(part.cid)
+    .bind(part.media_type)
+    .bind(json(&part.properties)?)
+    .execute(&mut work.conn)
+    .await?;
+    sqlx::query("UPDATE payload SET refs = refs + 1 WHERE id = ?")
+        .bind(part.payload.column())
+        .execute(&mut work.conn)
+        .await?;
+    Ok(())
+}
+
+/// The parts of an owner (a recipient, or an inbound or evidence message) in order.
+pub(super) async fn parts_of<'e, E>(executor: E, owner: &str) -> Result<Vec<PartView>, Error>
+where
+    E: sqlx::Executor<'e, Database = sqlx::Sqlite>,
+{
+    let rows = sqlx::query(
+        "SELECT part.payload, part.form, cid, media_type, properties, payload.size AS original_size,
+                payload.sha256 AS original_sha256, payload_form.size AS form_size, payload_form.sha256 AS form_sha256
+         FROM part JOIN payload ON payload.id = part.payload
+         LEFT JOIN payload_form ON payload_form.payload = part.payload AND payload_form.form = part.form
+         WHERE owner = ? ORDER BY position",
+    )
+    .bind(owner)
+    .fetch_all(executor)
+    .await?;
+    rows.iter().map(part_view).collect()
+}
+
+fn part_view(row: &SqliteRow) -> Result<PartView, Error> {
+    let form = Form::read(row.try_get("form")?)?;
+    let original = measure(row, "original_size", "original_sha256")?;
+    let stored = match row.try_get::<Option<i64>, _>("form_size")? {
+        Some(_) => Some(measure(row, "form_size", "form_sha256")?),
+        None => None,
+    };
+    Ok(PartView {
+        payload: PayloadId::read(row.try_get("payload")?)?,
+        cid: row.try_get("cid")?,
+        media_type: row.try_get("media_type")?,
+        properties: from_json("part properties", row.try_get("properties")?)?,
+        original,
+        form,
+        sent: stored.or((form == Form::Original).then_some(original)),
+    })
+}
+
+fn measure(row: &SqliteRow, size: &str, sha256: &str) -> Result<Measure, Error> {
+    let octets: &[u8] = row.try_get(sha256)?;
+    Ok(Measure { size: row.try_get::<i64, _>(size)? as u64, sha256: digest("payload digest", octets)? })
+}
+
+/// Removes files of a submission or message whose commit never came.
+pub(super) async fn remove_orphans(conn: &mut SqliteConnection, spool: &Spool) -> Result<(), Error> {
+    let found = spool.published()?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<String> =
+        sqlx::query_scalar("SELECT file FROM payload_form WHERE file IS NOT NULL").fetch_all(conn).await?;
+    let named: HashSet<String> = named.into_iter().collect();
+    found.iter().filter(|file| !named.contains(*file)).try_for_each(|file| spool.remove(file))
+}
+
+/// Runs blocking work on the runtime's pool for it.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)?
+}

@@ -1,0 +1,279 @@
+//! What became of an attempt, a lookup, a message: outcome, evidence and next step in one transaction.
+
+use serde_json::Value;
+
+use super::ids::{json, micros};
+use super::writer::Work;
+use super::{AttemptId, Error, MessageRow, NewEvidence, RecipientId, Store, events, evidence};
+use crate::clock::Timestamp;
+use crate::status::{Record, Row, Signal};
+
+/// What is known of an attempt (model 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Nothing was sent completely, or an error signal refused it.
+    Definite,
+    /// The request may have been read and no valid signal came.
+    Uncertain,
+    /// A receipt was verified.
+    Receipted,
+}
+crate::status::words!(Outcome, "attempt outcome", {
+    Definite => "definite",
+    Uncertain => "uncertain",
+    Receipted => "receipted",
+});
+
+/// What happens to the message next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Send again, not before this time.
+    RetryAt(Timestamp),
+    /// The receipt is there; evidence will follow.
+    AwaitEvidence,
+    /// Nothing more will come.
+    Done,
+    /// Given up; the other side does not have it.
+    Failed,
+    /// Given up; the other side may have it.
+    Uncertain,
+}
+
+impl Next {
+    const fn state(self) -> &'static str {
+        match self {
+            Self::RetryAt(_) => "queued",
+            Self::AwaitEvidence => "awaiting-evidence",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Uncertain => "uncertain",
+        }
+    }
+}
+
+/// The end of an attempt.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// When it ended.
+    pub ended: Timestamp,
+    /// What is known.
+    pub outcome: Outcome,
+    /// Why, for the operator; no personal data.
+    pub detail: String,
+    /// The signal as received.
+    pub signal: Option<Vec<u8>>,
+    /// Rows for the recipient's chain; must be empty for a message without a recipient.
+    pub evidence: Vec<NewEvidence>,
+    /// What happens next.
+    pub next: Next,
+}
+
+impl Store {
+    /// Settles an attempt. A late settlement of an attempt that was taken for uncertain after a crash is welcome: a receipt
+    /// is a receipt.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown attempt.
+    pub async fn settle(&self, attempt: AttemptId, settlement: Settlement) -> Result<Option<Record>, Error> {
+        let now = self.clock().now();
+        self.write(move |work| {
+            Box::pin(async move {
+                let message = end_attempt(work, attempt, &settlement).await?;
+                let moved = Moved {
+                    message: MessageRow::read(&message)?,
+                    next: settlement.next,
+                    detail: settlement.detail,
+                    evidence: settlement.evidence,
+                    now,
+                };
+                moved.carry_out(work).await
+            })
+        })
+        .await
+    }
+
+    /// Settles a message whose endpoint could not be found, or that could not be packaged: no attempt was made.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown message.
+    pub async fn lookup_failed(
+        &self,
+        message: MessageRow,
+        (lookup, detail): (Value, String),
+        next: Next,
+        evidence: Vec<NewEvidence>,
+    ) -> Result<Option<Record>, Error> {
+        let now = self.clock().now();
+        self.write(move |work| {
+            Box::pin(async move {
+                let lookup = json(&lookup)?;
+                sqlx::query("UPDATE message SET lookup = ? WHERE id = ?")
+                    .bind(lookup)
+                    .bind(message.column())
+                    .execute(&mut work.conn)
+                    .await?;
+                Moved { message, next, detail, evidence, now }.carry_out(work).await
+            })
+        })
+        .await
+    }
+
+    /// An operator's order to try again: the last message of the recipient becomes due now, with a row that says who and
+    /// why. Earlier verdicts of ours are void from here on.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the other side has the message already.
+    pub async fn retry(&self, recipient: RecipientId, who: &str, why: &str) -> Result<Record, Error> {
+        let now = self.clock().now();
+        let row = Row::operator(
+            Signal::Retried,
+            now,
+            format!("retry-{}", crate::id::row_id()),
+            format!("{who}: {why}"),
+        );
+        self.write(move |work| {
+            Box::pin(async move {
+                requeue(work, recipient, now).await?;
+                evidence::append(work, recipient, &[NewEvidence::statement(row)], now).await
+            })
+        })
+        .await
+    }
+
+    /// The same for an evidence message, which has no recipient and no status.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it is not waiting, failed or uncertain.
+    pub async fn retry_message(&self, message: MessageRow) -> Result<(), Error> {
+        let now = self.clock().now();
+        self.write(move |work| {
+            Box::pin(async move {
+                let done = sqlx::query(
+                    "UPDATE message SET state = 'queued', due = ?, lease_until = NULL WHERE id = ? AND direction = 'out'
+                         AND recipient IS NULL AND state IN ('queued', 'failed', 'uncertain')",
+                )
+                .bind(micros(now))
+                .bind(message.column())
+                .execute(&mut work.conn)
+                .await?;
+                work.wake.outbound = true;
+                let refused = || Error::conflict("message", message, "is not one that can be sent again");
+                if done.rows_affected() == 1 { Ok(()) } else { Err(refused()) }
+            })
+        })
+        .await
+    }
+
+    /// Recipients whose deadline passed without a final word and without a row of ours that says so.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn overdue_recipients(&self, now: Timestamp, limit: u32) -> Result<Vec<RecipientId>, Error> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT id FROM recipient WHERE deadline <= ? AND state IN ('at-remote-gateway', 'available')
+                 AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local'
+                     AND signal = 'expired') LIMIT ?",
+        )
+        .bind(micros(now))
+        .bind(limit)
+        .fetch_all(self.read())
+        .await?;
+        ids.iter().map(|id| RecipientId::read(id)).collect()
+    }
+}
+
+async fn end_attempt(work: &mut Work, attempt: AttemptId, end: &Settlement) -> Result<String, Error> {
+    sqlx::query_scalar(
+        "UPDATE attempt SET ended = ?, outcome = ?, detail = ?, signal = ? WHERE id = ? RETURNING message",
+    )
+    .bind(micros(end.ended))
+    .bind(end.outcome.as_str())
+    .bind(&end.detail)
+    .bind(&end.signal)
+    .bind(attempt.0)
+    .fetch_optional(&mut work.conn)
+    .await?
+    .ok_or_else(|| Error::missing("attempt", attempt.0))
+}
+
+/// A message on its way to its next state.
+struct Moved {
+    message: MessageRow,
+    next: Next,
+    detail: String,
+    evidence: Vec<NewEvidence>,
+    now: Timestamp,
+}
+
+impl Moved {
+    async fn carry_out(self, work: &mut Work) -> Result<Option<Record>, Error> {
+        let recipient = self.recipient(work).await?;
+        self.move_message(work).await?;
+        work.wake.outbound = true;
+        match recipient {
+            Some(recipient) if !self.evidence.is_empty() => {
+                evidence::append(work, recipient, &self.evidence, self.now).await.map(Some)
+            }
+            Some(_) => Ok(None),
+            None => self.tell_of_lost_evidence(work).await.map(|()| None),
+        }
+    }
+
+    async fn recipient(&self, work: &mut Work) -> Result<Option<RecipientId>, Error> {
+        let recipient: Option<Option<String>> =
+            sqlx::query_scalar("SELECT recipient FROM message WHERE id = ? AND direction = 'out'")
+                .bind(self.message.column())
+                .fetch_optional(&mut work.conn)
+                .await?;
+        let recipient = recipient.ok_or_else(|| Error::missing("outbound message", self.message))?;
+        recipient.map(|id| RecipientId::read(&id)).transpose()
+    }
+
+    /// A message that was closed meanwhile is not queued again; a receipt moves it all the same.
+    async fn move_message(&self, work: &mut Work) -> Result<(), Error> {
+        let due = match self.next {
+            Next::RetryAt(at) => Some(micros(at)),
+            _ => None,
+        };
+        let receipted = matches!(self.next, Next::AwaitEvidence | Next::Done);
+        sqlx::query(
+            "UPDATE message SET state = ?1, detail = ?2, due = coalesce(?3, due), lease_until = NULL
+             WHERE id = ?4 AND (state = 'queued' OR (?5 AND state IN ('failed', 'uncertain')))",
+        )
+        .bind(self.next.state())
+        .bind(&self.detail)
+        .bind(due)
+        .bind(self.message.column())
+        .bind(receipted)
+        .execute(&mut work.conn)
+        .await?;
+        Ok(())
+    }
+
+    /// Evidence of ours that does not arrive leaves the other side in the dark: a person must know.
+    async fn tell_of_lost_evidence(&self, work: &mut Work) -> Result<(), Error> {
+        if !matches!(self.next, Next::Failed | Next::Uncertain) {
+            return Ok(());
+        }
+        let text = format!("evidence could not be sent: {}", self.detail);
+        events::notice(work, self.now, "evidence-not-sent", &self.message.to_string(), &text).await
+    }
+}
+
+async fn requeue(work: &mut Work, recipient: RecipientId, now: Timestamp) -> Result<(), Error> {
+    let done = sqlx::query(
+        "UPDATE message SET state = 'queued', due = ?1, lease_until = NULL, deadline = CASE WHEN deadline <= ?1 THEN NULL
+             ELSE deadline END
+         WHERE id = (SELECT id FROM message WHERE recipient = ?2 AND direction = 'out' AND state <> 'superseded'
+             ORDER BY id DESC LIMIT 1) AND state IN ('queued', 'failed', 'uncertain')",
+    )
+    .bind(micros(now))
+    .bind(recipient.column())
+    .execute(&mut work.conn)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Err(Error::conflict("recipient", recipient, "has no message that can be sent again"));
+    }
+    work.wake.outbound = true;
+    Ok(())
+}

@@ -1,0 +1,423 @@
+//! Payload octets on their way in: in memory up to 64 KB, then in a file that nobody sees until it is published.
+//!
+//! A payload file is synced and renamed into `payloads/` before the row that names it is committed, so that a row never
+//! points at nothing (design 2, promise 4); a file without a row is an orphan and is removed at the next start.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
+use openssl::sha::Sha256;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use super::{Error, PayloadId};
+
+/// Payloads at or under this many octets live in their row; larger ones in files (design 4).
+pub const INLINE: usize = 64 * 1024;
+/// How much of a payload decides whether it is worth compressing.
+const SAMPLE: usize = 64 * 1024;
+
+/// In which form the octets of a payload are kept or wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// As submitted or received.
+    Original,
+    /// gzip with a fixed header (time 0), so that the same octets always give the same digest.
+    Gzip,
+    /// Exclusive C14N of an XML payload that is sent uncompressed (as4-wire 2.3).
+    Canonical,
+}
+
+impl Form {
+    /// The word by which the form is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Original => "original",
+            Self::Gzip => "gzip",
+            Self::Canonical => "canonical",
+        }
+    }
+
+    pub(super) fn read(word: &str) -> Result<Self, Error> {
+        match word {
+            "original" => Ok(Self::Original),
+            "gzip" => Ok(Self::Gzip),
+            "canonical" => Ok(Self::Canonical),
+            _ => Err(Error::Damaged { what: "payload form", value: word.to_owned() }),
+        }
+    }
+}
+
+/// How a writer keeps what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// As it comes: inbound payloads.
+    AsIs,
+    /// Compressed, unless a sample of 64 KB does not shrink by 5 % (model 3): outbound payloads.
+    Compressed,
+}
+
+/// Size and SHA-256 of one form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measure {
+    /// In octets.
+    pub size: u64,
+    /// Over exactly these octets.
+    #[serde(with = "super::ids::hex32")]
+    pub sha256: [u8; 32],
+}
+
+/// The two folders: `spool/` for files in the making, `payloads/` for published ones.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    folders: Arc<Folders>,
+}
+
+#[derive(Debug)]
+struct Folders {
+    making: PathBuf,
+    published: PathBuf,
+}
+
+impl Spool {
+    pub(super) fn open(data: &Path) -> Result<Self, Error> {
+        let folders = Folders { making: data.join("spool"), published: data.join("payloads") };
+        for folder in [&folders.making, &folders.published] {
+            fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        }
+        clear(&folders.making)?;
+        for shard in 0..=u8::MAX {
+            let shard = folders.published.join(hex::encode([shard]));
+            if !shard.is_dir() {
+                fs::create_dir(&shard).map_err(Error::io(&shard))?;
+            }
+        }
+        sync_folder(&folders.published)?;
+        Ok(Self { folders: Arc::new(folders) })
+    }
+
+    /// A writer for one payload that keeps it as it comes.
+    pub fn writer(&self) -> SpoolWriter {
+        self.writer_keeping(Keep::AsIs)
+    }
+
+    /// A writer for one payload.
+    pub fn writer_keeping(&self, keep: Keep) -> SpoolWriter {
+        let sink = Sink {
+            folder: self.folders.making.clone(),
+            held: Held::Memory(Vec::new()),
+            count: 0,
+            hash: Sha256::new(),
+        };
+        let stage = match keep {
+            Keep::AsIs => Stage::Plain(sink),
+            Keep::Compressed => Stage::Sampling { sample: Vec::new(), sink },
+        };
+        SpoolWriter { stage, original: Sha256::new(), size: 0, crc: Crc::new() }
+    }
+
+    /// The file of a published form, relative to the payload folder.
+    pub(super) fn path(&self, file: &str) -> PathBuf {
+        self.folders.published.join(file)
+    }
+
+    /// Every published file, relative to the payload folder.
+    pub(super) fn published(&self) -> Result<Vec<String>, Error> {
+        let mut found = Vec::new();
+        for shard in read_dir(&self.folders.published)? {
+            for file in read_dir(&shard)? {
+                if let Ok(relative) = file.strip_prefix(&self.folders.published) {
+                    found.push(relative.to_string_lossy().into_owned());
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn remove(&self, file: &str) -> Result<(), Error> {
+        let path = self.path(file);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(&path)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes the octets of one payload. Dropped unfinished, it leaves nothing behind.
+pub struct SpoolWriter {
+    stage: Stage,
+    original: Sha256,
+    size: u64,
+    crc: Crc,
+}
+
+enum Stage {
+    Plain(Sink),
+    Sampling {
+        sample: Vec<u8>,
+        sink: Sink,
+    },
+    Gzip(Box<DeflateEncoder<Sink>>),
+    /// Only while one stage turns into the next.
+    Spent,
+}
+
+impl SpoolWriter {
+    /// Octets written so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Ends the payload. Nothing is visible yet: [`super::Store::submit`] and [`super::Store::accept`] publish it.
+    ///
+    /// # Errors
+    /// The disk's, when the last octets cannot be written.
+    pub fn finish(mut self) -> Result<StagedPayload, Error> {
+        self.decide().map_err(Error::spool)?;
+        let crc = self.crc.sum();
+        let original = Measure { size: self.size, sha256: self.original.finish() };
+        let (form, sink) = match self.stage {
+            Stage::Plain(sink) => (Form::Original, sink),
+            Stage::Gzip(encoder) => {
+                (Form::Gzip, end_gzip(*encoder, crc, original.size).map_err(Error::spool)?)
+            }
+            Stage::Sampling { sink, .. } => (Form::Original, sink),
+            Stage::Spent => return Err(Error::spool(broken())),
+        };
+        let stored = Measure { size: sink.count, sha256: sink.hash.finish() };
+        let held = sink.held.settle().map_err(Error::spool)?;
+        Ok(StagedPayload { original, form, stored, held })
+    }
+
+    /// Judges the sample, once it is full or the payload has ended.
+    fn decide(&mut self) -> io::Result<()> {
+        let Stage::Sampling { .. } = self.stage else { return Ok(()) };
+        let Stage::Sampling { sample, mut sink } = std::mem::replace(&mut self.stage, Stage::Spent) else {
+            return Err(broken());
+        };
+        self.stage = if shrinks(&sample)? {
+            sink.write_all(&GZIP_HEADER)?;
+            let mut encoder = DeflateEncoder::new(sink, Compression::fast());
+            encoder.write_all(&sample)?;
+            Stage::Gzip(Box::new(encoder))
+        } else {
+            sink.write_all(&sample)?;
+            Stage::Plain(sink)
+        };
+        Ok(())
+    }
+
+    fn pass_on(&mut self, octets: &[u8]) -> io::Result<()> {
+        match &mut self.stage {
+            Stage::Plain(sink) => sink.write_all(octets),
+            Stage::Gzip(encoder) => encoder.write_all(octets),
+            Stage::Sampling { sample, .. } => {
+                let room = SAMPLE.saturating_sub(sample.len()).min(octets.len());
+                let (now, later) = octets.split_at(room);
+                sample.extend_from_slice(now);
+                if sample.len() < SAMPLE {
+                    return Ok(());
+                }
+                self.decide()?;
+                if later.is_empty() { Ok(()) } else { self.pass_on(later) }
+            }
+            Stage::Spent => Err(broken()),
+        }
+    }
+}
+
+impl Write for SpoolWriter {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.original.update(octets);
+        if matches!(self.stage, Stage::Gzip(_) | Stage::Sampling { .. }) {
+            self.crc.update(octets);
+        }
+        self.size += octets.len() as u64;
+        self.pass_on(octets)?;
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A finished payload that no row names yet. Dropped, it is gone.
+#[derive(Debug)]
+pub struct StagedPayload {
+    /// Size and digest of what was written.
+    pub original: Measure,
+    /// The form in which it is held.
+    pub form: Form,
+    /// Size and digest of that form.
+    pub stored: Measure,
+    held: Settled,
+}
+
+impl StagedPayload {
+    /// Octets as written, before any compression.
+    pub fn size(&self) -> u64 {
+        self.original.size
+    }
+
+    /// SHA-256 of the octets as written.
+    pub fn sha256(&self) -> [u8; 32] {
+        self.original.sha256
+    }
+
+    /// Reads the held form, e.g. to look at a payload before it is accepted.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn open(&self) -> Result<Box<dyn Read + Send>, Error> {
+        match &self.held {
+            Settled::Memory(octets) => Ok(Box::new(io::Cursor::new(octets.clone()))),
+            Settled::File(file) => Ok(Box::new(File::open(file.path()).map_err(Error::io(file.path()))?)),
+        }
+    }
+
+    /// Makes the octets durable and gives what the rows need. Blocking.
+    pub(super) fn publish(self, spool: &Spool) -> Result<Published, Error> {
+        let id = PayloadId::new();
+        let place = self.held.publish(spool, id, self.form)?;
+        Ok(Published { id, original: self.original, form: self.form, stored: self.stored, place })
+    }
+
+    /// The same for another form of a payload that exists.
+    pub(super) fn publish_as(mut self, spool: &Spool, id: PayloadId, form: Form) -> Result<Published, Error> {
+        self.form = form;
+        let place = self.held.publish(spool, id, form)?;
+        Ok(Published { id, original: self.original, form, stored: self.stored, place })
+    }
+}
+
+/// A payload that is durable but not yet named by a row.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub id: PayloadId,
+    pub original: Measure,
+    pub form: Form,
+    pub stored: Measure,
+    pub place: Place,
+}
+
+/// Where the octets of a form are.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    Inline(Vec<u8>),
+    File(String),
+}
+
+#[derive(Debug)]
+enum Settled {
+    Memory(Vec<u8>),
+    File(NamedTempFile),
+}
+
+impl Settled {
+    fn publish(self, spool: &Spool, id: PayloadId, form: Form) -> Result<Place, Error> {
+        match self {
+            Self::Memory(octets) => Ok(Place::Inline(octets)),
+            Self::File(temporary) => {
+                // The last octets of a UUIDv7 are random: an even spread over the shards.
+                let shard = hex::encode(&id.0.as_bytes()[15..]);
+                let file = format!("{shard}/{id}.{}", form.as_str());
+                let path = spool.path(&file);
+                temporary.as_file().sync_all().map_err(Error::io(temporary.path()))?;
+                temporary.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
+                sync_folder(&spool.path(&shard))?;
+                Ok(Place::File(file))
+            }
+        }
+    }
+}
+
+/// Counts, hashes and holds octets: in memory first, in a temporary file when they grow.
+struct Sink {
+    folder: PathBuf,
+    held: Held,
+    count: u64,
+    hash: Sha256,
+}
+
+enum Held {
+    Memory(Vec<u8>),
+    File(io::BufWriter<NamedTempFile>),
+}
+
+impl Held {
+    fn settle(self) -> io::Result<Settled> {
+        match self {
+            Self::Memory(octets) => Ok(Settled::Memory(octets)),
+            Self::File(writer) => Ok(Settled::File(writer.into_inner().map_err(|e| e.into_error())?)),
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.count += octets.len() as u64;
+        self.hash.update(octets);
+        if let Held::Memory(memory) = &mut self.held {
+            if memory.len() + octets.len() <= INLINE {
+                memory.extend_from_slice(octets);
+                return Ok(octets.len());
+            }
+            let mut file = io::BufWriter::with_capacity(128 * 1024, NamedTempFile::new_in(&self.folder)?);
+            file.write_all(memory)?;
+            self.held = Held::File(file);
+        }
+        if let Held::File(file) = &mut self.held {
+            file.write_all(octets)?;
+        }
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// RFC 1952: deflate, no flags, time 0, fastest, unknown system.
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
+
+fn end_gzip(encoder: DeflateEncoder<Sink>, crc: u32, size: u64) -> io::Result<Sink> {
+    let mut sink = encoder.finish()?;
+    sink.write_all(&crc.to_le_bytes())?;
+    // RFC 1952 keeps the size modulo 2^32.
+    sink.write_all(&(size as u32).to_le_bytes())?;
+    Ok(sink)
+}
+
+/// True when compressing the sample saves at least 5 % (model 3).
+fn shrinks(sample: &[u8]) -> io::Result<bool> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(sample)?;
+    let packed = encoder.finish()?.len() + GZIP_HEADER.len() + 8;
+    Ok(packed * 100 <= sample.len() * 95)
+}
+
+fn broken() -> io::Error {
+    io::Error::other("the payload writer failed earlier and cannot go on")
+}
+
+fn clear(folder: &Path) -> Result<(), Error> {
+    for left_over in read_dir(folder)? {
+        fs::remove_file(&left_over).map_err(Error::io(&left_over))?;
+    }
+    Ok(())
+}
+
+fn read_dir(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = fs::read_dir(folder).map_err(Error::io(folder))?;
+    entries.map(|entry| entry.map(|e| e.path()).map_err(Error::io(folder))).collect()
+}
+
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io(folder))
+}

@@ -1,0 +1,190 @@
+//! The store on real files.
+
+mod chains;
+mod crash;
+mod inbound;
+mod outbound;
+mod payloads;
+
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::*;
+use crate::clock::{Clock, SignedDuration, Timestamp};
+use crate::status::{EvidenceProfile, Policy, Row, Signal};
+
+pub(super) fn noon() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+pub(super) fn later(seconds: i64) -> Timestamp {
+    noon() + SignedDuration::from_secs(seconds)
+}
+
+pub(super) async fn open(path: &Path) -> Store {
+    let config = Config { path: path.to_owned(), readers: 2 };
+    Store::open(&config, Clock::manual(noon())).await.unwrap()
+}
+
+pub(super) fn staged(store: &Store, octets: &[u8]) -> StagedPayload {
+    let mut writer = store.spool().writer_keeping(Keep::Compressed);
+    writer.write_all(octets).unwrap();
+    writer.finish().unwrap()
+}
+
+pub(super) fn recipient(message_id: &str) -> NewRecipient {
+    NewRecipient {
+        address: "0088.123@EU".to_owned(),
+        participant: Some("iso6523-actorid-upis::0088:123".to_owned()),
+        domain: "demo".to_owned(),
+        deadline: Some(later(3600)),
+        policy: Policy::for_profile(EvidenceProfile::Rem),
+        profile: EvidenceProfile::Rem,
+        original_sender: "iso6523-actorid-upis::0218:40000000000".to_owned(),
+        document_type: None,
+        process: None,
+        service: None,
+        service_type: None,
+        action: None,
+        properties: json!([]),
+        parts: vec![NewPart {
+            payload: 0,
+            cid: "letter@test".to_owned(),
+            media_type: "application/pdf".to_owned(),
+            properties: vec![("MimeType".to_owned(), "application/pdf".to_owned())],
+        }],
+        message: Some(NewMessage {
+            message_id: message_id.to_owned(),
+            conversation: "conversation-1".to_owned(),
+            ref_to: None,
+            class: Class::Business,
+            send_until: Some(later(86_400)),
+        }),
+        evidence: Vec::new(),
+    }
+}
+
+pub(super) fn submission(store: &Store, client_id: &str, recipients: Vec<NewRecipient>) -> NewSubmission {
+    NewSubmission {
+        channel: "rest".to_owned(),
+        client_id: client_id.to_owned(),
+        envelope: b"<Envelope/>".to_vec(),
+        metadata: json!({ "title": "A letter" }),
+        payloads: vec![staged(store, b"the letter itself")],
+        recipients,
+    }
+}
+
+pub(super) async fn submitted(store: &Store, client_id: &str, message_id: &str) -> SubmissionView {
+    let new = submission(store, client_id, vec![recipient(message_id)]);
+    match store.submit(new).await.unwrap() {
+        Submitted::Created(id) => store.submission(id).await.unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn receipt(at: Timestamp) -> NewEvidence {
+    NewEvidence::new(Row::remote(Signal::Receipted, at, at, "receipt-1"), "as4-receipt", "<receipt/>")
+        .issued_by([7; 32])
+}
+
+pub(super) fn inbound_message(store: &Store, message_id: &str) -> NewInbound {
+    NewInbound {
+        key: InboundKey { party: "sender".to_owned(), party_type: None, message_id: message_id.to_owned() },
+        to: ("us".to_owned(), None),
+        conversation: "conversation-1".to_owned(),
+        ref_to: None,
+        class: Class::Business,
+        service: ("service".to_owned(), None),
+        action: "action".to_owned(),
+        original_sender: Some("a::b".to_owned()),
+        final_recipient: Some("c::d".to_owned()),
+        properties: json!([]),
+        messaging: b"<eb:Messaging/>".to_vec(),
+        signed_references: json!([{ "uri": "#m" }]),
+        pmode: json!({ "id": "p" }),
+        signer: b"certificate".to_vec(),
+        receipt: format!("receipt of {message_id}").into_bytes(),
+        parts: vec![NewInboundPart {
+            payload: staged(store, &vec![b'x'; 3 * INLINE]),
+            cid: "part@test".to_owned(),
+            media_type: "text/plain".to_owned(),
+            properties: Vec::new(),
+        }],
+        backend: Some("rest".to_owned()),
+        deadline: Some(later(60)),
+        effect: None,
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path()).await;
+    let config = Config { path: folder.path().to_owned(), readers: 1 };
+    let second = Store::open(&config, Clock::system()).await.unwrap_err();
+    assert!(matches!(second, Error::Locked { .. }), "{second}");
+    first.close().await.unwrap();
+    drop(first);
+    Store::open(&config, Clock::system()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    open(folder.path()).await.close().await.unwrap();
+    chains::sql(folder.path(), "PRAGMA user_version = 999").await;
+    let config = Config { path: folder.path().to_owned(), readers: 1 };
+    let refused = Store::open(&config, Clock::system()).await.unwrap_err();
+    assert!(matches!(refused, Error::Newer { found: 999, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn after_closing_nothing_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let late = submission(&store, "a", vec![recipient("1@test")]);
+    store.close().await.unwrap();
+    assert!(matches!(store.submit(late).await, Err(Error::Closed)));
+}
+
+#[tokio::test]
+async fn an_alias_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let alias = store.alias_for("_PRIVATE@010101-12345").await.unwrap();
+    assert_eq!(store.alias_for("_PRIVATE@010101-12345").await.unwrap(), alias);
+    assert_eq!(store.address_of(&alias).await.unwrap().as_deref(), Some("_PRIVATE@010101-12345"));
+    assert!(!alias.contains("010101"));
+}
+
+#[tokio::test]
+async fn rejected_messages_notices_and_events_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let rejected = Rejected {
+        from_party: Some("nobody".to_owned()),
+        message_id: None,
+        code: "EBMS:0010".to_owned(),
+        detail: "no agreement".to_owned(),
+        source: "192.0.2.1".to_owned(),
+    };
+    store.reject(rejected.clone()).await.unwrap();
+    assert_eq!(store.rejected(10).await.unwrap()[0].rejected, rejected);
+    store.raise("test", "subject", "text").await.unwrap();
+    let notice = store.notices(false, 10).await.unwrap().remove(0);
+    store.clear_notice(notice.id).await.unwrap();
+    assert!(store.notices(false, 10).await.unwrap().is_empty());
+    assert_eq!(store.notices(true, 10).await.unwrap().len(), 1);
+
+    let mut bell = store.event_changes();
+    submitted(&store, "a", "1@test").await;
+    bell.changed().await.unwrap();
+    let events = store.events_after(0, Some("rest"), 10).await.unwrap();
+    let kinds: Vec<&str> = events.iter().map(|e| e.kind.as_str()).collect();
+    assert_eq!(kinds, ["submitted", "status"]);
+    assert!(store.events_after(0, Some("other"), 10).await.unwrap().is_empty());
+    assert_eq!(store.last_event().await.unwrap(), events[1].sequence);
+}

@@ -1,0 +1,170 @@
+//! Acceptance, duplicates, deliveries, evidence out and in.
+
+use super::*;
+use crate::status::State;
+
+fn evidence_message(message_id: &str) -> NewEvidenceMessage {
+    NewEvidenceMessage {
+        message_id: message_id.to_owned(),
+        conversation: "conversation-1".to_owned(),
+        ref_to: "1@sender".to_owned(),
+        from: ("us".to_owned(), None),
+        to: ("sender".to_owned(), None),
+        service: ("service".to_owned(), None),
+        action: "DeliveryNonDeliveryToRecipient".to_owned(),
+        original_sender: Some("c::d".to_owned()),
+        final_recipient: Some("a::b".to_owned()),
+        properties: json!([]),
+        pmode: None,
+        payload: b"<rem:DeliveryNonDeliveryToRecipient/>".to_vec(),
+        media_type: "application/xml".to_owned(),
+        send_until: None,
+    }
+}
+
+async fn delivery_of(store: &Store, message_id: &str) -> DeliveryId {
+    match store.accept(inbound_message(store, message_id)).await.unwrap() {
+        Accepted::New { delivery: Some(delivery), .. } => delivery,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_is_new_and_all_others_get_its_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let calls = (0..16).map(|n| {
+        let mut new = inbound_message(&store, "1@sender");
+        new.receipt = format!("receipt {n}").into_bytes();
+        store.accept(new)
+    });
+    let results = futures_util::future::join_all(calls).await;
+    let kept = store.find_inbound(&inbound_message(&store, "1@sender").key).await.unwrap().unwrap();
+    let mut new = 0;
+    for result in results {
+        match result.unwrap() {
+            Accepted::New { message, .. } => {
+                new += 1;
+                assert_eq!(message, kept.id);
+            }
+            Accepted::Duplicate { message, receipt, .. } => {
+                assert_eq!((message, &receipt), (kept.id, &kept.receipt));
+            }
+        }
+    }
+    assert_eq!(new, 1);
+    assert_eq!(store.deliveries(Some("rest"), &[], None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.spool().published().unwrap().len(), usize::from(kept.parts[0].form == Form::Original));
+}
+
+#[tokio::test]
+async fn the_sender_and_its_type_belong_to_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    delivery_of(&store, "1@sender").await;
+    let mut other = inbound_message(&store, "1@sender");
+    other.key.party = "another".to_owned();
+    assert!(matches!(store.accept(other).await.unwrap(), Accepted::New { .. }));
+    let mut typed = inbound_message(&store, "1@sender");
+    typed.key.party_type = Some("type".to_owned());
+    assert!(matches!(store.accept(typed).await.unwrap(), Accepted::New { .. }));
+}
+
+#[tokio::test]
+async fn a_duplicate_is_known_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    delivery_of(&store, "1@sender").await;
+    store.close().await.unwrap();
+    drop(store);
+    let store = open(folder.path()).await;
+    let again = store.accept(inbound_message(&store, "1@sender")).await.unwrap();
+    let Accepted::Duplicate { receipt, message, .. } = again else { panic!("{again:?}") };
+    assert_eq!(receipt, b"receipt of 1@sender");
+    store.replace_receipt(message, b"another".to_vec()).await.unwrap();
+    assert_eq!(store.inbound(message).await.unwrap().receipt, b"another");
+}
+
+#[tokio::test]
+async fn a_delivery_is_listed_taken_and_never_offered_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let id = delivery_of(&store, "1@sender").await;
+    let leased = store.lease_deliveries("rest", noon(), 10, later(60)).await.unwrap();
+    assert_eq!(leased.len(), 1);
+    assert!(store.lease_deliveries("rest", noon(), 10, later(60)).await.unwrap().is_empty());
+    let told = store.delivery_at_disposal(id, Some(evidence_message("e1@us"))).await.unwrap();
+    assert_eq!(told, Settled::Now);
+    let told = store.delivery_at_disposal(id, Some(evidence_message("e2@us"))).await.unwrap();
+    assert_eq!(told, Settled::Before);
+    let open = [DeliveryState::AtDisposal];
+    assert_eq!(store.deliveries(Some("rest"), &open, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.deliveries_past_deadline(later(60), 10).await.unwrap().len(), 1);
+
+    let accept = || store.settle_delivery(id, DeliveryOutcome::Accepted, Some(evidence_message("e3@us")));
+    assert_eq!(accept().await.unwrap(), Settled::Now);
+    assert_eq!(accept().await.unwrap(), Settled::Before);
+    let refusal = DeliveryOutcome::Refused { code: None, reason: "no".to_owned() };
+    assert!(matches!(store.settle_delivery(id, refusal, None).await, Err(Error::Conflict { .. })));
+    assert!(store.deliveries(Some("rest"), &open, None, 10).await.unwrap().is_empty());
+    assert!(store.deliveries_past_deadline(later(60), 10).await.unwrap().is_empty());
+
+    let sent = store.lease_due(noon(), 10, later(60)).await.unwrap();
+    let ids: Vec<&str> = sent.iter().map(|m| m.message_id.as_str()).collect();
+    assert_eq!(ids, ["e1@us", "e3@us"], "each evidence once");
+    assert_eq!(sent[0].class, Class::Evidence);
+    assert_eq!(sent[0].parts[0].media_type, "application/xml");
+    assert!(sent[0].recipient.is_none());
+    let message = store.delivery(id).await.unwrap().message.id;
+    assert_eq!(store.evidence_sent_about(message).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn evidence_that_cannot_be_sent_is_told_to_the_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let id = delivery_of(&store, "1@sender").await;
+    store.delivery_at_disposal(id, Some(evidence_message("e1@us"))).await.unwrap();
+    let message = store.lease_due(noon(), 10, later(60)).await.unwrap().remove(0);
+    store
+        .lookup_failed(message.id, (json!([]), "no way back".to_owned()), Next::Failed, Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(store.notices(false, 10).await.unwrap()[0].kind, "evidence-not-sent");
+    store.retry_message(message.id).await.unwrap();
+    assert_eq!(store.lease_due(noon(), 10, later(60)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn incoming_evidence_moves_the_status_with_its_own_acceptance() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@us").await;
+    let mut new = inbound_message(&store, "e@them");
+    (new.class, new.backend) = (Class::Evidence, None);
+    let taken = NewEvidence::new(Row::remote(Signal::Taken, later(1), later(2), "rem-1"), "rem", "<rem/>");
+    new.effect = Some(Effect::Apply { recipient: view.recipients[0].id, rows: vec![taken] });
+    let Accepted::New { delivery, record, .. } = store.accept(new).await.unwrap() else {
+        panic!("duplicate")
+    };
+    assert_eq!(delivery, None);
+    assert_eq!(record.unwrap().state, State::Delivered);
+    assert!(store.recompute().await.unwrap().differences.is_empty());
+}
+
+#[tokio::test]
+async fn evidence_of_one_who_may_not_testify_is_kept_without_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut new = inbound_message(&store, "e@them");
+    (new.class, new.backend) = (Class::Evidence, None);
+    let taken = NewEvidence::new(Row::remote(Signal::Taken, later(1), later(2), "rem-1"), "rem", "<rem/>");
+    new.effect = Some(Effect::Stray {
+        original: "unknown@us".to_owned(),
+        reason: "unknown original".to_owned(),
+        rows: vec![taken],
+    });
+    store.accept(new).await.unwrap();
+    assert_eq!(store.stray_evidence(10).await.unwrap()[0].original, "unknown@us");
+    assert_eq!(store.notices(false, 10).await.unwrap()[0].kind, "stray-evidence");
+}

@@ -1,0 +1,225 @@
+//! Submission, queue, attempts, settlement.
+
+use serde_json::json;
+
+use super::*;
+use crate::status::State;
+
+fn planned(message: &OutMessage) -> Planned {
+    Planned {
+        messaging: format!("<eb:Messaging id='{}'/>", message.message_id).into_bytes(),
+        signed_references: json!([]),
+        pmode: json!({}),
+        from: ("us".to_owned(), None),
+        to: ("them".to_owned(), Some("type".to_owned())),
+        service: ("service".to_owned(), None),
+        action: "action".to_owned(),
+        endpoint: json!({ "url": "https://them.test/as4" }),
+        lookup: json!([]),
+        forms: Vec::new(),
+    }
+}
+
+fn attempt(started: Timestamp) -> NewAttempt {
+    NewAttempt { url: "https://them.test/as4".to_owned(), certificate: Some([1; 32]), started }
+}
+
+fn settlement(outcome: Outcome, next: Next, evidence: Vec<NewEvidence>) -> Settlement {
+    Settlement { ended: later(2), outcome, detail: "test".to_owned(), signal: None, evidence, next }
+}
+
+async fn leased(store: &Store, now: Timestamp) -> Vec<OutMessage> {
+    store.lease_due(now, 10, now + SignedDuration::from_secs(60)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_client_id_is_taken_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let again = store.submit(submission(&store, "a", vec![recipient("2@test")])).await.unwrap();
+    assert_eq!(again, Submitted::Existing(view.id));
+    let mut other = submission(&store, "a", vec![recipient("3@test")]);
+    other.payloads = vec![staged(&store, b"another letter")];
+    assert_eq!(store.submit(other).await.unwrap(), Submitted::Conflict(view.id));
+    assert_eq!(store.submissions(None, None, None, 10).await.unwrap().len(), 1);
+    assert_eq!(leased(&store, noon()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_command_that_fails_sinks_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    submitted(&store, "first", "taken@test").await;
+    let calls = (0..20).map(|n| {
+        let id = if n % 3 == 0 { "taken@test".to_owned() } else { format!("{n}@test") };
+        store.submit(submission(&store, &n.to_string(), vec![recipient(&id)]))
+    });
+    let results = futures_util::future::join_all(calls).await;
+    for (n, result) in results.iter().enumerate() {
+        assert_eq!(result.is_ok(), n % 3 != 0, "{n}: {result:?}");
+    }
+    assert_eq!(store.submissions(None, None, None, 100).await.unwrap().len(), 14);
+    assert!(store.recompute().await.unwrap().differences.is_empty());
+}
+
+#[tokio::test]
+async fn a_message_is_sent_receipted_and_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    assert_eq!(store.next_due().await.unwrap(), Some(noon()));
+    let message = leased(&store, noon()).await.remove(0);
+    assert!(leased(&store, noon()).await.is_empty(), "leased once");
+    assert_eq!(message.parts[0].cid, "letter@test");
+    assert_eq!(message.recipient.as_ref().unwrap().id, view.recipients[0].id);
+    store.plan(message.id, planned(&message)).await.unwrap();
+    let mut other = planned(&message);
+    other.messaging = b"<other/>".to_vec();
+    assert!(matches!(store.plan(message.id, other).await, Err(Error::Conflict { .. })));
+
+    let first = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    let record = store
+        .settle(first, settlement(Outcome::Receipted, Next::AwaitEvidence, vec![receipt(later(1))]))
+        .await
+        .unwrap();
+    assert_eq!(record.unwrap().state, State::AtRemoteGateway);
+    assert_eq!(store.message(message.id).await.unwrap().state, "awaiting-evidence");
+    assert_eq!(store.next_due().await.unwrap(), None);
+
+    let original = store.recipient_for_message("1@test").await.unwrap().unwrap();
+    assert_eq!(original.to, Some(("them".to_owned(), Some("type".to_owned()))));
+    let taken = NewEvidence::new(Row::remote(Signal::Taken, later(9), later(10), "rem-1"), "rem", "<rem/>");
+    let record = store.append_evidence(original.recipient, vec![taken.clone()]).await.unwrap();
+    assert_eq!(record.state, State::Delivered);
+    assert_eq!(store.append_evidence(original.recipient, vec![taken]).await.unwrap(), record);
+    assert_eq!(store.message(message.id).await.unwrap().state, "done");
+    assert_eq!(store.evidence(original.recipient).await.unwrap().len(), 3);
+    let counts = store.counts().await.unwrap();
+    assert_eq!(counts.recipients.get("delivered"), Some(&1));
+}
+
+#[tokio::test]
+async fn a_retry_keeps_messageid_and_messaging() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    submitted(&store, "a", "1@test").await;
+    let message = leased(&store, noon()).await.remove(0);
+    store.plan(message.id, planned(&message)).await.unwrap();
+    let first = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    store.settle(first, settlement(Outcome::Definite, Next::RetryAt(later(30)), Vec::new())).await.unwrap();
+    assert!(leased(&store, later(29)).await.is_empty());
+    let again = leased(&store, later(30)).await.remove(0);
+    assert_eq!((again.message_id.as_str(), again.attempts, again.uncertain_attempts), ("1@test", 1, 0));
+    assert_eq!(again.messaging, Some(planned(&message).messaging));
+    assert_eq!(again.parts, message.parts);
+}
+
+#[tokio::test]
+async fn an_attempt_that_a_crash_left_open_counts_as_uncertain() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    submitted(&store, "a", "1@test").await;
+    let message = leased(&store, noon()).await.remove(0);
+    store.plan(message.id, planned(&message)).await.unwrap();
+    let open_attempt = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    drop(store);
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let store = open(folder.path()).await;
+    let again = leased(&store, later(1)).await.remove(0);
+    assert_eq!((again.attempts, again.uncertain_attempts), (1, 1));
+    assert!(store.supersede(message.id, "2@test".to_owned()).await.is_err(), "the other side may have it");
+    // The receipt of the attempt that was given up is still a receipt.
+    store
+        .settle(open_attempt, settlement(Outcome::Receipted, Next::AwaitEvidence, vec![receipt(later(1))]))
+        .await
+        .unwrap();
+    let view = store.message(message.id).await.unwrap();
+    assert_eq!(
+        (view.state.as_str(), view.attempts[0].outcome),
+        ("awaiting-evidence", Some(Outcome::Receipted))
+    );
+}
+
+#[tokio::test]
+async fn another_access_point_gets_a_new_messageid() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    submitted(&store, "a", "1@test").await;
+    let message = leased(&store, noon()).await.remove(0);
+    store.plan(message.id, planned(&message)).await.unwrap();
+    let new = store.supersede(message.id, "2@test".to_owned()).await.unwrap();
+    assert_eq!(store.message(message.id).await.unwrap().state, "superseded");
+    let again = leased(&store, noon()).await.remove(0);
+    assert_eq!((again.id, again.message_id.as_str()), (new, "2@test"));
+    assert_eq!((again.messaging, again.to, again.service), (None, None, None));
+    assert_eq!(again.parts, message.parts);
+}
+
+#[tokio::test]
+async fn a_failed_lookup_fails_the_recipient_and_an_operator_may_retry() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let message = leased(&store, noon()).await.remove(0);
+    let row =
+        NewEvidence::statement(Row::local(Signal::NotFound, noon(), "lookup-1").because("not registered"));
+    let record = store
+        .lookup_failed(message.id, (json!(["naptr"]), "not registered".to_owned()), Next::Failed, vec![row])
+        .await
+        .unwrap();
+    assert_eq!(record.unwrap().state, State::Failed);
+    assert!(leased(&store, later(99)).await.is_empty());
+    let record = store.retry(view.recipients[0].id, "clerk", "registered now").await.unwrap();
+    assert_eq!(record.state, State::Received);
+    assert_eq!(leased(&store, later(99)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn evidence_that_overtakes_the_receipt_stops_the_sending() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let message = leased(&store, noon()).await.remove(0);
+    let first = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    let consigned =
+        NewEvidence::new(Row::remote(Signal::Consigned, later(1), later(1), "rem-1"), "rem", "<rem/>");
+    store.append_evidence(view.recipients[0].id, vec![consigned]).await.unwrap();
+    store.settle(first, settlement(Outcome::Uncertain, Next::RetryAt(later(5)), Vec::new())).await.unwrap();
+    assert!(leased(&store, later(500)).await.is_empty());
+    assert_eq!(store.message(message.id).await.unwrap().state, "awaiting-evidence");
+}
+
+#[tokio::test]
+async fn a_recipient_that_cannot_be_mapped_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut unknown = recipient("unused@test");
+    unknown.message = None;
+    unknown.participant = None;
+    unknown.evidence = vec![NewEvidence::statement(
+        Row::local(Signal::Rejected, noon(), "address").because("cannot be mapped"),
+    )];
+    let new = submission(&store, "a", vec![recipient("1@test"), unknown]);
+    let Submitted::Created(id) = store.submit(new).await.unwrap() else { panic!("not created") };
+    let states: Vec<State> =
+        store.submission(id).await.unwrap().recipients.iter().map(|r| r.record.state).collect();
+    assert_eq!(states, [State::Received, State::Failed]);
+    assert_eq!(leased(&store, noon()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn overdue_recipients_are_named_until_a_row_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let id = view.recipients[0].id;
+    store.append_evidence(id, vec![receipt(later(1))]).await.unwrap();
+    assert!(store.overdue_recipients(later(3599), 10).await.unwrap().is_empty());
+    assert_eq!(store.overdue_recipients(later(3600), 10).await.unwrap(), [id]);
+    let expired = NewEvidence::statement(Row::local(Signal::Expired, later(3600), "deadline"));
+    let record = store.append_evidence(id, vec![expired]).await.unwrap();
+    assert_eq!(record.state, State::AtRemoteGateway);
+    assert!(store.overdue_recipients(later(3601), 10).await.unwrap().is_empty());
+    assert_eq!(store.notices(false, 10).await.unwrap().len(), 1);
+}

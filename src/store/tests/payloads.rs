@@ -1,0 +1,131 @@
+//! Spool, forms, publication, orphans.
+
+use std::io::Read as _;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn noise(size: usize) -> Vec<u8> {
+    let mut octets = vec![0; size];
+    openssl::rand::rand_bytes(&mut octets).unwrap();
+    octets
+}
+
+async fn read(store: &Store, id: PayloadId, form: Form) -> (Measure, Vec<u8>) {
+    let mut reader = store.open_payload(id, form).await.unwrap();
+    let mut octets = Vec::new();
+    reader.read_to_end(&mut octets).unwrap();
+    (reader.measure, octets)
+}
+
+#[tokio::test]
+async fn payloads_of_every_size_read_back_in_both_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    for (n, octets) in
+        [Vec::new(), b"small".to_vec(), vec![b'a'; 5 * INLINE], noise(INLINE), noise(5 * INLINE)]
+            .into_iter()
+            .enumerate()
+    {
+        let mut new = submission(&store, &n.to_string(), vec![recipient(&format!("{n}@test"))]);
+        new.payloads = vec![staged(&store, &octets)];
+        store.submit(new).await.unwrap();
+        let message = store.lease_due(noon(), 1, later(60)).await.unwrap().remove(0);
+        let part = &message.parts[0];
+        let (measure, original) = read(&store, part.payload, Form::Original).await;
+        assert_eq!(original, octets);
+        assert_eq!(measure, part.original);
+        assert_eq!(measure.sha256, openssl::sha::sha256(&octets));
+        let (measure, sent) = read(&store, part.payload, part.form).await;
+        assert_eq!(Some(measure), part.sent);
+        assert_eq!((measure.size, measure.sha256), (sent.len() as u64, openssl::sha::sha256(&sent)));
+        assert_eq!(
+            part.form == Form::Gzip,
+            octets.len() == 5 * INLINE && octets[0] == octets[1] && octets[1] == octets[2]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_is_missing_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    submitted(&store, "a", "1@test").await;
+    let message = store.lease_due(noon(), 1, later(60)).await.unwrap().remove(0);
+    let id = message.parts[0].payload;
+    assert!(store.open_payload(id, Form::Canonical).await.is_err());
+    for octets in ["<a></a>", "<b></b>"] {
+        let mut writer = store.spool().writer();
+        writer.write_all(octets.as_bytes()).unwrap();
+        store.add_form(id, Form::Canonical, writer.finish().unwrap()).await.unwrap();
+    }
+    assert_eq!(read(&store, id, Form::Canonical).await.1, b"<a></a>");
+}
+
+#[tokio::test]
+async fn files_that_no_row_names_are_gone_after_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut new = submission(&store, "a", vec![recipient("1@test")]);
+    new.payloads = vec![staged(&store, &noise(2 * INLINE))];
+    store.submit(new).await.unwrap();
+    let kept = store.spool().published().unwrap();
+    assert_eq!(kept.len(), 1);
+    // Published, then the node stopped before the commit.
+    let orphan = staged(&store, &noise(2 * INLINE)).publish(store.spool()).unwrap();
+    drop(orphan);
+    assert_eq!(store.spool().published().unwrap().len(), 2);
+    store.close().await.unwrap();
+    drop(store);
+    std::fs::write(folder.path().join("spool/half-written"), "x").unwrap();
+    let store = open(folder.path()).await;
+    assert_eq!(store.spool().published().unwrap(), kept);
+    assert_eq!(std::fs::read_dir(folder.path().join("spool")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_submission_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    submitted(&store, "a", "1@test").await;
+    let mut conflict = submission(&store, "a", vec![recipient("2@test")]);
+    conflict.payloads = vec![staged(&store, &noise(2 * INLINE))];
+    assert!(matches!(store.submit(conflict).await.unwrap(), Submitted::Conflict(_)));
+    let mut wrong = submission(&store, "b", vec![recipient("3@test")]);
+    wrong.recipients[0].parts[0].payload = 7;
+    wrong.payloads = vec![staged(&store, &noise(2 * INLINE))];
+    assert!(matches!(store.submit(wrong).await, Err(Error::Conflict { .. })));
+    assert!(store.spool().published().unwrap().is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// However a payload is cut into writes, form and digests are the same.
+    #[test]
+    fn chunks_do_not_matter(size in 0usize..400_000, chunk in 1usize..100_000, plain in any::<bool>()) {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path()).unwrap();
+        let octets: Vec<u8> = (0..size).map(|n| if plain { b'x' } else { (n * n / 7) as u8 }).collect();
+        let mut whole = spool.writer_keeping(Keep::Compressed);
+        whole.write_all(&octets).unwrap();
+        let whole = whole.finish().unwrap();
+        let mut cut = spool.writer_keeping(Keep::Compressed);
+        for piece in octets.chunks(chunk) {
+            cut.write_all(piece).unwrap();
+        }
+        let cut = cut.finish().unwrap();
+        prop_assert_eq!((cut.form, cut.original), (whole.form, whole.original));
+        // Deflate may place its blocks by write: only what is stored must be consistent.
+        let mut stored = Vec::new();
+        cut.open().unwrap().read_to_end(&mut stored).unwrap();
+        prop_assert_eq!(cut.stored.sha256, openssl::sha::sha256(&stored));
+        let mut unpacked = Vec::new();
+        match cut.form {
+            Form::Gzip => flate2::read::GzDecoder::new(&stored[..]).read_to_end(&mut unpacked).unwrap(),
+            _ => std::io::Cursor::new(stored).read_to_end(&mut unpacked).unwrap(),
+        };
+        prop_assert_eq!(unpacked, octets);
+    }
+}
