@@ -65,6 +65,27 @@ impl Link {
         }
     }
 
+    /// The row that the link holds.
+    ///
+    /// # Errors
+    /// [`super::Error`] when a word or a time cannot be read back.
+    pub fn row(&self) -> Result<Row, super::Error> {
+        let time = |text: &String| {
+            text.parse().map_err(|_| super::Error::UnknownWord { what: "time", word: text.clone() })
+        };
+        Ok(Row {
+            sequence: self.sequence,
+            kind: self.kind.parse()?,
+            signal: self.signal.parse()?,
+            event_time: time(&self.event_time)?,
+            received: time(&self.received)?,
+            identifier: self.identifier.clone(),
+            signed: self.signed,
+            acceptance: self.acceptance,
+            detail: self.detail.clone(),
+        })
+    }
+
     /// The JSON line that is hashed.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! Checkpoints over the chains, and the proof that everything shown follows from what is stored.
 
+use std::path::Path;
+
 use serde::Serialize;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 
 use super::evidence::{self, StoredEvidence, hash, shown_record};
@@ -91,6 +94,22 @@ impl Store {
     /// The database's; damage is reported, not an error.
     pub async fn recompute(&self) -> Result<Recomputed, Error> {
         recompute(self.read()).await
+    }
+
+    /// The same for a store at `path` that no node need have open, or that one has: reads only, takes no lock.
+    ///
+    /// # Errors
+    /// As [`Store::recompute`]; [`Error::NotFound`] when there is no store.
+    pub async fn recompute_at(path: &Path) -> Result<Recomputed, Error> {
+        let file = path.join("tilts.db");
+        if !file.is_file() {
+            return Err(Error::missing("store", path.display()));
+        }
+        let options = SqliteConnectOptions::new().filename(file).pragma("query_only", "1");
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let result = recompute(&pool).await;
+        pool.close().await;
+        result
     }
 
     /// For every checkpoint that covers a recipient's chain, the proof that it does; oldest first.

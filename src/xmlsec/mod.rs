@@ -15,6 +15,7 @@ mod keys;
 pub mod names;
 mod sign;
 mod signed_reference;
+pub mod xades;
 
 pub use agreement::Agreement;
 pub use algorithms::{ContentAlgorithm, DigestAlgorithm, Hasher, SignatureAlgorithm};

@@ -44,6 +44,8 @@ async fn checkpoints_prove_every_chain_they_cover() {
     let result = store.recompute().await.unwrap();
     assert_eq!((result.recipients, result.checkpoints), (7, 2));
     assert!(result.differences.is_empty(), "{:?}", result.differences);
+    assert_eq!(Store::recompute_at(folder.path()).await.unwrap(), result, "beside the open store");
+    assert!(matches!(Store::recompute_at(&folder.path().join("none")).await, Err(Error::NotFound { .. })));
 }
 
 #[tokio::test]
