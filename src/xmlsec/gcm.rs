@@ -56,7 +56,7 @@ impl ContentKey {
         openssl::rand::rand_bytes(&mut iv)?;
         let mut context = CipherCtx::new()?;
         context.encrypt_init(Some(cipher(self.algorithm)), Some(&self.octets), Some(&iv))?;
-        Ok(Encryptor { context, iv: Some(iv), buffer: vec![0; STEP] })
+        Ok(Encryptor { context, iv: Some(iv) })
     }
 
     /// Begins to open one part.
@@ -93,29 +93,28 @@ impl std::fmt::Debug for ContentKey {
 pub struct Encryptor {
     context: CipherCtx,
     iv: Option<[u8; IV]>,
-    buffer: Vec<u8>,
 }
 
 impl Encryptor {
-    /// Takes plaintext and gives `out` what belongs on the wire.
-    pub fn push(&mut self, plain: &[u8], out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    /// Takes plaintext and appends to `out` what belongs on the wire.
+    pub fn push(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         if let Some(iv) = self.iv.take() {
-            out(&iv);
+            out.extend_from_slice(&iv);
         }
-        for step in plain.chunks(STEP) {
-            let length = self.context.cipher_update(step, Some(&mut self.buffer[..step.len()]))?;
-            out(&self.buffer[..length]);
-        }
+        let from = out.len();
+        out.resize(from + plain.len(), 0);
+        let length = self.context.cipher_update(plain, Some(&mut out[from..]))?;
+        out.truncate(from + length);
         Ok(())
     }
 
-    /// Gives the tag.
-    pub fn finish(mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    /// Appends the tag.
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         self.push(&[], out)?;
         let mut tag = [0; TAG];
         self.context.cipher_final(&mut [])?;
         self.context.tag(&mut tag)?;
-        out(&tag);
+        out.extend_from_slice(&tag);
         Ok(())
     }
 }
@@ -201,9 +200,9 @@ mod tests {
     fn seal(key: &ContentKey, plain: &[u8], step: usize) -> Vec<u8> {
         let (mut encryptor, mut sealed) = (key.encryptor().unwrap(), Vec::new());
         for chunk in plain.chunks(step) {
-            encryptor.push(chunk, &mut |octets| sealed.extend_from_slice(octets)).unwrap();
+            encryptor.push(chunk, &mut sealed).unwrap();
         }
-        encryptor.finish(&mut |octets| sealed.extend_from_slice(octets)).unwrap();
+        encryptor.finish(&mut sealed).unwrap();
         sealed
     }
 

@@ -1,0 +1,188 @@
+//! What is written and what is accepted: a value that an agreement yields.
+
+use crate::xmlsec::{EncryptedData, EncryptedKey, Signature, SignatureAlgorithm, names as x};
+
+use super::error::Error;
+
+/// How a certificate is referred to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenForm {
+    /// BinarySecurityToken with the certificate.
+    BinarySecurityToken,
+    /// BinarySecurityToken with the path from the trust anchor's side to the certificate.
+    PkiPath,
+    /// Subject key identifier; the certificate is not in the message.
+    SubjectKeyIdentifier,
+    /// Issuer and serial number; the certificate is not in the message.
+    IssuerSerial,
+}
+
+/// Algorithms, forms and demands of one agreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityPolicy {
+    /// Whether a message must be signed; what a signature covers is fixed (Messaging, Body, every part).
+    pub sign: bool,
+    /// Whether every part must be encrypted, and is when written.
+    pub encrypt: bool,
+    /// How our certificate is referred to.
+    pub signing_token: TokenForm,
+    /// How the recipient's certificate is referred to.
+    pub encryption_token: TokenForm,
+    /// What is written; its URI is accepted too.
+    pub signature: SignatureAlgorithm,
+    /// What is accepted. `None`: every algorithm that is known here, only to take messages apart.
+    pub allowed: Option<Allowed>,
+}
+
+/// Algorithm URIs that are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// SignatureMethod.
+    pub signatures: Vec<String>,
+    /// DigestMethod of references.
+    pub digests: Vec<String>,
+    /// Canonicalisation of SignedInfo and of same-document references.
+    pub canonicalizations: Vec<String>,
+    /// EncryptionMethod of content.
+    pub contents: Vec<String>,
+    /// Ways to protect the content key.
+    pub keys: Vec<KeyProtection>,
+}
+
+/// One way to protect the content key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyProtection {
+    /// RSA-OAEP: algorithm, digest, mask generation function.
+    Oaep(String, String, String),
+    /// Key agreement: key wrap, agreement, key derivation.
+    Agreement(String, String, String),
+}
+
+impl SecurityPolicy {
+    /// eDelivery AS4 1.15 Common Usage Profile: RSA-SHA256, RSA-OAEP with SHA-256 and MGF1-SHA256, AES-128-GCM.
+    pub fn edelivery_1_15() -> Self {
+        Self {
+            sign: true,
+            encrypt: true,
+            signing_token: TokenForm::BinarySecurityToken,
+            encryption_token: TokenForm::SubjectKeyIdentifier,
+            signature: SignatureAlgorithm::Rsa(crate::xmlsec::DigestAlgorithm::Sha256),
+            allowed: Some(allowed(&[x::RSA_SHA256], vec![oaep(x::RSA_OAEP, x::SHA256, x::MGF1_SHA256)])),
+        }
+    }
+
+    /// Peppol AS4 2.0: the algorithms of 1.15, both tokens as phase4 writes them.
+    pub fn peppol() -> Self {
+        Self { encryption_token: TokenForm::BinarySecurityToken, ..Self::edelivery_1_15() }
+    }
+
+    /// eDelivery AS4 2.0, read only: Ed25519 or ECDSA, X25519 or ECDH-ES with HKDF, AES-128-GCM.
+    pub fn edelivery_2_0() -> Self {
+        let agreed = |by: &str| KeyProtection::Agreement(x::KW_AES128.into(), by.into(), x::HKDF.into());
+        Self {
+            signature: SignatureAlgorithm::Ed25519,
+            allowed: Some(allowed(
+                &[x::EDDSA_ED25519, x::ECDSA_SHA256],
+                vec![agreed(x::X25519), agreed(x::ECDH_ES)],
+            )),
+            ..Self::edelivery_1_15()
+        }
+    }
+
+    /// Demands nothing and knows every algorithm: to take captured messages apart.
+    pub fn any() -> Self {
+        Self { sign: false, encrypt: false, allowed: None, ..Self::edelivery_1_15() }
+    }
+
+    /// The same with other references to certificates.
+    pub fn with_tokens(mut self, signing: TokenForm, encryption: TokenForm) -> Self {
+        (self.signing_token, self.encryption_token) = (signing, encryption);
+        self
+    }
+
+    /// The same for receipts, errors and pull requests: signed, never encrypted (as4-wire 2.2).
+    pub fn for_signals(mut self) -> Self {
+        self.encrypt = false;
+        self
+    }
+
+    /// The same, accepting also the key transport of XML Encryption 1.0 that old peers write (as4-wire 2.1, notes).
+    pub fn accepting_old_key_transport(mut self) -> Self {
+        if let Some(allowed) = &mut self.allowed {
+            for digest in [x::SHA256, x::SHA1] {
+                for mgf in [x::MGF1_SHA1, x::MGF1_SHA256] {
+                    allowed.keys.push(oaep(x::RSA_OAEP_MGF1P, digest, mgf));
+                    allowed.keys.push(oaep(x::RSA_OAEP, digest, mgf));
+                }
+            }
+        }
+        self
+    }
+
+    /// Judges every algorithm of a signature.
+    pub fn judge_signature(&self, signature: &Signature<'_>) -> Result<(), Error> {
+        let Some(allowed) = &self.allowed else { return Ok(()) };
+        listed("SignatureMethod", signature.algorithm, &allowed.signatures)?;
+        listed("CanonicalizationMethod", signature.canonicalization.uri(), &allowed.canonicalizations)?;
+        for reference in &signature.references {
+            listed("DigestMethod", reference.digest_method, &allowed.digests)?;
+            let attachment = reference.uri.is_some_and(|uri| uri.starts_with("cid:"));
+            match reference.transforms.as_slice() {
+                [one] if attachment => {
+                    listed("Transform", one.uri(), &[x::ATTACHMENT_CONTENT.to_owned()])?;
+                }
+                [one] => listed("Transform", one.uri(), &allowed.canonicalizations)?,
+                other => {
+                    return Err(Error::policy(format!("{} transforms on one reference", other.len())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges every algorithm that protects the content key.
+    pub fn judge_key(&self, key: &EncryptedKey<'_>) -> Result<(), Error> {
+        let Some(allowed) = &self.allowed else { return Ok(()) };
+        let found = match &key.agreement {
+            Some(by) => KeyProtection::Agreement(
+                key.algorithm.into(),
+                by.algorithm.into(),
+                by.kdf.unwrap_or_default().into(),
+            ),
+            None => oaep(key.algorithm, key.digest.unwrap_or_default(), key.mgf.unwrap_or_default()),
+        };
+        match allowed.keys.contains(&found) {
+            true => Ok(()),
+            false => Err(Error::policy(format!("the content key is protected by {found:?}"))),
+        }
+    }
+
+    /// Judges the algorithm of an encrypted content.
+    pub fn judge_content(&self, data: &EncryptedData<'_>) -> Result<(), Error> {
+        match &self.allowed {
+            Some(allowed) => listed("EncryptionMethod", data.algorithm, &allowed.contents),
+            None => Ok(()),
+        }
+    }
+}
+
+fn listed(role: &str, uri: &str, allowed: &[String]) -> Result<(), Error> {
+    match allowed.iter().any(|known| known == uri) {
+        true => Ok(()),
+        false => Err(Error::policy(format!("{role} `{uri}` is not allowed"))),
+    }
+}
+
+fn allowed(signatures: &[&str], keys: Vec<KeyProtection>) -> Allowed {
+    Allowed {
+        signatures: signatures.iter().map(|&uri| uri.to_owned()).collect(),
+        digests: vec![x::SHA256.into()],
+        canonicalizations: vec![x::EXC_C14N.into()],
+        contents: vec![x::AES128_GCM.into()],
+        keys,
+    }
+}
+
+fn oaep(algorithm: &str, digest: &str, mgf: &str) -> KeyProtection {
+    KeyProtection::Oaep(algorithm.into(), digest.into(), mgf.into())
+}
