@@ -116,7 +116,7 @@ type Give<'g> = &'g mut dyn FnMut(&[u8]) -> Result<(), Error>;
 impl Form {
     fn of(media_type: &str) -> Self {
         match is_xml(media_type) {
-            true => Self::Xml(Box::new(StreamC14n::new())),
+            true => Self::Xml(Box::default()),
             false if media_type.trim().to_ascii_lowercase().starts_with("text/") => Self::Text(false),
             false => Self::Octets,
         }
