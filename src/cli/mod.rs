@@ -5,6 +5,7 @@ pub mod inspect;
 pub mod keys;
 pub mod lookup;
 pub mod smp;
+pub mod stores;
 
 use std::process::ExitCode;
 
