@@ -28,7 +28,7 @@ enum Command {
     /// Shows what a key store holds
     Keys(keys::Args),
     /// Finds a participant's access point, or judges a captured SMP answer
-    Lookup(lookup::Args),
+    Lookup(Box<lookup::Args>),
     /// Signs service metadata for a static SMP folder
     Smp(smp::Args),
 }
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
         Command::C14n(args) => c14n::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Keys(args) => keys::run(args),
-        Command::Lookup(args) => lookup::run(args),
+        Command::Lookup(args) => lookup::run(*args),
         Command::Smp(args) => smp::run(args),
     }
 }

@@ -337,10 +337,11 @@ impl Inner {
     ) -> Result<ServiceGroup, Error> {
         let wanted = Wanted { participant: Some(participant.clone()), ..Wanted::default() };
         for path in self.paths(|dialect| dialect.group_path(participant)) {
-            if let Some(examined) = self.fetch(&format!("{base}{path}"), &wanted, trail).await? {
-                if let Some(Content::Group(group)) = examined.answer.map(|answer| answer.content) {
-                    return Ok(group);
-                }
+            let examined = self.fetch(&format!("{base}{path}"), &wanted, trail).await?;
+            if let Some(Content::Group(group)) =
+                examined.and_then(|found| found.answer).map(|answer| answer.content)
+            {
+                return Ok(group);
             }
         }
         let detail = format!("the SMP at {base} does not know it");
