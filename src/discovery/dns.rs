@@ -123,7 +123,7 @@ impl Dns {
         for _ in 0..MAX_ALIASES {
             let answer = self.ask(&name, kind).await?;
             validated &= answer.metadata.authentic_data;
-            let (end, records) = follow(&answer, &name, kind, &pick);
+            let (end, records) = follow(&answer, &name, kind, &pick)?;
             if !records.is_empty() {
                 return Ok(Records { records, validated });
             }
@@ -133,7 +133,7 @@ impl Dns {
                 _ => name = end,
             }
         }
-        Err(DnsError::Outage(format!("more than {MAX_ALIASES} aliases")))
+        Err(too_many_aliases())
     }
 
     /// One question to each resolver in turn, until one gives an answer that means something.
@@ -182,6 +182,9 @@ fn follow<T>(
             _ => None,
         });
         let Some(target) = alias else { break };
+        if hop == MAX_ALIASES {
+            return Err(too_many_aliases());
+        }
         end = target;
     }
     let here = answer
@@ -189,7 +192,11 @@ fn follow<T>(
         .iter()
         .filter(|r| r.record_type() == kind && r.name.to_lowercase() == end.to_lowercase());
     let records = here.filter_map(|record| pick(&record.data)).collect();
-    (end, records)
+    Ok((end, records))
+}
+
+fn too_many_aliases() -> DnsError {
+    DnsError::Outage(format!("more than {MAX_ALIASES} aliases"))
 }
 
 async fn exchange(server: SocketAddr, name: &Name, kind: RecordType) -> io::Result<Message> {

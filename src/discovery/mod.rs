@@ -16,6 +16,8 @@ mod select;
 mod sign;
 pub mod smp;
 mod step;
+#[cfg(test)]
+mod tests;
 mod wildcard;
 
 pub use dns::{Dns, DnsError};
