@@ -166,15 +166,16 @@ impl Resolve for Dns {
     }
 }
 
-/// Follows the aliases within one answer: the name at the end of the chain, and the records there.
+/// Follows the aliases within one answer: the name at the end of the chain, and the records there. Aliases that go round
+/// are a fault of the registry, and no word about the participant.
 fn follow<T>(
     answer: &Message,
     name: &Name,
     kind: RecordType,
     pick: impl Fn(&RData) -> Option<T>,
-) -> (Name, Vec<T>) {
+) -> Result<(Name, Vec<T>), DnsError> {
     let mut end = name.clone();
-    for _ in 0..MAX_ALIASES {
+    for hop in 0.. {
         let alias = answer.answers.iter().find_map(|record| match &record.data {
             RData::CNAME(target) if record.name.to_lowercase() == end.to_lowercase() => {
                 Some(target.0.clone())
