@@ -1,7 +1,7 @@
 //! Signed delivery evidence: ETSI TS 102 640 REM, written for messages that others sent us, read for ours.
 //!
-//! [`build`] makes what a receiving side must say (model 4, "Sending evidence"); [`read`] takes any peer's evidence apart,
-//! leniently in form and strictly in signature; [`weigh`] says whether it may move a status. [`dossier`] is the zip that a
+//! [`build()`] makes what a receiving side must say (model 4, "Sending evidence"); [`read()`] takes any peer's evidence apart,
+//! leniently in form and strictly in signature; [`weigh()`] says whether it may move a status. [`dossier`] is the zip that a
 //! court can read and check without this program.
 
 mod build;

@@ -95,7 +95,7 @@ pub struct Testimony {
     pub quirks: Vec<Quirk>,
 }
 
-/// Reads a piece of evidence and checks its signature. Whether the signer may testify is for [`super::weigh`] to say.
+/// Reads a piece of evidence and checks its signature. Whether the signer may testify is for [`super::weigh()`] to say.
 ///
 /// # Errors
 /// [`Error::Xml`], [`Error::UnknownRoot`], or [`Error::Malformed`] when identifier or time are missing.

@@ -1,4 +1,4 @@
-//! The one judge: [`fold`] (envelopes-evidence 4.3 with the changes of model 4).
+//! The one judge: [`fold()`] (envelopes-evidence 4.3 with the changes of model 4).
 //!
 //! The verdict is built from the *set* of rows in two layers. Firm rows (signed evidence of the other side, receipts, the
 //! national system's word) give a record by rank; then rows of our own timers and operators may move it, but only

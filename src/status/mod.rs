@@ -2,7 +2,7 @@
 //!
 //! A status is a function of the rows and of nothing else (design 2, promise 7). The first row of a recipient is its
 //! acceptance, with the [`Policy`] and [`EvidenceProfile`] in force then, so that a later change of configuration
-//! never changes an old status. [`fold`] is the only judge of a transition.
+//! never changes an old status. [`fold()`] is the only judge of a transition.
 
 pub mod chain;
 mod fold;

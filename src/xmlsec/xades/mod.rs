@@ -1,4 +1,4 @@
-//! XAdES-BES signatures around whole documents or their sections: [`sign`] makes them, [`check`] judges them.
+//! XAdES-BES signatures around whole documents or their sections: [`sign()`] makes them, [`check()`] judges them.
 
 mod check;
 mod make;
