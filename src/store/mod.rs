@@ -18,6 +18,7 @@ mod outbound;
 mod outgoing;
 mod payload;
 mod reading;
+mod retention;
 mod settle;
 mod spool;
 mod submission;

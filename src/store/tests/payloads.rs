@@ -129,3 +129,29 @@ proptest! {
         prop_assert_eq!(unpacked, octets);
     }
 }
+
+#[tokio::test]
+async fn octets_leave_only_when_nobody_waits_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let mut new = inbound_message(&store, "1@sender");
+    new.parts[0].payload = staged(&store, &noise(2 * INLINE));
+    let Accepted::New { delivery, message, .. } = store.accept(new).await.unwrap() else {
+        panic!("duplicate")
+    };
+    assert_eq!(store.drop_payloads(noon(), 10).await.unwrap(), 0, "too young");
+    assert_eq!(store.drop_payloads(later(1), 10).await.unwrap(), 0, "waited for");
+
+    store.settle_delivery(delivery.unwrap(), DeliveryOutcome::Accepted, None).await.unwrap();
+    assert_eq!(store.drop_payloads(later(1), 10).await.unwrap(), 1);
+    assert!(store.spool().published().unwrap().is_empty());
+    let part = store.inbound(message).await.unwrap().parts.remove(0);
+    assert!(matches!(store.open_payload(part.payload, Form::Original).await, Err(Error::NotFound { .. })));
+    assert_eq!(part.original.size, 2 * INLINE as u64, "the digest stays");
+
+    let taken = NewEvidence::new(Row::remote(Signal::Taken, later(9), later(10), "rem-1"), "rem", "<rem/>");
+    store.append_evidence(view.recipients[0].id, vec![taken]).await.unwrap();
+    assert_eq!(store.drop_payloads(later(1), 10).await.unwrap(), 1);
+    assert!(store.recompute().await.unwrap().differences.is_empty());
+}
