@@ -42,6 +42,8 @@ pub struct Domain {
     pub resolver: Option<SocketAddr>,
     /// Whether DNS answers must be validated.
     pub dnssec: Dnssec,
+    /// Whether certificates of SMPs and access points are asked after on revocation lists.
+    pub revocation: RevocationRule,
     /// Schemes whose values are hashed as written.
     pub case_sensitive_schemes: Vec<String>,
     /// Hash `scheme::value` instead of writing the scheme as a label.
@@ -73,6 +75,19 @@ pub enum Dnssec {
     Off,
     /// An answer without the AD bit counts as an outage. Configure a resolver that validates, over a path you trust.
     Require,
+}
+
+/// What a domain demands of revocation lists. A revoked certificate is refused by `require` and by `soft`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RevocationRule {
+    /// Where it cannot be told, nothing is sent until it can.
+    Require,
+    /// Where it cannot be told, a step of the lookup says so. Certificates of small networks name no lists.
+    #[default]
+    Soft,
+    /// Nobody is asked.
+    Off,
 }
 
 /// The anchors of a domain. Those of SMPs and of access points are never mixed (discovery 5.2).
@@ -112,6 +127,7 @@ impl Default for Domain {
             plain_http: false,
             resolver: None,
             dnssec: Dnssec::Off,
+            revocation: RevocationRule::Soft,
             case_sensitive_schemes: Vec::new(),
             scheme_in_hash: false,
             cache_seconds: 900,

@@ -81,7 +81,27 @@ pub enum Error {
         /// Why not.
         detail: String,
     },
+    /// A certificate is revoked.
+    #[error("the certificate of the {role} {subject:?} is {verdict}")]
+    Revoked {
+        /// SMP or access point.
+        role: &'static str,
+        /// Its subject.
+        subject: String,
+        /// Since when.
+        verdict: String,
+    },
     // The environment.
+    /// It cannot be told whether a certificate is revoked, and the domain requires that.
+    #[error("the certificate of the {role} {subject:?}: {verdict}; this domain requires an answer")]
+    RevocationUnknown {
+        /// SMP or access point.
+        role: &'static str,
+        /// Its subject.
+        subject: String,
+        /// Why it cannot be told.
+        verdict: String,
+    },
     /// The DNS gave no answer.
     #[error("DNS gave no answer for {name}: {detail}")]
     DnsOutage {
@@ -118,7 +138,10 @@ impl Error {
             Self::NoSmpService { .. } | Self::DocumentNotSupported { .. } => Class::NotSupported,
             Self::NoEndpoint { filter: Filter::Address | Filter::Certificate, .. } => Class::Refused,
             Self::NoEndpoint { .. } => Class::NotSupported,
-            Self::Registry { .. } | Self::Answer { .. } | Self::Redirect { .. } => Class::Refused,
+            Self::Registry { .. } | Self::Answer { .. } | Self::Redirect { .. } | Self::Revoked { .. } => {
+                Class::Refused
+            }
+            Self::RevocationUnknown { .. } => Class::Outage,
             Self::DnsOutage { .. } | Self::NotValidated { .. } | Self::SmpOutage { .. } => Class::Outage,
             Self::Configuration(_) => Class::Configuration,
         }

@@ -8,7 +8,10 @@ use hyper::StatusCode;
 
 use super::smp::read::MAX_OCTETS;
 use super::{Dns, Domain, Error, Trusts};
-use crate::transport::{self, Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Request, Resolve};
+use crate::clock::Clock;
+use crate::transport::{
+    self, Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Request, Resolve, Revoker,
+};
 
 /// What an SMP answered.
 pub(super) enum Fetched {
@@ -31,6 +34,17 @@ pub(super) fn client(domain: &Domain, trusts: &Trusts, dns: &Dns) -> Result<Clie
     let resolver = domain.resolver.map(|_| Arc::new(dns.clone()) as Arc<dyn Resolve>);
     Client::new(ClientConfig { tls, egress, timeouts, resolver })
         .map_err(|e| Error::Configuration(e.to_string()))
+}
+
+/// What asks after certificates for one domain.
+pub(super) fn revoker(domain: &Domain, dns: &Dns, clock: Clock) -> Result<Revoker, Error> {
+    let egress = Egress {
+        allow: domain.egress_allow.clone(),
+        ports: domain.ports.clone(),
+        plain_http: domain.plain_http,
+    };
+    let resolver = domain.resolver.map(|_| Arc::new(dns.clone()) as Arc<dyn Resolve>);
+    Revoker::new(egress, resolver, clock).map_err(|e| Error::Configuration(e.to_string()))
 }
 
 /// GETs one address. 404 is an answer; anything else but 200 is an outage, and so is an HTTP redirect (discovery 2.5).

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cache::{Cache, Entry};
-use super::domain::{Dnssec, LookupMode};
+use super::domain::{Dnssec, LookupMode, RevocationRule};
 use super::fetch::{self, Fetched};
 use super::naptr::{self, Unusable};
 use super::select::{choose, takes};
@@ -13,8 +13,8 @@ use super::{
     Class, Dialect, Dns, DnsError, Domain, Error, Failure, Identifier, Step, Trusts, names, wildcard,
 };
 use crate::clock::{Clock, Timestamp};
-use crate::pki::Certificate;
-use crate::transport::Client;
+use crate::pki::{Certificate, Revocation, TrustStore};
+use crate::transport::{Client, Revoker};
 
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +69,7 @@ struct Inner {
     clock: Clock,
     dns: Dns,
     client: Client,
+    revoker: Revoker,
     cache: Cache,
 }
 
@@ -82,7 +83,8 @@ impl Resolver {
         }
         let dns = Dns::new(domain.resolver);
         let client = fetch::client(&domain, &trusts, &dns)?;
-        Ok(Self(Arc::new(Inner { domain, trusts, clock, dns, client, cache: Cache::default() })))
+        let revoker = fetch::revoker(&domain, &dns, clock.clone())?;
+        Ok(Self(Arc::new(Inner { domain, trusts, clock, dns, client, revoker, cache: Cache::default() })))
     }
 
     /// The domain's configuration.
@@ -169,7 +171,7 @@ impl Inner {
                 "ourselves",
                 format!("metadata of {} kept since {}", entry.url, entry.since),
             );
-            return self.endpoint(&asked, &entry, trail);
+            return self.endpoint(&asked, &entry, trail).await;
         }
         let entry = match self.metadata(&asked, trail).await {
             Ok(entry) => {
@@ -188,10 +190,10 @@ impl Inner {
                 return Err(error);
             }
         };
-        self.endpoint(&asked, &entry, trail)
+        self.endpoint(&asked, &entry, trail).await
     }
 
-    fn endpoint(&self, asked: &Asked, entry: &Entry, trail: &mut Trail<'_>) -> Result<Endpoint, Error> {
+    async fn endpoint(&self, asked: &Asked, entry: &Entry, trail: &mut Trail<'_>) -> Result<Endpoint, Error> {
         let now = self.clock.now();
         let metadata = &entry.metadata;
         let chosen = choose(&metadata.processes, asked.process.as_ref(), &self.domain, &self.trusts, now);
@@ -206,6 +208,7 @@ impl Inner {
             "ourselves",
             format!("{} at {}", published.transport_profile, published.url),
         );
+        self.check_revocation("access point", &chosen.certificate, self.trusts.ap.as_ref(), trail).await?;
         Ok(Endpoint {
             participant: asked.participant.clone(),
             document_type: metadata.document_type.clone(),
@@ -236,6 +239,7 @@ impl Inner {
         let Some((url, examined)) = self.first_metadata(&base, &wanted, trail).await? else {
             return Err(not_supported(asked));
         };
+        self.check_signer(&examined, trail).await?;
         let (url, metadata) = match redirect_of(&examined, &wanted) {
             None => (url, metadata_of(examined)?),
             Some(redirect) => self.follow(redirect, &wanted, trail).await?,
@@ -300,6 +304,33 @@ impl Inner {
                 Ok(format!("http://{name}"))
             }
             Err(error) => Err(self.no_records(error, participant, &asked, begun, trail)),
+        }
+    }
+
+    /// Asks after one certificate, as the domain's rule says.
+    async fn check_revocation(
+        &self,
+        role: &'static str,
+        certificate: &Certificate,
+        anchors: Option<&TrustStore>,
+        trail: &mut Trail<'_>,
+    ) -> Result<(), Error> {
+        let Some(anchors) = anchors.filter(|_| self.domain.revocation != RevocationRule::Off) else {
+            return Ok(());
+        };
+        let begun = self.clock.now();
+        let verdict = self.revoker.status(certificate, anchors.anchors()).await;
+        if verdict == Revocation::Good {
+            return Ok(());
+        }
+        let (subject, said) = (certificate.subject(), verdict.to_string());
+        trail.add(begun, &format!("revocation of the {role}"), "its issuer", said.clone());
+        match verdict {
+            Revocation::Revoked { .. } => Err(Error::Revoked { role, subject, verdict: said }),
+            _ if self.domain.revocation == RevocationRule::Require => {
+                Err(Error::RevocationUnknown { role, subject, verdict: said })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -424,6 +455,13 @@ impl Inner {
         }
     }
 
+    async fn check_signer(&self, examined: &Examined, trail: &mut Trail<'_>) -> Result<(), Error> {
+        match &examined.signer {
+            Some(signer) => self.check_revocation("SMP", signer, self.trusts.smp.as_ref(), trail).await,
+            None => Ok(()),
+        }
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             allow_sha1: self.domain.allow_sha1,
@@ -460,6 +498,7 @@ impl Inner {
             None if self.domain.allow_unsigned => {}
             _ => return Err(refused("another certificate signs there than the redirect names")),
         }
+        self.check_signer(&examined, trail).await?;
         Ok((url, metadata_of(examined)?))
     }
 }

@@ -111,14 +111,18 @@ impl Zone {
 /// An SMP: answers by decoded path, or files below a folder; 404 for all else.
 #[derive(Clone, Default)]
 struct Smp {
-    answers: Arc<Mutex<HashMap<String, (u16, String)>>>,
+    answers: Arc<Mutex<HashMap<String, (u16, Vec<u8>)>>>,
     folder: Option<PathBuf>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Smp {
     fn say(&self, path: &str, status: u16, body: &str) {
-        self.answers.lock().unwrap().insert(path.to_owned(), (status, body.to_owned()));
+        self.answers.lock().unwrap().insert(path.to_owned(), (status, body.as_bytes().to_vec()));
+    }
+
+    fn octets(&self, path: &str, body: Vec<u8>) {
+        self.answers.lock().unwrap().insert(path.to_owned(), (200, body));
     }
 
     fn answer(&self, path: &str) -> hyper::Response<Full<Bytes>> {
@@ -128,9 +132,9 @@ impl Smp {
         let file = self.folder.as_ref().map(|folder| folder.join(path.trim_start_matches('/')));
         let read = file.and_then(|file| {
             let index = file.join("index.xml");
-            std::fs::read_to_string(if file.is_dir() { index } else { file }).ok()
+            std::fs::read(if file.is_dir() { index } else { file }).ok()
         });
-        let (status, body) = said.or(read.map(|body| (200, body))).unwrap_or((404, String::new()));
+        let (status, body) = said.or(read.map(|body| (200, body))).unwrap_or((404, Vec::new()));
         hyper::Response::builder().status(status).body(Full::from(body)).unwrap()
     }
 
@@ -455,4 +459,37 @@ async fn dns_answers_are_followed_completed_and_validated_on_demand() {
     world.zone.say(&name, round);
     let circle = world.resolver().lookup(&question(DOCUMENT)).await.unwrap_err();
     assert_eq!(circle.class(), Class::Outage, "{circle}");
+}
+
+#[tokio::test]
+async fn a_revoked_access_point_is_refused_and_an_unknown_one_by_rule() {
+    let mut world = World::new(None).await;
+    let ca = testing::ca("CN=ap ca");
+    let list = format!("{}/ca.crl", world.url);
+    let options = testing::Options { crl: Some(&list), ..testing::Options::default() };
+    world.ap = testing::certificate("CN=PLV000001", &options, Some(&ca));
+    world.smp.say(&world.path(DOCUMENT), 200, &world.signed(Dialect::Peppol, DOCUMENT));
+    let lookup = |world: &World, rule: RevocationRule| {
+        let domain = Domain { revocation: rule, ..world.domain.clone() };
+        let store = |certificate: &Certificate| Some(TrustStore::new(vec![certificate.clone()]));
+        let trusts = Trusts { smp: store(&world.signer.0), ap: store(&ca.0), smp_tls: None };
+        let resolver = Resolver::new(domain, trusts, world.clock.clone()).unwrap();
+        async move { resolver.lookup(&question(DOCUMENT)).await }
+    };
+    let soft = lookup(&world, RevocationRule::Soft).await.unwrap();
+    assert!(
+        soft.steps.iter().any(|step| step.came.contains("unknown")),
+        "the list is not there: {:?}",
+        soft.steps
+    );
+    let required = lookup(&world, RevocationRule::Require).await.unwrap_err();
+    assert_eq!(required.class(), Class::Outage);
+    world.smp.octets("/ca.crl", testing::crl(&ca, &[]));
+    assert!(lookup(&world, RevocationRule::Require).await.is_ok());
+    world.smp.octets("/ca.crl", testing::crl(&ca, &[&world.ap.0]));
+    for rule in [RevocationRule::Soft, RevocationRule::Require] {
+        let revoked = lookup(&world, rule).await.unwrap_err();
+        assert!(matches!(revoked.error, Error::Revoked { .. }), "{revoked}");
+    }
+    assert!(lookup(&world, RevocationRule::Off).await.is_ok());
 }

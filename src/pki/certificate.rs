@@ -190,7 +190,8 @@ fn name_of(name: &X509NameRef) -> Option<Name> {
     name.to_der().ok().and_then(|der| Name::from_der(&der))
 }
 
-fn timestamp(time: &Asn1TimeRef) -> Result<Timestamp, Error> {
+/// An ASN.1 time as a timestamp.
+pub(super) fn timestamp(time: &Asn1TimeRef) -> Result<Timestamp, Error> {
     let epoch = Asn1Time::from_unix(0)?;
     let since = epoch.diff(time)?;
     let seconds = i64::from(since.days) * 86_400 + i64::from(since.secs);

@@ -12,6 +12,7 @@ mod keystore;
 mod name;
 mod pem;
 mod pkcs12;
+mod revocation;
 #[cfg(test)]
 pub mod testing;
 mod trust;
@@ -20,4 +21,5 @@ pub use certificate::Certificate;
 pub use error::Error;
 pub use keystore::{Entry, KeyStore};
 pub use name::Name;
+pub use revocation::{Crl, Revocation};
 pub use trust::{Trust, TrustStore};

@@ -9,7 +9,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, SubjectAlternativeName, SubjectKeyIdentifier,
 };
-use openssl::x509::{X509, X509Builder, X509NameBuilder};
+use openssl::x509::{X509, X509Builder, X509CrlBuilder, X509Extension, X509NameBuilder, X509RevokedBuilder};
 
 use super::Certificate;
 
@@ -63,11 +63,13 @@ pub struct Options<'a> {
     pub hosts: &'a [&'a str],
     /// RSA instead of P-256.
     pub rsa: bool,
+    /// Address of the issuer's revocation list.
+    pub crl: Option<&'a str>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { valid: LONG, ca: false, hosts: &[], rsa: false }
+        Self { valid: LONG, ca: false, hosts: &[], rsa: false, crl: None }
     }
 }
 
@@ -102,6 +104,9 @@ fn extensions(builder: &mut X509Builder, options: &Options<'_>, issuer: Option<&
             AuthorityKeyIdentifier::new().keyid(true).build(&builder.x509v3_context(issuer, None)).unwrap();
         builder.append_extension(aki).unwrap();
     }
+    if let Some(url) = options.crl {
+        builder.append_extension(extension(Nid::CRL_DISTRIBUTION_POINTS, &format!("URI:{url}"))).unwrap();
+    }
     if !options.hosts.is_empty() {
         let mut san = SubjectAlternativeName::new();
         for host in options.hosts {
@@ -113,6 +118,35 @@ fn extensions(builder: &mut X509Builder, options: &Options<'_>, issuer: Option<&
         let san = san.build(&builder.x509v3_context(issuer, None)).unwrap();
         builder.append_extension(san).unwrap();
     }
+}
+
+#[allow(deprecated, reason = "the only way to write this extension by value")]
+fn extension(nid: Nid, value: &str) -> X509Extension {
+    X509Extension::new_nid(None, None, nid, value).unwrap()
+}
+
+/// A list of `issuer` for 2026 and 2027 with these certificates revoked on 2026-02-01, DER.
+pub fn crl(issuer: &Pair, revoked: &[&Certificate]) -> Vec<u8> {
+    let time = |text: &str| Asn1Time::from_str(text).unwrap();
+    let mut builder = X509CrlBuilder::new().unwrap();
+    builder.set_issuer_name(issuer.0.x509().subject_name()).unwrap();
+    builder.set_last_update(&time("20260101000000Z")).unwrap();
+    builder.set_next_update(&time("20271231000000Z")).unwrap();
+    for certificate in revoked {
+        let mut entry = X509RevokedBuilder::new().unwrap();
+        entry.set_revocation_date(&time("20260201000000Z")).unwrap();
+        entry.set_serial_number(certificate.x509().serial_number()).unwrap();
+        builder.add_revoked(entry.build()).unwrap();
+    }
+    let context = X509::builder().unwrap();
+    let context = context.x509v3_context(Some(issuer.0.x509()), None);
+    builder.append_extension(AuthorityKeyIdentifier::new().keyid(true).build(&context).unwrap()).unwrap();
+    let oid = openssl::asn1::Asn1Object::from_str("2.5.29.20").unwrap();
+    let one = openssl::asn1::Asn1OctetString::new_from_bytes(&[2, 1, 1]).unwrap();
+    builder.append_extension(X509Extension::new_from_der(&oid, false, &one).unwrap()).unwrap();
+    builder.sort().unwrap();
+    builder.sign(&issuer.1, MessageDigest::sha256()).unwrap();
+    builder.build().unwrap().to_der().unwrap()
 }
 
 fn name(subject: &str) -> openssl::x509::X509Name {

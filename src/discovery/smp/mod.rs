@@ -1,4 +1,4 @@
-//! What SMPs answer, in three dialects: read ([`read`]), verified ([`judge`]) and written ([`write`]).
+//! What SMPs answer, in three dialects: read (`read`), verified (`judge`) and written (`write`).
 
 pub mod judge;
 mod one;
