@@ -40,7 +40,7 @@ pub fn run(args: Args) -> ExitCode {
     let Command::List(args) = args.command;
     match list(&args) {
         Ok(text) => {
-            println!("{text}");
+            super::say(text);
             ExitCode::SUCCESS
         }
         Err(reason) => super::wrong_call(format!("{}: {reason}", args.file.display())),

@@ -79,7 +79,7 @@ pub fn run(args: Args) -> ExitCode {
         Err(reason) => return super::wrong_call(format!("{reason:#}")),
     };
     match args.json {
-        true => println!("{value}"),
+        true => super::say(&value),
         false => print_text(&value, 0),
     }
     if accepted { ExitCode::SUCCESS } else { ExitCode::from(1) }
@@ -213,19 +213,19 @@ fn print_text(value: &Value, depth: usize) {
             for (name, value) in fields {
                 match value {
                     Value::Object(_) => {
-                        println!("{indent}{name}:");
+                        super::say(format!("{indent}{name}:"));
                         print_text(value, depth + 1);
                     }
                     Value::Array(items) if !items.is_empty() => {
-                        println!("{indent}{name}:");
+                        super::say(format!("{indent}{name}:"));
                         items.iter().for_each(|item| print_item(item, depth + 1));
                     }
-                    Value::Array(_) | Value::Null => println!("{indent}{name}: -"),
-                    other => println!("{indent}{name}: {}", plain(other)),
+                    Value::Array(_) | Value::Null => super::say(format!("{indent}{name}: -")),
+                    other => super::say(format!("{indent}{name}: {}", plain(other))),
                 }
             }
         }
-        other => println!("{indent}{}", plain(other)),
+        other => super::say(format!("{indent}{}", plain(other))),
     }
 }
 
@@ -234,9 +234,9 @@ fn print_item(item: &Value, depth: usize) {
         Value::Object(fields) => {
             let line: Vec<String> =
                 fields.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
-            println!("{}- {}", "  ".repeat(depth), line.join(", "));
+            super::say(format!("{}- {}", "  ".repeat(depth), line.join(", ")));
         }
-        other => println!("{}- {}", "  ".repeat(depth), plain(other)),
+        other => super::say(format!("{}- {}", "  ".repeat(depth), plain(other))),
     }
 }
 

@@ -49,3 +49,9 @@ pub fn wrong_call(reason: impl std::fmt::Display) -> ExitCode {
     eprintln!("tilts: {reason}");
     ExitCode::from(2)
 }
+
+/// Writes a line to standard output. Whoever reads it may have gone (`| head`): that is no error of ours.
+pub fn say(line: impl std::fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

@@ -74,7 +74,7 @@ pub fn run(args: Args) -> ExitCode {
     let Command::Sign(args) = args.command;
     match signed(&args) {
         Ok(lines) => {
-            println!("{lines}");
+            super::say(lines);
             ExitCode::SUCCESS
         }
         Err(reason) => super::wrong_call(format!("{reason:#}")),

@@ -108,10 +108,13 @@ impl Zone {
     }
 }
 
+/// Status and body, by decoded path.
+type Answers = HashMap<String, (u16, Vec<u8>)>;
+
 /// An SMP: answers by decoded path, or files below a folder; 404 for all else.
 #[derive(Clone, Default)]
 struct Smp {
-    answers: Arc<Mutex<HashMap<String, (u16, Vec<u8>)>>>,
+    answers: Arc<Mutex<Answers>>,
     folder: Option<PathBuf>,
     asked: Arc<Mutex<Vec<String>>>,
 }
