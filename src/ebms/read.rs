@@ -131,8 +131,10 @@ fn misplaced(parent: Element<'_>, child: Element<'_>) -> Error {
 fn user(element: Element<'_>) -> Read<UserMessage> {
     let mut seq = Sequence::of(element);
     let info = message_info(seq.need("MessageInfo")?)?;
-    let (from, to) = party_info(seq.need("PartyInfo")?)?;
+    let parties = party_info(seq.need("PartyInfo")?);
     let collaboration = collaboration(seq.need("CollaborationInfo")?)?;
+    // What is missing altogether is said before what contradicts a rule.
+    let (from, to) = parties?;
     let properties = seq.maybe("MessageProperties").map(properties).transpose()?.unwrap_or_default();
     let parts = seq.maybe("PayloadInfo").map(payload_info).transpose()?.unwrap_or_default();
     seq.end()?;
@@ -206,7 +208,8 @@ fn agreement(element: Element<'_>) -> Read<AgreementRef> {
 
 fn properties(element: Element<'_>) -> Read<Vec<Property>> {
     let mut seq = Sequence::of(element);
-    let mut all = vec![property(seq.need("Property")?)?];
+    // Property+ by the schema, but AS4.NET writes an empty list for a part of which it has nothing to say.
+    let mut all = Vec::new();
     while let Some(next) = seq.maybe("Property") {
         all.push(property(next)?);
     }

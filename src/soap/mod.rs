@@ -72,8 +72,9 @@ impl<'d> Envelope<'d> {
         if header.is_some() {
             next = children.next();
         }
-        let body =
-            next.filter(|e| e.is(namespace, "Body")).ok_or(Error::Structure("no Body where it belongs"))?;
+        // BizTalk writes a Body of SOAP 1.1 into an envelope of SOAP 1.2; what counts is which node it is.
+        let is_body = |e: &Element<'_>| e.is(SOAP12, "Body") || e.is(SOAP11, "Body");
+        let body = next.filter(is_body).ok_or(Error::Structure("no Body where it belongs"))?;
         match children.next() {
             Some(_) => Err(Error::Structure("an element after the Body")),
             None => Ok(Self { version, header, body }),
@@ -102,7 +103,7 @@ impl<'d> Envelope<'d> {
 
     /// Header blocks that demand to be understood and are in none of the `known` (namespace, local name) pairs.
     pub fn not_understood(&self, known: &[(&str, &str)]) -> Vec<String> {
-        let namespace = self.body.namespace();
+        let namespace = if self.version == Version::V11 { SOAP11 } else { SOAP12 };
         self.blocks()
             .filter(|block| {
                 demands(*block, namespace) && !known.iter().any(|(ns, local)| block.is(ns, local))
