@@ -1,6 +1,6 @@
 //! The WS-Security header, by a [`SecurityPolicy`] value (as4-wire 2).
 //!
-//! Writing: [`seal`] takes the `eb:Messaging` text and the stored digests of the parts and gives the whole envelope; the
+//! Writing: [`seal()`] takes the `eb:Messaging` text and the stored digests of the parts and gives the whole envelope; the
 //! payloads are not read. Reading is a chain in which no step can be skipped: [`Header::locate`], `judge_policy`,
 //! `signer`, `verify`, and for each part an [`AttachmentVerifier`]; the caller judges the signer's certificate between.
 //! What [`Verified`] names is what the signature covers, by node identity; nothing else of the message counts.
