@@ -1,1 +1,14 @@
 //! Names of the metrics that tilts exports, in one place.
+
+/// Messages refused, by code.
+pub const REJECTED: &str = "tilts_messages_rejected_total";
+/// Messages accepted, by class.
+pub const ACCEPTED: &str = "tilts_messages_accepted_total";
+/// Duplicates answered with their receipt.
+pub const DUPLICATES: &str = "tilts_messages_duplicate_total";
+/// Attempts to send, by outcome.
+pub const ATTEMPTS: &str = "tilts_send_attempts_total";
+/// Recipients by state.
+pub const RECIPIENTS: &str = "tilts_recipients";
+/// Submissions taken over, by channel.
+pub const SUBMITTED: &str = "tilts_submissions_total";

@@ -80,11 +80,10 @@ fn status(code: StatusCode) -> Response<Full<Bytes>> {
     response
 }
 
-/// The file behind a URL path: each segment is taken as it is written, percent-encoding included; a folder answers
-/// with its `index.xml`.
+/// The file behind a URL path, each percent-escape undone; a folder answers with its `index.xml`.
 fn file_for(root: &Path, path: &str) -> Option<PathBuf> {
     let mut file = root.to_owned();
-    for segment in path.split('/').filter(|s| !s.is_empty()) {
+    for segment in decoded(path)?.split('/').filter(|s| !s.is_empty()) {
         if segment == "." || segment == ".." {
             return None;
         }
@@ -94,4 +93,20 @@ fn file_for(root: &Path, path: &str) -> Option<PathBuf> {
         file.push("index.xml");
     }
     Some(file)
+}
+
+fn decoded(path: &str) -> Option<String> {
+    let mut octets = Vec::with_capacity(path.len());
+    let mut rest = path.bytes();
+    while let Some(octet) = rest.next() {
+        match octet {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                let text = std::str::from_utf8(&digits).ok()?.to_owned();
+                octets.push(u8::from_str_radix(&text, 16).ok()?);
+            }
+            other => octets.push(other),
+        }
+    }
+    String::from_utf8(octets).ok()
 }

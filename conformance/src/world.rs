@@ -177,7 +177,7 @@ ports = []
         let base = format!("https://127.0.0.1:{}", smp.address()?.port());
         let mut names = Vec::new();
         for (participant, access_point, document_type) in entries {
-            self.publish(participant, access_point, document_type).await?;
+            self.publish(participant, access_point, document_type, &base).await?;
             names.push((self.dns_name(participant).await?, base.clone()));
         }
         names.sort();
@@ -195,23 +195,17 @@ ports = []
         participant: &str,
         access_point: &AccessPoint,
         document_type: &str,
+        base: &str,
     ) -> Result<()> {
         let url = format!("https://{}/as4", access_point.node.ports.as4);
         let folder = self.root.join("smp");
         let mut command = Command::new(&self.tilts);
         command.args(["smp", "sign", "--dialect", "bdxr1", "--participant", participant]);
-        command.args([
-            "--document-type",
-            document_type,
-            "--process",
-            PROCESS,
-            "--transport-profile",
-            TRANSPORT,
-        ]);
-        command
-            .args(["--url", &url, "--password", "changeit", "--certificate"])
-            .arg(&access_point.certificate);
-        command.arg("--keystore").arg(folder.join("key.p12")).arg("--folder").arg(folder.join("www"));
+        command.args(["--document-type", document_type, "--process", PROCESS]);
+        command.args(["--transport-profile", TRANSPORT, "--url", &url, "--base-url", base]);
+        command.arg("--certificate").arg(&access_point.certificate);
+        command.arg("--keystore").arg(folder.join("key.p12")).args(["--password", "changeit"]);
+        command.arg("--out").arg(folder.join("www"));
         said(command).await.map(drop)
     }
 

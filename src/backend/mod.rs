@@ -1,1 +1,86 @@
-//! The business halves: submission, delivery and the adapters.
+//! The business halves: a backend submits a message to us, we deliver a message to a backend. Adapters carry both over
+//! REST, folders and DIV envelopes; [`submission`] and [`delivery`] are the same for all of them.
+//!
+//! The network halves are in `msh`; the two meet in the store only. Evidence about received messages is made here, when an
+//! adapter reports an outcome, and evidence about our own messages is weighed here ([`testimony`]).
+
+pub mod auth;
+pub mod deadlines;
+pub mod delivery;
+pub mod div;
+pub mod document;
+pub mod folder;
+mod proof;
+pub mod rest;
+pub mod routes;
+mod serves;
+pub mod submission;
+pub mod testimony;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use openssl::pkey::{PKey, Private};
+
+pub use serves::{Serves, ServesAll};
+
+use crate::clock::{Clock, SignedDuration};
+use crate::pki::{Certificate, TrustStore};
+use crate::store::Store;
+
+/// What the business halves work with.
+pub struct Office {
+    /// Right-hand side of the MessageIds that we give out.
+    pub domain: String,
+    /// Our PartyId, as it stands in evidence.
+    pub party: String,
+    /// Our time.
+    pub clock: Clock,
+    /// The store.
+    pub store: Store,
+    /// Where recipients belong.
+    pub routes: routes::Routes,
+    /// The backends.
+    pub backends: Vec<Backend>,
+    /// Signs delivery evidence.
+    pub evidence_certificate: Certificate,
+    /// Its key.
+    pub evidence_key: PKey<Private>,
+    /// Who may sign evidence besides the party itself, by domain.
+    pub evidence_trust: BTreeMap<String, TrustStore>,
+    /// The national side, where there is one.
+    pub div: Option<div::National>,
+}
+
+/// One backend.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Its name: channel of its submissions, owner of its deliveries.
+    pub id: String,
+    /// How it is reached.
+    pub adapter: Adapter,
+    /// What it takes.
+    pub serves: Serves,
+    /// How long a recipient has when the message itself does not say.
+    pub take_within: Option<SignedDuration>,
+    /// Domain of what it submits, where a submission does not say.
+    pub route: Option<String>,
+}
+
+/// How a backend is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Adapter {
+    /// It calls our REST interface.
+    Rest,
+    /// It watches a folder.
+    Folder(PathBuf),
+    /// The national e-address system: envelopes, in a folder where one is given.
+    Div(Option<PathBuf>),
+}
+
+impl Office {
+    /// The backend of that name.
+    pub fn backend(&self, id: &str) -> Option<&Backend> {
+        self.backends.iter().find(|b| b.id == id)
+    }
+}

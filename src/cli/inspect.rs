@@ -64,8 +64,8 @@ fn examine(args: &Args) -> anyhow::Result<Report> {
         write_parts(folder, &payloads)?;
     }
     match args.json {
-        true => super::say(serde_json::to_string(&report)?),
-        false => super::say(text(&report)),
+        true => println!("{}", serde_json::to_string(&report)?),
+        false => print!("{}", text(&report)),
     }
     Ok(report)
 }
@@ -111,7 +111,7 @@ fn text(report: &Report) -> String {
     if let Some(matches) = report.receipt_matches {
         lines.push(format!("receipt matches the request: {}", three(Some(matches))));
     }
-    lines.join("\n")
+    lines.join("\n") + "\n"
 }
 
 fn soap(report: &Report) -> String {

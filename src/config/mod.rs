@@ -1,1 +1,11 @@
-//! Files and environment to each room's `Config`.
+//! Files and environment to each room's own configuration value. Defaults live with the struct that they belong to;
+//! unknown keys are errors; every problem of a file is reported, not only the first.
+
+pub mod file;
+mod load;
+mod problems;
+mod trust;
+
+pub use load::{Keys, Settings, load};
+pub use problems::{Problem, Problems};
+pub use trust::anchors;

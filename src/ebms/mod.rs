@@ -1,7 +1,7 @@
 //! ebMS 3.0 message units: types, reading, writing, and the EBMS code table. No I/O, no time, no storage.
 //!
 //! [`Messaging::read`] judges the header block by the rules of the schema and the profile (as4-wire 1.3);
-//! [`overview`] only looks, for captured messages that may be wrong. [`write`] gives the one spelling that
+//! [`overview()`] only looks, for captured messages that may be wrong. [`write_user_message`] gives the one spelling that
 //! tilts sends.
 
 mod codes;

@@ -1,5 +1,6 @@
 //! Whether a received message is for anybody here: asked on the connection, before the receipt.
 
+use crate::clock::SignedDuration;
 use crate::ebms::{Code, UserMessage};
 
 /// Decides whether a business message can be taken. Implemented by what the backends serve and by envelope rules;
@@ -13,7 +14,13 @@ pub trait Admission: Send + Sync {
 }
 
 /// Who will be handed an admitted message.
-pub type Admitted = String;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// The backend.
+    pub backend: String,
+    /// How long its recipient has when the message itself does not say.
+    pub take_within: Option<SignedDuration>,
+}
 
 /// Why a message is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +38,6 @@ pub struct AdmitAll(pub String);
 
 impl Admission for AdmitAll {
     fn admit(&self, _message: &UserMessage, _pmode: &super::PMode) -> Result<Admitted, Refusal> {
-        Ok(self.0.clone())
+        Ok(Admitted { backend: self.0.clone(), take_within: None })
     }
 }

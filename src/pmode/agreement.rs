@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::profile::{AgreementRule, Profile};
+use super::profile::{AgreementRule, CryptoSuite, Encryption, Profile, Token};
 use crate::ebms::{AgreementRef, Party, PartyId, Service};
+use crate::wssec::{SecurityPolicy, TokenForm};
 
 /// What is wrong with the configuration of agreements. All of it is ours to mend.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
@@ -92,6 +93,17 @@ impl PMode {
         (from, to)
     }
 
+    /// Algorithms, tokens and demands for the Security header.
+    pub fn security_policy(&self) -> SecurityPolicy {
+        let profile = &self.profile;
+        let mut policy = match profile.crypto_suite {
+            CryptoSuite::RsaGcm128 => SecurityPolicy::edelivery_1_15(),
+        };
+        policy.sign = profile.sign;
+        policy.encrypt = profile.encryption == Encryption::Required;
+        policy.with_tokens(form(profile.signing_token), form(profile.encryption_token))
+    }
+
     /// The AgreementRef that we write.
     pub fn agreement_ref(&self) -> Option<AgreementRef> {
         match &self.profile.agreement_ref {
@@ -102,5 +114,14 @@ impl PMode {
                 pmode: None,
             }),
         }
+    }
+}
+
+fn form(token: Token) -> TokenForm {
+    match token {
+        Token::X509v3 => TokenForm::BinarySecurityToken,
+        Token::X509PkiPath => TokenForm::PkiPath,
+        Token::SubjectKeyIdentifier => TokenForm::SubjectKeyIdentifier,
+        Token::IssuerSerial => TokenForm::IssuerSerial,
     }
 }

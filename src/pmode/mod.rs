@@ -10,7 +10,8 @@ mod agreement;
 mod matching;
 mod profile;
 
-pub use admission::{Admission, AdmitAll, Refusal};
+pub use crate::ebms::{PartyId, Service};
+pub use admission::{Admission, AdmitAll, Admitted, Refusal};
 pub use agreement::{Agreement, Dynamic, Error, EvidenceRule, PMode};
 pub use matching::{Agreements, Mismatch, Outbound};
 pub use profile::{

@@ -140,6 +140,24 @@ impl Store {
         .await
     }
 
+    /// An operator's order to stop: what has not been sent is not sent, with a row that says who and why.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when nothing is queued, an attempt runs, or one may have been read by the other side.
+    pub async fn cancel(&self, recipient: RecipientId, who: &str, why: &str) -> Result<Record, Error> {
+        let now = self.clock().now();
+        let detail = format!("cancelled by {who}: {why}");
+        let row =
+            Row::operator(Signal::SendFailed, now, format!("cancel-{}", crate::id::row_id()), detail.clone());
+        self.write(move |work| {
+            Box::pin(async move {
+                stop(work, recipient, &detail, now).await?;
+                evidence::append(work, recipient, &[NewEvidence::statement(row)], now).await
+            })
+        })
+        .await
+    }
+
     /// The same for an evidence message, which has no recipient and no status.
     ///
     /// # Errors
@@ -179,6 +197,23 @@ impl Store {
         .fetch_all(self.read())
         .await?;
         ids.iter().map(|id| RecipientId::read(id)).collect()
+    }
+}
+
+async fn stop(work: &mut Work, recipient: RecipientId, detail: &str, now: Timestamp) -> Result<(), Error> {
+    let stopped = sqlx::query(
+        "UPDATE message SET state = 'failed', due = NULL, detail = ?2 WHERE recipient = ?1 AND state = 'queued'
+             AND (lease_until IS NULL OR lease_until < ?3)
+             AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = message.id AND (outcome IS NULL OR outcome <> 'definite'))",
+    )
+    .bind(recipient.column())
+    .bind(detail)
+    .bind(micros(now))
+    .execute(&mut work.conn)
+    .await?;
+    match stopped.rows_affected() {
+        0 => Err(Error::conflict("recipient", recipient, "has nothing that can still be stopped; use close")),
+        _ => Ok(()),
     }
 }
 

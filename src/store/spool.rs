@@ -270,15 +270,19 @@ impl StagedPayload {
         self.original.sha256
     }
 
-    /// Reads the held form, e.g. to look at a payload before it is accepted.
+    /// Reads the original octets, unpacked where they are held compressed: to look at a payload before it is accepted.
     ///
     /// # Errors
     /// The disk's.
     pub fn open(&self) -> Result<Box<dyn Read + Send>, Error> {
-        match &self.held {
-            Settled::Memory(octets) => Ok(Box::new(io::Cursor::new(octets.clone()))),
-            Settled::File(file) => Ok(Box::new(File::open(file.path()).map_err(Error::io(file.path()))?)),
-        }
+        let held: Box<dyn Read + Send> = match &self.held {
+            Settled::Memory(octets) => Box::new(io::Cursor::new(octets.clone())),
+            Settled::File(file) => Box::new(File::open(file.path()).map_err(Error::io(file.path()))?),
+        };
+        Ok(match self.form {
+            Form::Gzip => Box::new(flate2::read::GzDecoder::new(held)),
+            Form::Original | Form::Canonical => held,
+        })
     }
 
     /// Makes the octets durable and gives what the rows need. Blocking.

@@ -1,0 +1,99 @@
+//! What an operator may do: each act is an evidence row of kind `operator` with who and why (model.md 4).
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+
+use super::read::id;
+use super::{Api, Problem};
+use crate::status::{Record, Row, Signal, State as Standing};
+use crate::store::{NewEvidence, RecipientId, Recomputed};
+
+/// Who and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Act {
+    who: String,
+    why: String,
+}
+
+/// The verdict of an operator on a recipient that no evidence will settle.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Close {
+    who: String,
+    why: String,
+    verdict: Verdict,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Verdict {
+    /// The other side does not have it.
+    Failed,
+    /// The recipient did not act in time.
+    Missed,
+    /// The other side has it: known by other means than a receipt.
+    Sent,
+}
+
+fn stated(who: &str, why: &str) -> Result<(), Problem> {
+    match who.trim().is_empty() || why.trim().is_empty() {
+        true => Err(Problem::invalid("say who you are and why: {\"who\":\"...\",\"why\":\"...\"}")),
+        false => Ok(()),
+    }
+}
+
+/// Sends again what has failed or is uncertain.
+pub(super) async fn retry(
+    State(api): State<Api>,
+    Path(text): Path<String>,
+    Json(act): Json<Act>,
+) -> Result<Json<Record>, Problem> {
+    stated(&act.who, &act.why)?;
+    Ok(Json(api.store.retry(id::<RecipientId>(&text)?, &act.who, &act.why).await?))
+}
+
+/// Stops sending what has not been sent yet.
+pub(super) async fn cancel(
+    State(api): State<Api>,
+    Path(text): Path<String>,
+    Json(act): Json<Act>,
+) -> Result<Json<Record>, Problem> {
+    stated(&act.who, &act.why)?;
+    Ok(Json(api.store.cancel(id::<RecipientId>(&text)?, &act.who, &act.why).await?))
+}
+
+/// Closes what no evidence will settle, with the operator's verdict; provisional, and overridden by signed evidence.
+pub(super) async fn close(
+    State(api): State<Api>,
+    Path(text): Path<String>,
+    Json(act): Json<Close>,
+) -> Result<Json<Record>, Problem> {
+    stated(&act.who, &act.why)?;
+    let recipient = id::<RecipientId>(&text)?;
+    let view = api.store.recipient(recipient).await?;
+    if view.record.state.is_final() && !view.record.provisional {
+        return Err(Problem::invalid(format!("the recipient is {} already", view.record.state.as_str())));
+    }
+    let signal = match act.verdict {
+        Verdict::Failed => Signal::SendFailed,
+        Verdict::Missed => Signal::Expired,
+        Verdict::Sent if view.record.state == Standing::Uncertain => Signal::Receipted,
+        Verdict::Sent => return Err(Problem::invalid("only an uncertain message can be closed as sent")),
+    };
+    let now = api.store.clock().now();
+    let detail = format!("{}: {}", act.who, act.why);
+    let row = Row::operator(signal, now, format!("close-{}", crate::id::row_id()), detail);
+    Ok(Json(api.store.append_evidence(recipient, vec![NewEvidence::statement(row)]).await?))
+}
+
+/// Takes a notice off the list.
+pub(super) async fn clear_notice(State(api): State<Api>, Path(number): Path<i64>) -> Result<(), Problem> {
+    Ok(api.store.clear_notice(number).await?)
+}
+
+/// Folds every chain anew and says what does not hold.
+pub(super) async fn recompute(State(api): State<Api>) -> Result<Json<Recomputed>, Problem> {
+    Ok(Json(api.store.recompute().await?))
+}

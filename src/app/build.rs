@@ -1,0 +1,319 @@
+//! From settings to the values of each room.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::intake::OfficeIntake;
+use crate::backend::auth::{Role, Token, Tokens};
+use crate::backend::routes::{Form, PARTNER, Route, Routes};
+use crate::backend::{Adapter, Backend, Office, Serves, ServesAll, div};
+use crate::clock::Clock;
+use crate::config::file;
+use crate::config::{Problems, Settings, anchors};
+use crate::discovery::{self, Dnssec, Identifier, Resolver, Trusts};
+use crate::msh::{Finder, Limits, Node};
+use crate::pmode::Admitted;
+use crate::status::{EvidenceProfile, Policy};
+use crate::store::Store;
+use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, ServerCheck};
+
+/// A node, built.
+pub(super) struct Built {
+    /// The network halves.
+    pub node: Arc<Node>,
+    /// The business halves.
+    pub office: Arc<Office>,
+    /// The file that it was built from.
+    pub file: file::File,
+    /// Folder of relative paths.
+    pub base: PathBuf,
+    /// Tokens of the backend listener.
+    pub backend_tokens: Arc<Tokens>,
+    /// Tokens of the administration listener.
+    pub admin_tokens: Arc<Tokens>,
+}
+
+/// Builds what can be built without store and listeners, to see whether it can be built.
+pub(super) fn check(settings: &Settings, clock: &Clock) -> Result<(), Problems> {
+    let mut problems = Problems::default();
+    finders(&mut problems, settings, clock);
+    clients(&mut problems, settings);
+    national(&mut problems, settings);
+    for listener in [&settings.file.listen.backend, &settings.file.listen.admin].into_iter().flatten() {
+        tokens(&mut problems, settings, listener);
+    }
+    backends(&mut problems, settings);
+    if problems.0.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Opens the store and builds everything.
+pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
+    let mut problems = Problems::default();
+    let finders = finders(&mut problems, &settings, &clock);
+    let clients = clients(&mut problems, &settings);
+    let div = national(&mut problems, &settings);
+    let [backend_tokens, admin_tokens] = [&settings.file.listen.backend, &settings.file.listen.admin]
+        .map(|l| Arc::new(l.as_ref().map(|l| tokens(&mut problems, &settings, l)).unwrap_or_default()));
+    let backends = backends(&mut problems, &settings);
+    let evidence_trust = evidence_trust(&mut problems, &settings);
+    if !problems.0.is_empty() {
+        return Err(problems.into());
+    }
+    let routes = routes(&settings);
+    let Settings { file, base, own, keys, agreements, peers, .. } = settings;
+    let config = crate::store::Config { path: base.join(&file.store.path), ..Default::default() };
+    let store = Store::open(&config, clock.clone()).await.context("the store cannot be opened")?;
+    let admission = ServesAll(backends.iter().map(admitted).collect());
+    let office = Arc::new(Office {
+        domain: file.node.domain.clone(),
+        party: own.value.clone(),
+        clock: clock.clone(),
+        store: store.clone(),
+        routes,
+        backends,
+        evidence_certificate: keys.evidence.certificate.clone(),
+        evidence_key: keys.evidence.key.clone(),
+        evidence_trust,
+        div,
+    });
+    let node = Arc::new(Node {
+        domain: file.node.domain.clone(),
+        clock,
+        store,
+        agreements,
+        peers,
+        signing: keys.signing,
+        decryption: keys.decryption,
+        admission: Arc::new(admission),
+        intake: Arc::new(OfficeIntake(office.clone())),
+        finders,
+        clients,
+        limits: limits(&file.limits),
+    });
+    Ok(Built { node, office, file, base, backend_tokens, admin_tokens })
+}
+
+/// A backend as admission sees it.
+fn admitted(b: &Backend) -> (Admitted, Serves) {
+    (Admitted { backend: b.id.clone(), take_within: b.take_within }, b.serves.clone())
+}
+
+fn limits(file: &file::Limits) -> Limits {
+    Limits {
+        envelope_octets: file.envelope_octets,
+        message_octets: file.message_octets,
+        payload_octets: file.payload_octets,
+        inflate_ratio: file.inflate_ratio,
+        exchange: Duration::from_secs(file.exchange_seconds),
+        sending: file.sending,
+        rejected_per_minute: file.rejected_per_minute,
+    }
+}
+
+fn finders(problems: &mut Problems, settings: &Settings, clock: &Clock) -> BTreeMap<String, Finder> {
+    let mut all = BTreeMap::new();
+    for d in &settings.file.domains {
+        let at = format!("domain {:?}", d.name);
+        let read = |problems: &mut Problems, key: &str, path: &PathBuf| {
+            anchors(problems, &format!("{at}.{key}"), &settings.base.join(path))
+        };
+        let trusts = Trusts {
+            smp: read(problems, "smp_trust", &d.smp_trust),
+            ap: read(problems, "ap_trust", &d.ap_trust),
+            smp_tls: d.smp_tls_trust.as_ref().and_then(|path| read(problems, "smp_tls_trust", path)),
+        };
+        // A store that could not be read is a problem already; diagnosis without trust is not for a node.
+        if trusts.smp.is_none() || trusts.ap.is_none() {
+            continue;
+        }
+        let resolver = Resolver::new(domain(d), trusts, clock.clone());
+        let evidence_document_type = Identifier::parse(&d.evidence_document_type);
+        if let Some(resolver) = problems.keep(&at, resolver) {
+            all.insert(d.name.clone(), Finder { resolver, evidence_document_type });
+        }
+    }
+    all
+}
+
+fn domain(d: &file::Domain) -> discovery::Domain {
+    discovery::Domain {
+        zone: d.zone.clone(),
+        lookup: d.lookup.clone(),
+        dialects: d.dialects.clone(),
+        allow_sha1: d.allow_sha1,
+        transport_profiles: d.transport_profiles.clone(),
+        default_scheme: Some(d.scheme.clone()),
+        default_document_type: Some(d.document_type.clone()),
+        egress_allow: d.egress_allow.clone(),
+        ports: d.ports.clone(),
+        plain_http: d.allow_http,
+        resolver: d.resolver,
+        dnssec: if d.dnssec { Dnssec::Require } else { Dnssec::Off },
+        ..discovery::Domain::default()
+    }
+}
+
+fn clients(problems: &mut Problems, settings: &Settings) -> BTreeMap<String, Client> {
+    let mut all = BTreeMap::new();
+    let timeouts = timeouts(&settings.file.limits);
+    for d in &settings.file.domains {
+        let at = format!("domain {:?}.ap_tls_trust", d.name);
+        let egress =
+            Egress { allow: d.egress_allow.clone(), ports: d.ports.clone(), plain_http: d.allow_http };
+        if let Some(client) = client(problems, &at, settings, (d.ap_tls_trust.as_ref(), egress), &timeouts) {
+            all.insert(d.name.clone(), client);
+        }
+    }
+    for p in &settings.file.partners {
+        let at = format!("partner {:?}.tls_trust", p.party_id);
+        let egress =
+            Egress { allow: p.egress_allow.clone(), ports: p.ports.clone(), plain_http: p.allow_http };
+        if let Some(client) = client(problems, &at, settings, (p.tls_trust.as_ref(), egress), &timeouts) {
+            all.insert(format!("{PARTNER}{}", p.party_id), client);
+        }
+    }
+    all
+}
+
+fn client(
+    problems: &mut Problems,
+    at: &str,
+    settings: &Settings,
+    (trust, egress): (Option<&PathBuf>, Egress),
+    timeouts: &ClientTimeouts,
+) -> Option<Client> {
+    let anchors = match trust {
+        Some(path) => Some(anchors(problems, at, &settings.base.join(path))?),
+        None => None,
+    };
+    let tls = ClientTls { anchors, identity: None, check: ServerCheck::Full };
+    let config = ClientConfig { tls, egress, timeouts: timeouts.clone(), resolver: None };
+    problems.keep(at, Client::new(config))
+}
+
+/// The lease of a message outlives the whole exchange, so `total` is the exchange limit of the file.
+fn timeouts(limits: &file::Limits) -> ClientTimeouts {
+    let total = Duration::from_secs(limits.exchange_seconds);
+    let idle = Duration::from_secs(limits.idle_seconds);
+    ClientTimeouts { connect: Duration::from_secs(10).min(total), idle, answer: total, total }
+}
+
+fn tokens(problems: &mut Problems, settings: &Settings, listener: &file::Listener) -> Tokens {
+    let read = listener.tokens.iter().filter_map(|token| {
+        let text = problems.secret("listen.tokens.file", &settings.base.join(&token.file))?;
+        if text.trim().len() < 16 {
+            problems
+                .add("listen.tokens.file", format!("{} holds less than 16 characters", token.file.display()));
+        }
+        let role = match token.role {
+            file::Role::Backend => Role::Backend,
+            file::Role::Operator => Role::Operator,
+            file::Role::Viewer => Role::Viewer,
+        };
+        Some(Token::new(&text, token.backend.clone(), role))
+    });
+    Tokens(read.collect())
+}
+
+fn backends(problems: &mut Problems, settings: &Settings) -> Vec<Backend> {
+    let found = settings.file.backends.iter().filter_map(|b| {
+        let path = b.path.as_ref().map(|p| settings.base.join(p));
+        let adapter = match (b.adapter, path) {
+            (file::Adapter::Rest, _) => Adapter::Rest,
+            (file::Adapter::Div, path) => Adapter::Div(path),
+            (file::Adapter::Folder, Some(path)) => Adapter::Folder(path),
+            (file::Adapter::Folder, None) => {
+                problems.add(format!("backend {:?}.path", b.id), "is needed by the folder adapter");
+                return None;
+            }
+        };
+        let serves = Serves {
+            participants: b.serves.participants.clone(),
+            document_types: b.serves.document_types.clone(),
+            processes: b.serves.processes.clone(),
+        };
+        let take_within = b.take_within.map(|t| t.0);
+        Some(Backend { id: b.id.clone(), adapter, serves, take_within, route: b.domain.clone() })
+    });
+    let found: Vec<Backend> = found.collect();
+    if found.iter().any(|b| matches!(b.adapter, Adapter::Div(_))) && settings.file.div.is_none() {
+        problems.add("div", "is needed by a backend with the adapter \"div\"");
+    }
+    found
+}
+
+fn evidence_trust(problems: &mut Problems, settings: &Settings) -> BTreeMap<String, crate::pki::TrustStore> {
+    let mut all = BTreeMap::new();
+    for d in &settings.file.domains {
+        let Some(path) = &d.evidence_trust else { continue };
+        let at = format!("domain {:?}.evidence_trust", d.name);
+        if let Some(store) = anchors(problems, &at, &settings.base.join(path)) {
+            all.insert(d.name.clone(), store);
+        }
+    }
+    all
+}
+
+fn national(problems: &mut Problems, settings: &Settings) -> Option<div::National> {
+    let file = settings.file.div.as_ref()?;
+    let trust = anchors(problems, "div.trust", &settings.base.join(&file.trust))?;
+    let Some(key) = settings.keys.div.clone() else {
+        problems.add("key", "no key has use = [\"div\"]; envelopes from abroad must be signed");
+        return None;
+    };
+    Some(div::National { trust, certificate: key.certificate, key: key.key, sender: file.sender.clone() })
+}
+
+fn routes(settings: &Settings) -> Routes {
+    let domains = settings.file.domains.iter().map(|d| {
+        let (profile, policy) = policy(settings, &d.name);
+        Route {
+            name: d.name.clone(),
+            participants: d.participants.clone(),
+            gateway_codes: d.gateway_codes.clone(),
+            scheme: d.scheme.clone(),
+            document_type: Some(d.document_type.clone()),
+            process: Some(d.process.clone()),
+            service: None,
+            action: None,
+            form: if d.form == "plain" { Form::Plain } else { Form::Div },
+            profile,
+            policy,
+            send_within: d.send_within.0,
+            take_within: d.take_within.map(|t| t.0),
+        }
+    });
+    let partners = settings.file.partners.iter().filter_map(|p| partner_route(settings, p));
+    let addresses = settings.file.addresses.iter().map(|a| (a.eaddress.clone(), a.participant.clone()));
+    Routes { routes: domains.chain(partners).collect(), addresses: addresses.collect() }
+}
+
+/// The first agreement of a partner gives the route's defaults.
+fn partner_route(settings: &Settings, p: &file::Partner) -> Option<Route> {
+    let agreement = settings.file.agreements.iter().find(|a| a.partner == p.party_id)?;
+    let (profile, policy) = policy(settings, &p.party_id);
+    Some(Route {
+        name: format!("{PARTNER}{}", p.party_id),
+        participants: p.participants.clone(),
+        gateway_codes: Vec::new(),
+        scheme: String::new(),
+        document_type: None,
+        process: None,
+        service: agreement.service.clone().map(|s| (s, agreement.service_type.clone())),
+        action: agreement.action.clone(),
+        form: Form::Plain,
+        profile,
+        policy,
+        send_within: crate::clock::SignedDuration::from_hours(24),
+        take_within: None,
+    })
+}
+
+fn policy(settings: &Settings, name: &str) -> (EvidenceProfile, Policy) {
+    let fallback = EvidenceProfile::ReceiptOnly;
+    settings.policies.get(name).copied().unwrap_or((fallback, Policy::for_profile(fallback)))
+}

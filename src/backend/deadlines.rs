@@ -1,0 +1,69 @@
+//! Timers: what a recipient here did not take in time is missed; what a recipient abroad did not answer in time is a notice
+//! to the operator and nothing more (model.md 4). And the checkpoint of the evidence chains, every minute.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Office, delivery};
+use crate::clock::SignedDuration;
+use crate::id;
+use crate::status::{Row, Signal};
+use crate::store::{DeliveryOutcome, NewEvidence, RecipientId};
+
+/// How often deadlines are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often the chains are sealed.
+const CHECKPOINT: SignedDuration = SignedDuration::from_mins(1);
+/// Rows per look.
+const BATCH: u32 = 100;
+/// How long after a recipient's deadline its evidence may still be on its way before our own timer speaks.
+const GRACE: SignedDuration = SignedDuration::from_secs(30);
+
+/// Watches until `stop` is ready.
+pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
+    let mut stop = std::pin::pin!(stop);
+    let mut sealed = office.clock.now();
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if let Err(error) = look(&office).await {
+            tracing::error!(%error, "deadlines");
+        }
+        let now = office.clock.now();
+        if now.duration_since(sealed) >= CHECKPOINT {
+            sealed = now;
+            if let Err(error) = office.store.checkpoint(now).await {
+                tracing::error!(%error, "checkpoint");
+            }
+        }
+    }
+}
+
+async fn look(office: &Office) -> Result<(), delivery::Error> {
+    let now = office.clock.now();
+    for missed in office.store.deliveries_past_deadline(now, BATCH).await? {
+        match delivery::settle(office, missed.id, DeliveryOutcome::Missed).await {
+            // The backend was faster: its word is final.
+            Err(delivery::Error::Store(crate::store::Error::Conflict { .. })) | Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let late = now.checked_sub(GRACE).unwrap_or(now);
+    for recipient in office.store.overdue_recipients(late, BATCH).await? {
+        overdue(office, recipient).await?;
+    }
+    Ok(())
+}
+
+/// A row of our own: a notice, and provisional `Saņēmēja nokavēta` only where the operator chose `missed_on = "deadline"`.
+async fn overdue(office: &Office, recipient: RecipientId) -> Result<(), delivery::Error> {
+    let now = office.clock.now();
+    let text = "the recipient's deadline has passed and no evidence has come";
+    office.store.raise("overdue", &recipient.to_string(), text).await?;
+    let row = Row::local(Signal::Expired, now, format!("deadline-{}", id::row_id())).because(text);
+    office.store.append_evidence(recipient, vec![NewEvidence::statement(row)]).await?;
+    Ok(())
+}

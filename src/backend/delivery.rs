@@ -1,0 +1,137 @@
+//! Delivery: a worker leads each received message to its backend and keeps what the backend makes of it.
+//!
+//! ```text
+//! lease -> adapter puts it at the backend's disposal -> accepted | refused | missed | undeliverable
+//! ```
+//!
+//! Each step and the evidence about it are one transaction. The REST adapter needs no carrying: being listed is being at
+//! disposal (model.md 6).
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Adapter, Office, div, folder, proof};
+use crate::clock::SignedDuration;
+use crate::evidence::{self, Happening};
+use crate::store::{self, DeliveryId, DeliveryOutcome, DeliveryView, NewEvidenceMessage, Settled};
+
+/// Deliveries carried at a time.
+const BATCH: u32 = 50;
+/// How long an adapter may take for one batch.
+const LEASE: SignedDuration = SignedDuration::from_mins(10);
+/// Pause before an adapter that failed is tried again.
+const AGAIN: SignedDuration = SignedDuration::from_secs(10);
+/// Folders are looked at in this rhythm.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Why a delivery could not be carried or settled.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Our store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Our evidence key.
+    #[error(transparent)]
+    Evidence(#[from] evidence::Error),
+    /// The backend's folder.
+    #[error("{path}: {source}")]
+    Folder {
+        /// File or folder.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The message cannot take the form that the backend needs.
+    #[error("cannot be delivered: {0}")]
+    Form(String),
+}
+
+/// Carries deliveries until `stop` is ready.
+pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
+    let mut changes = office.store.delivery_changes();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        changes.mark_unchanged();
+        for backend in &office.backends {
+            if let Err(error) = round(&office, &backend.id, &backend.adapter).await {
+                tracing::error!(backend = backend.id, %error, "delivery");
+            }
+        }
+        tokio::select! {
+            () = &mut stop => return,
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// One look at a backend: carry what waits, gather what it answered.
+async fn round(office: &Office, backend: &str, adapter: &Adapter) -> Result<(), Error> {
+    let now = office.clock.now();
+    let waiting = office.store.lease_deliveries(backend, now, BATCH, now + LEASE).await?;
+    for delivery in waiting {
+        if let Err(error) = carry(office, adapter, &delivery).await {
+            tracing::warn!(delivery.id = %delivery.id, %error, "not delivered yet");
+            office.store.postpone_delivery(delivery.id, office.clock.now() + AGAIN).await?;
+        }
+    }
+    match adapter {
+        Adapter::Folder(path) => folder::gather(office, backend, path).await,
+        Adapter::Div(Some(path)) => folder::gather(office, backend, &path.join(div::IN)).await,
+        Adapter::Rest | Adapter::Div(None) => Ok(()),
+    }
+}
+
+async fn carry(office: &Office, adapter: &Adapter, delivery: &DeliveryView) -> Result<(), Error> {
+    let carried = match adapter {
+        Adapter::Rest | Adapter::Div(None) => Ok(()),
+        Adapter::Folder(path) => folder::put(office, path, delivery).await,
+        Adapter::Div(Some(path)) => div::put(office, path, delivery).await,
+    };
+    match carried {
+        Ok(()) => at_disposal(office, delivery).await.map(drop),
+        Err(Error::Form(reason)) => {
+            let outcome = DeliveryOutcome::Undeliverable { reason };
+            settle(office, delivery.id, outcome).await.map(drop)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The message is at the backend's disposal: the sender hears of it.
+pub async fn at_disposal(office: &Office, delivery: &DeliveryView) -> Result<Settled, Error> {
+    let evidence = proof(office, delivery, Happening::AtDisposal)?;
+    tracing::info!(
+        message.id = delivery.message.message_id,
+        backend = delivery.backend,
+        "at the backend's disposal"
+    );
+    Ok(office.store.delivery_at_disposal(delivery.id, evidence).await?)
+}
+
+/// The final word of a backend, a deadline, or an adapter. The same word again changes nothing.
+///
+/// # Errors
+/// [`store::Error::Conflict`] when another word was final already.
+pub async fn settle(office: &Office, id: DeliveryId, outcome: DeliveryOutcome) -> Result<Settled, Error> {
+    let delivery = office.store.delivery(id).await?;
+    let happening = match &outcome {
+        DeliveryOutcome::Accepted => Happening::Taken,
+        DeliveryOutcome::Refused { reason, .. } => Happening::Refused(reason.clone()),
+        DeliveryOutcome::Missed => Happening::Expired,
+        DeliveryOutcome::Undeliverable { reason } => Happening::Undeliverable(reason.clone()),
+    };
+    let evidence = proof(office, &delivery, happening)?;
+    let settled = office.store.settle_delivery(id, outcome, evidence).await?;
+    tracing::info!(message.id = delivery.message.message_id, delivery.id = %id, "delivery settled");
+    Ok(settled)
+}
+
+fn proof(
+    office: &Office,
+    delivery: &DeliveryView,
+    happening: Happening,
+) -> Result<Option<NewEvidenceMessage>, evidence::Error> {
+    proof::of(office, &delivery.message, happening, office.clock.now())
+}

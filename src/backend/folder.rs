@@ -1,0 +1,300 @@
+//! The folder adapter (model.md 6).
+//!
+//! ```text
+//! in/<delivery id>/            appears by rename: metadata.json and the parts
+//! in/<delivery id>.accepted    the consumer's answer, by rename
+//! in/<delivery id>.refused     the same, with reason.txt
+//! out/<name>.ready/            submitted, then renamed to .done or .failed, with status.json
+//! ```
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::delivery::{self, Error};
+use super::document::{Document, Part};
+use super::submission::{self, submit};
+use super::{Backend, Office};
+use crate::store::{
+    DeliveryId, DeliveryOutcome, DeliveryView, Form, Keep, PartView, PayloadReader, StagedPayload, Submitted,
+};
+
+/// Folder of what is delivered.
+pub const IN: &str = "in";
+/// Folder of what is submitted.
+pub const OUT: &str = "out";
+/// Answer of a consumer that took a message.
+const ACCEPTED: &str = "accepted";
+/// Answer of a consumer that refused a message.
+const REFUSED: &str = "refused";
+/// Longest reason that is read, in octets.
+const REASON: usize = 4096;
+
+/// Puts a message at the disposal of a folder's consumer.
+pub(super) async fn put(office: &Office, root: &Path, delivery: &DeliveryView) -> Result<(), Error> {
+    let mut files = Vec::with_capacity(delivery.message.parts.len());
+    for (index, part) in delivery.message.parts.iter().enumerate() {
+        let reader = office.store.open_payload(part.payload, Form::Original).await?;
+        files.push((file_name(index, part), Content::Payload(reader)));
+    }
+    let metadata = metadata(delivery, &files);
+    files.push(("metadata.json".into(), Content::Octets(metadata)));
+    place(&root.join(IN), &delivery.id.to_string(), files)
+}
+
+/// What a file is made of.
+pub(super) enum Content {
+    /// Octets at hand.
+    Octets(Vec<u8>),
+    /// A payload of the store.
+    Payload(PayloadReader),
+}
+
+/// Writes a folder of files and makes it appear at once, by rename. One that exists, under whatever answer, is left alone:
+/// after a crash between the rename and the commit the consumer may already have taken it.
+pub(super) fn place(inbox: &Path, name: &str, files: Vec<(String, Content)>) -> Result<(), Error> {
+    tokio::task::block_in_place(|| {
+        fs::create_dir_all(inbox).map_err(folder(inbox))?;
+        if exists(inbox, name)? {
+            return Ok(());
+        }
+        let hidden = inbox.join(format!(".{name}.part"));
+        if hidden.exists() {
+            fs::remove_dir_all(&hidden).map_err(folder(&hidden))?;
+        }
+        fs::create_dir(&hidden).map_err(folder(&hidden))?;
+        for (file, content) in files {
+            let path = hidden.join(file);
+            write(&path, content).map_err(folder(&path))?;
+        }
+        sync(&hidden)?;
+        let shown = inbox.join(name);
+        fs::rename(&hidden, &shown).map_err(folder(&shown))?;
+        sync(inbox)
+    })
+}
+
+fn exists(inbox: &Path, name: &str) -> Result<bool, Error> {
+    Ok(entries(inbox)?
+        .iter()
+        .any(|found| found == name || found.strip_prefix(name).is_some_and(|r| r.starts_with('.'))))
+}
+
+fn write(path: &Path, content: Content) -> io::Result<()> {
+    let mut file = BufWriter::new(fs::File::create(path)?);
+    match content {
+        Content::Octets(octets) => file.write_all(&octets)?,
+        Content::Payload(mut reader) => {
+            io::copy(&mut reader, &mut file)?;
+        }
+    }
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+fn sync(path: &Path) -> Result<(), Error> {
+    fs::File::open(path).and_then(|f| f.sync_all()).map_err(folder(path))
+}
+
+fn metadata(delivery: &DeliveryView, files: &[(String, Content)]) -> Vec<u8> {
+    let message = &delivery.message;
+    let parts: Vec<_> =
+        message.parts.iter().zip(files).map(|(part, (file, _))| part_json(part, file)).collect();
+    let value = json!({
+        "delivery": delivery.id,
+        "message_id": message.message_id,
+        "conversation_id": message.conversation,
+        "ref_to_message_id": message.ref_to,
+        "from": message.from.0,
+        "to": message.to.0,
+        "original_sender": message.original_sender,
+        "final_recipient": message.final_recipient,
+        "service": message.service,
+        "action": message.action,
+        "properties": message.properties,
+        "deadline": delivery.deadline,
+        "received": message.received,
+        "parts": parts,
+    });
+    serde_json::to_vec_pretty(&value).unwrap_or_default()
+}
+
+/// One part for `metadata.json` and REST.
+pub(super) fn part_json(part: &PartView, file: &str) -> serde_json::Value {
+    json!({
+        "file": file,
+        "content_id": part.cid,
+        "media_type": part.media_type,
+        "size": part.original.size,
+        "sha256": hex::encode(part.original.sha256),
+        "properties": part.properties.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+    })
+}
+
+/// Unique, and free of anything that a file system or a shell could mistake: the sender chose the name.
+pub(super) fn file_name(index: usize, part: &PartView) -> String {
+    let given = part.properties.iter().find(|(name, _)| name == "name" || name == "PayloadName");
+    let given = given.map(|(_, value)| value.as_str()).unwrap_or_default();
+    let keep = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let safe: String = given.chars().map(keep).skip_while(|c| *c == '.').take(100).collect();
+    match safe.is_empty() {
+        true => format!("{}-part", index + 1),
+        false => format!("{}-{safe}", index + 1),
+    }
+}
+
+/// Settles what the consumer answered, then removes it.
+pub(super) async fn gather(office: &Office, backend: &str, inbox: &Path) -> Result<(), Error> {
+    if !inbox.is_dir() {
+        return Ok(());
+    }
+    for name in entries(inbox)? {
+        let Some((id, answer)) = name.rsplit_once('.') else { continue };
+        let Ok(id) = id.parse::<DeliveryId>() else { continue };
+        let path = inbox.join(&name);
+        let outcome = match answer {
+            ACCEPTED => DeliveryOutcome::Accepted,
+            REFUSED => DeliveryOutcome::Refused { code: None, reason: reason(&path) },
+            _ => continue,
+        };
+        if let Err(error) = answered(office, backend, id, outcome).await {
+            tracing::warn!(delivery.id = %id, %error, "the answer in the folder cannot be taken; it is left there");
+            continue;
+        }
+        fs::remove_dir_all(&path).map_err(folder(&path))?;
+    }
+    Ok(())
+}
+
+async fn answered(
+    office: &Office,
+    backend: &str,
+    id: DeliveryId,
+    outcome: DeliveryOutcome,
+) -> Result<(), Error> {
+    let view = office.store.delivery(id).await?;
+    if view.backend != backend {
+        return Err(Error::Form(format!("it belongs to backend {:?}", view.backend)));
+    }
+    match delivery::settle(office, id, outcome).await {
+        // Another word was final before, such as the deadline's: the folder goes all the same, the first word stands.
+        Err(Error::Store(crate::store::Error::Conflict { problem, .. })) => {
+            tracing::warn!(delivery.id = %id, problem, "the answer came too late");
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
+fn reason(path: &Path) -> String {
+    let text = fs::read(path.join("reason.txt")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text[..text.len().min(REASON)]).trim().to_owned();
+    if text.is_empty() { "no reason was given".into() } else { text }
+}
+
+/// Submits every folder that is ready.
+pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<(), Error> {
+    let outbox = root.join(OUT);
+    if !outbox.is_dir() {
+        fs::create_dir_all(&outbox).map_err(folder(&outbox))?;
+    }
+    for name in entries(&outbox)? {
+        let Some(stem) = name.strip_suffix(".ready") else { continue };
+        let from = outbox.join(&name);
+        let taken = take(office, backend, &from, stem).await;
+        finish(&outbox, &from, stem, taken)?;
+    }
+    Ok(())
+}
+
+async fn take(
+    office: &Office,
+    backend: &Backend,
+    from: &Path,
+    stem: &str,
+) -> Result<Submitted, submission::Error> {
+    let invalid = |what, e: io::Error| submission::Error::invalid(what, format!("cannot be read: {e}"));
+    let octets = fs::read(from.join("metadata.json")).map_err(|e| invalid("metadata.json", e))?;
+    let document = Document::read(&octets)?;
+    let mut parts = Vec::new();
+    for name in entries(from).map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
+        if name != "metadata.json" {
+            parts.push(part(office, from, &name).map_err(|e| invalid("file", e))?);
+        }
+    }
+    let draft = document.draft(office, backend, octets, parts, Some(stem.to_owned()))?;
+    submit(office, draft).await
+}
+
+fn part(office: &Office, from: &Path, name: &str) -> io::Result<Part> {
+    let staged = stage(office, &from.join(name))?;
+    let media_type = media_type(name).to_owned();
+    Ok(Part { id: name.to_owned(), media_type, name: Some(name.to_owned()), staged })
+}
+
+/// Takes a file into the spool.
+pub(super) fn stage(office: &Office, path: &Path) -> io::Result<StagedPayload> {
+    tokio::task::block_in_place(|| {
+        let mut file = fs::File::open(path)?;
+        let mut writer = office.store.spool().writer_keeping(Keep::Compressed);
+        io::copy(&mut file, &mut writer)?;
+        writer.finish().map_err(io::Error::other)
+    })
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).as_deref() {
+        Some("xml") => "application/xml",
+        Some("pdf") => "application/pdf",
+        Some("txt") => "text/plain",
+        Some("json") => "application/json",
+        Some("edoc" | "asice") => "application/vnd.etsi.asic-e+zip",
+        Some("zip") => "application/zip",
+        _ => "application/octet-stream",
+    }
+}
+
+/// `.done` with the submission's id, `.failed` with the reason; a store that is not available leaves `.ready` for the next
+/// look.
+pub(super) fn finish(
+    outbox: &Path,
+    from: &Path,
+    stem: &str,
+    taken: Result<Submitted, submission::Error>,
+) -> Result<(), Error> {
+    let (end, status) = match taken {
+        Ok(Submitted::Created(id) | Submitted::Existing(id)) => ("done", json!({ "submission": id })),
+        Ok(Submitted::Conflict(id)) => {
+            let text = "this client_id was submitted before with other content";
+            ("failed", json!({ "error": text, "submission": id }))
+        }
+        Err(submission::Error::Store(error)) => return Err(Error::Store(error)),
+        Err(error) => ("failed", json!({ "error": error.to_string() })),
+    };
+    let to = outbox.join(format!("{stem}.{end}"));
+    let path = from.join("status.json");
+    fs::write(&path, serde_json::to_vec_pretty(&status).unwrap_or_default()).map_err(folder(&path))?;
+    if to.exists() {
+        fs::remove_dir_all(&to).map_err(folder(&to))?;
+    }
+    fs::rename(from, &to).map_err(folder(&to))
+}
+
+/// Names in a folder, sorted, without hidden ones.
+pub(super) fn entries(path: &Path) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path).map_err(folder(path))? {
+        let name = entry.map_err(folder(path))?.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+pub(super) fn folder(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path: PathBuf = path.to_owned();
+    move |source| Error::Folder { path, source }
+}

@@ -1,0 +1,180 @@
+//! What is at a backend's disposal: list, look, fetch, acknowledge.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::Problem;
+use super::{Desk, backend};
+use crate::backend::auth::Caller;
+use crate::backend::{delivery, folder};
+use crate::store::{DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, PayloadReader, Settled};
+use crate::transport::body::channel;
+
+/// Most messages of one list.
+const PAGE: u32 = 500;
+/// Octets read at a time.
+const CHUNK: usize = 128 * 1024;
+
+/// Which messages to list.
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct Listing {
+    /// Id of the backend, where the token does not say.
+    pub backend: Option<String>,
+    /// Only those after this id.
+    pub after: Option<String>,
+    /// At most so many, 500 at the most.
+    pub limit: Option<u32>,
+}
+
+/// Lists what is at the backend's disposal, oldest first. Nothing changes by it.
+#[utoipa::path(get, path = "/v1/messages", params(Listing),
+    responses((status = 200, description = "messages at the backend's disposal", body = Value)))]
+pub async fn list(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Query(listing): Query<Listing>,
+) -> Result<Json<Value>, Problem> {
+    let backend = backend(&desk.office, &caller, listing.backend.as_deref())?;
+    let after = listing.after.as_deref().map(id).transpose()?;
+    let limit = listing.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let states = [DeliveryState::AtDisposal];
+    let found = desk.office.store.deliveries(Some(&backend.id), &states, after, limit).await?;
+    Ok(Json(json!({ "messages": found.iter().map(view).collect::<Vec<_>>() })))
+}
+
+/// One message.
+#[utoipa::path(get, path = "/v1/messages/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = Value), (status = 404, body = Problem)))]
+pub async fn message(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(view(&own(&desk, &caller, &text).await?)))
+}
+
+/// The octets of one part. Nothing changes by it.
+#[utoipa::path(get, path = "/v1/messages/{id}/parts/{index}",
+    params(("id" = String, Path), ("index" = usize, Path, description = "from 0")),
+    responses((status = 200, description = "the octets as the sender submitted them"), (status = 404, body = Problem)))]
+pub async fn part(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path((text, index)): Path<(String, usize)>,
+) -> Result<Response, Problem> {
+    let delivery = own(&desk, &caller, &text).await?;
+    let part = delivery.message.parts.get(index);
+    let part = part.ok_or_else(|| Problem::missing(&format!("part {index} of message {text:?}")))?;
+    let reader = desk.office.store.open_payload(part.payload, Form::Original).await?;
+    let response = Response::builder()
+        .header(CONTENT_TYPE, part.media_type.as_str())
+        .header(CONTENT_LENGTH, reader.measure.size)
+        .body(stream(reader));
+    response.map_err(|e| Problem::invalid(format!("media type {:?}: {e}", part.media_type)))
+}
+
+/// The backend's final word.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledgement {
+    /// `accepted` or `refused`.
+    pub outcome: Word,
+    /// Your code of a refusal.
+    pub code: Option<String>,
+    /// Reason of a refusal; it goes to the sender.
+    pub reason: Option<String>,
+}
+
+/// Taken or not.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    /// The recipient took it.
+    Accepted,
+    /// The recipient refused it.
+    Refused,
+}
+
+/// Acknowledges a message; the same word again changes nothing, another one is a conflict.
+#[utoipa::path(post, path = "/v1/messages/{id}/acknowledge", params(("id" = String, Path)),
+    request_body = Acknowledgement,
+    responses((status = 200, body = Value), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn acknowledge(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(text): Path<String>,
+    Json(word): Json<Acknowledgement>,
+) -> Result<Json<Value>, Problem> {
+    let delivery = own(&desk, &caller, &text).await?;
+    let outcome = match word.outcome {
+        Word::Accepted => DeliveryOutcome::Accepted,
+        Word::Refused => DeliveryOutcome::Refused {
+            code: word.code,
+            reason: word.reason.unwrap_or_else(|| "no reason was given".into()),
+        },
+    };
+    let settled = delivery::settle(&desk.office, delivery.id, outcome).await?;
+    Ok(Json(json!({ "id": delivery.id, "repeated": settled == Settled::Before })))
+}
+
+async fn own(desk: &Desk, caller: &Caller, text: &str) -> Result<DeliveryView, Problem> {
+    let delivery = desk.office.store.delivery(id(text)?).await?;
+    match caller.backend.as_deref() {
+        Some(backend) if backend != delivery.backend => Err(Problem::missing(&format!("message {text:?}"))),
+        _ => Ok(delivery),
+    }
+}
+
+fn id(text: &str) -> Result<DeliveryId, Problem> {
+    text.parse().map_err(|_| Problem::invalid(format!("{text:?} is no message id")))
+}
+
+fn view(delivery: &DeliveryView) -> Value {
+    let message = &delivery.message;
+    let parts = message.parts.iter().enumerate();
+    let parts: Vec<_> = parts.map(|(n, part)| folder::part_json(part, &folder::file_name(n, part))).collect();
+    json!({
+        "id": delivery.id,
+        "state": delivery.state,
+        "backend": delivery.backend,
+        "message_id": message.message_id,
+        "conversation_id": message.conversation,
+        "ref_to_message_id": message.ref_to,
+        "from": message.from.0,
+        "original_sender": message.original_sender,
+        "final_recipient": message.final_recipient,
+        "service": message.service,
+        "action": message.action,
+        "properties": message.properties,
+        "deadline": delivery.deadline,
+        "received": message.received,
+        "at_disposal": delivery.at_disposal,
+        "settled": delivery.settled,
+        "parts": parts,
+    })
+}
+
+fn stream(mut reader: PayloadReader) -> Body {
+    let (sender, body) = channel(4);
+    tokio::task::spawn_blocking(move || {
+        use std::io::Read;
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let chunk = match reader.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(count) => Ok(bytes::Bytes::copy_from_slice(&buffer[..count])),
+                Err(error) => Err(error),
+            };
+            if sender.blocking_send(chunk).is_err() {
+                return;
+            }
+        }
+    });
+    Body::new(body)
+}

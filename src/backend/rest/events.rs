@@ -1,0 +1,50 @@
+//! `GET /events`: what happened, in order, by long poll.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+
+use super::Desk;
+use super::error::Problem;
+use crate::backend::auth::Caller;
+
+/// Longest wait, in seconds.
+const LONGEST: u64 = 60;
+/// Most events of one answer.
+const PAGE: u32 = 500;
+
+/// From where, and how long to wait.
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct Since {
+    /// Only events after this sequence number; 0 for all.
+    #[serde(default)]
+    pub after: i64,
+    /// Seconds to wait when there is none yet, 60 at most.
+    #[serde(default)]
+    pub wait: u64,
+}
+
+/// Events after a sequence number; waits for the first one when asked to.
+#[utoipa::path(get, path = "/v1/events", params(Since), responses((status = 200, body = Value)))]
+pub async fn events(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Query(since): Query<Since>,
+) -> Result<Json<Value>, Problem> {
+    let store = &desk.office.store;
+    let mut changes = store.event_changes();
+    let until = tokio::time::Instant::now() + Duration::from_secs(since.wait.min(LONGEST));
+    loop {
+        changes.mark_unchanged();
+        let found = store.events_after(since.after, caller.backend.as_deref(), PAGE).await?;
+        let waited = tokio::time::timeout_at(until, changes.changed());
+        if !found.is_empty() || since.wait == 0 || waited.await.is_err() {
+            let last = found.last().map_or(since.after, |event| event.sequence);
+            return Ok(Json(json!({ "events": found, "last": last })));
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Where a recipient belongs: exactly one domain or static partner (model.md 5, 7).
+
+use std::collections::BTreeMap;
+
+use super::serves::matches;
+use crate::clock::SignedDuration;
+use crate::status::{EvidenceProfile, Policy};
+
+/// Prefix of the route of a static partner, in the store and in `msh`.
+pub const PARTNER: &str = "partner:";
+
+/// Every route of a node.
+#[derive(Debug, Clone, Default)]
+pub struct Routes {
+    /// Domains and partners.
+    pub routes: Vec<Route>,
+    /// E-addresses that follow no rule.
+    pub addresses: BTreeMap<String, String>,
+}
+
+/// One domain or static partner, as the business side sees it.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Domain name, or `partner:<PartyId>`.
+    pub name: String,
+    /// Participants that belong to it, `scheme::value`, a trailing `*` for all that begin so.
+    pub participants: Vec<String>,
+    /// Codes after the `@` of an e-address that mean it.
+    pub gateway_codes: Vec<String>,
+    /// Participant identifier scheme of e-addresses.
+    pub scheme: String,
+    /// Document type when the submission names none.
+    pub document_type: Option<String>,
+    /// Process when the submission names none.
+    pub process: Option<String>,
+    /// Service, its type and Action that an agreement fixes.
+    pub service: Option<(String, Option<String>)>,
+    /// Action that an agreement fixes.
+    pub action: Option<String>,
+    /// Form of DIV messages.
+    pub form: Form,
+    /// Evidence profile for new recipients.
+    pub profile: EvidenceProfile,
+    /// Policy for new recipients.
+    pub policy: Policy,
+    /// Until when a message may be sent, from its submission.
+    pub send_within: SignedDuration,
+    /// How long a recipient has to take a message; sent along.
+    pub take_within: Option<SignedDuration>,
+}
+
+/// Form in which a DIV message travels (model.md 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The envelope, then the files.
+    Div,
+    /// The files alone.
+    Plain,
+}
+
+/// Why a recipient cannot be routed. It fails alone (model.md 5).
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
+pub enum Unroutable {
+    /// No domain or partner claims the participant.
+    #[error("no [[domain]] or [[partner]] is responsible for participant {0:?}")]
+    Participant(String),
+    /// The code after the `@` is unknown.
+    #[error(
+        "no [[domain]] has the gateway code {code:?} of the address {address:?}, and no [[address]] names it"
+    )]
+    GatewayCode {
+        /// The whole address.
+        address: String,
+        /// What stands after its `@`.
+        code: String,
+    },
+    /// The address has no form that we know.
+    #[error("the address {0:?} is neither <icd>.<value>@<gateway code> nor named by an [[address]]")]
+    Address(String),
+    /// The submission asked for a route that does not exist.
+    #[error("there is no [[domain]] or [[partner]] named {0:?}")]
+    Route(String),
+}
+
+impl Routes {
+    /// The route of a participant; `asked` is what the submission says.
+    ///
+    /// # Errors
+    /// [`Unroutable`].
+    pub fn participant(&self, participant: &str, asked: Option<&str>) -> Result<&Route, Unroutable> {
+        match asked {
+            Some(name) => self.named(name),
+            None => {
+                let claims = |r: &&Route| r.participants.iter().any(|p| matches(p, participant));
+                let found = self.routes.iter().find(claims);
+                found.ok_or_else(|| Unroutable::Participant(participant.into()))
+            }
+        }
+    }
+
+    /// The route of that name: a domain, or a partner with or without the prefix.
+    ///
+    /// # Errors
+    /// [`Unroutable::Route`].
+    pub fn named(&self, name: &str) -> Result<&Route, Unroutable> {
+        let partner = format!("{PARTNER}{name}");
+        let found = self.routes.iter().find(|r| r.name == name || r.name == partner);
+        found.ok_or_else(|| Unroutable::Route(name.into()))
+    }
+
+    /// Participant and route of an e-address: `<icd>.<value>@<gateway code>` means `<scheme>::<icd>:<value>`; anything else by
+    /// table (model.md 5).
+    ///
+    /// # Errors
+    /// [`Unroutable`].
+    pub fn eaddress(&self, address: &str) -> Result<(String, &Route), Unroutable> {
+        if let Some(participant) = self.addresses.get(address) {
+            return Ok((participant.clone(), self.participant(participant, None)?));
+        }
+        let unknown = || Unroutable::Address(address.into());
+        let (local, code) = address.rsplit_once('@').ok_or_else(unknown)?;
+        let (icd, value) = local.split_once('.').ok_or_else(unknown)?;
+        if icd.is_empty() || value.is_empty() || !icd.chars().all(|c| c.is_ascii_digit()) {
+            return Err(unknown());
+        }
+        let means = |r: &&Route| r.gateway_codes.iter().any(|c| c.eq_ignore_ascii_case(code));
+        let route = self.routes.iter().find(means);
+        let route =
+            route.ok_or_else(|| Unroutable::GatewayCode { address: address.into(), code: code.into() })?;
+        Ok((format!("{}::{icd}:{value}", route.scheme), route))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Routes {
+        let profile = EvidenceProfile::Rem;
+        Routes {
+            routes: vec![Route {
+                name: "ee".into(),
+                participants: vec!["iso6523-actorid-upis::0191:*".into()],
+                gateway_codes: vec!["ee".into()],
+                scheme: "iso6523-actorid-upis".into(),
+                document_type: None,
+                process: None,
+                service: None,
+                action: None,
+                form: Form::Div,
+                profile,
+                policy: Policy::for_profile(profile),
+                send_within: SignedDuration::from_hours(1),
+                take_within: None,
+            }],
+            addresses: [("odd".to_owned(), "iso6523-actorid-upis::0191:7".to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn an_eaddress_means_a_participant() {
+        let routes = routes();
+        let (participant, route) = routes.eaddress("0191.12.34@EE").unwrap();
+        assert_eq!((participant.as_str(), route.name.as_str()), ("iso6523-actorid-upis::0191:12.34", "ee"));
+        assert_eq!(routes.eaddress("odd").unwrap().0, "iso6523-actorid-upis::0191:7");
+        assert_eq!(routes.eaddress("nobody").unwrap_err(), Unroutable::Address("nobody".into()));
+        assert!(matches!(routes.eaddress("0191.1@xx"), Err(Unroutable::GatewayCode { .. })));
+        assert!(matches!(routes.participant("a::b", None), Err(Unroutable::Participant(_))));
+        assert!(matches!(routes.participant("a::b", Some("zz")), Err(Unroutable::Route(_))));
+    }
+}

@@ -1,0 +1,245 @@
+//! Submission: on the call, ends with "accepted" once everything is durable.
+//!
+//! ```text
+//! adapter -> Draft -> validate -> route each recipient -> one transaction -> Submitted
+//! ```
+//!
+//! A recipient that cannot be routed fails alone, with the reason as its evidence; the others go on (model.md 5).
+
+use serde_json::{Value, json};
+
+use super::Office;
+use super::routes::{Route, Unroutable};
+use crate::clock::{SignedDuration, Timestamp, wire_time};
+use crate::ebms::names;
+use crate::id;
+use crate::status::{EvidenceProfile, Policy, Row, Signal};
+use crate::store::{
+    self, Class, NewEvidence, NewMessage, NewPart, NewRecipient, NewSubmission, StagedPayload, Submitted,
+};
+
+/// Most recipients of one submission.
+pub const MAX_RECIPIENTS: usize = 1000;
+
+/// What an adapter hands over.
+pub struct Draft {
+    /// The backend.
+    pub channel: String,
+    /// Its own id for the message.
+    pub client_id: String,
+    /// The octets that stand for the message in its digest, besides the payloads.
+    pub envelope: Vec<u8>,
+    /// Title, sender and whatever readers should see.
+    pub metadata: Value,
+    /// ConversationId; a new one when absent.
+    pub conversation: Option<String>,
+    /// RefToMessageId.
+    pub ref_to: Option<String>,
+    /// Business or test.
+    pub class: Class,
+    /// The payloads, once for all recipients.
+    pub payloads: Vec<StagedPayload>,
+    /// At least one.
+    pub recipients: Vec<DraftRecipient>,
+}
+
+/// One recipient as an adapter sees it.
+pub struct DraftRecipient {
+    /// Its address as the backend wrote it.
+    pub address: String,
+    /// Participant and route, or why there is none.
+    pub target: Result<Target, Unroutable>,
+    /// originalSender, `scheme::value`.
+    pub original_sender: String,
+    /// Document type; the route's default when absent.
+    pub document_type: Option<String>,
+    /// Process; the route's default when absent.
+    pub process: Option<String>,
+    /// When the recipient should have acted; from the route's `take_within` when absent.
+    pub deadline: Option<Timestamp>,
+    /// More message properties: name, type, value.
+    pub properties: Vec<(String, Option<String>, String)>,
+    /// The parts in order.
+    pub parts: Vec<NewPart>,
+}
+
+/// A recipient that can be routed.
+pub struct Target {
+    /// `scheme::value`.
+    pub participant: String,
+    /// Its route.
+    pub route: Route,
+}
+
+/// Why a submission is refused as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The backend's fault.
+    #[error("{what} {problem}")]
+    Invalid {
+        /// Which field.
+        what: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Our store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Error {
+    /// A field of the backend's that does not do.
+    pub fn invalid(what: &'static str, problem: impl Into<String>) -> Self {
+        Self::Invalid { what, problem: problem.into() }
+    }
+}
+
+/// Takes a submission over: the same id and content gives the present one, the same id and other content a conflict.
+///
+/// # Errors
+/// [`Error::Invalid`] for the backend to mend; [`Error::Store`] when nothing was stored.
+pub async fn submit(office: &Office, draft: Draft) -> Result<Submitted, Error> {
+    validate(&draft)?;
+    let now = office.clock.now();
+    let conversation = draft.conversation.unwrap_or_else(|| id::row_id().to_string());
+    let shared = Shared { office, now, conversation, ref_to: draft.ref_to, class: draft.class };
+    let recipients = draft.recipients.into_iter().map(|r| shared.recipient(r)).collect();
+    let channel = draft.channel.clone();
+    let submitted = office
+        .store
+        .submit(NewSubmission {
+            channel: draft.channel,
+            client_id: draft.client_id,
+            envelope: draft.envelope,
+            metadata: draft.metadata,
+            payloads: draft.payloads,
+            recipients,
+        })
+        .await?;
+    if let Submitted::Created(id) = submitted {
+        tracing::info!(submission.id = %id, channel, "submission accepted");
+        metrics::counter!(crate::metrics::SUBMITTED, "channel" => channel).increment(1);
+    }
+    Ok(submitted)
+}
+
+fn validate(draft: &Draft) -> Result<(), Error> {
+    if draft.client_id.trim().is_empty() || draft.client_id.len() > 200 {
+        return Err(Error::invalid("client_id", "must have 1 to 200 characters"));
+    }
+    if draft.recipients.is_empty() {
+        return Err(Error::invalid("recipients", "is empty; name at least one"));
+    }
+    if draft.recipients.len() > MAX_RECIPIENTS {
+        return Err(Error::invalid(
+            "recipients",
+            format!("has more than {MAX_RECIPIENTS} entries; submit them in groups"),
+        ));
+    }
+    for recipient in &draft.recipients {
+        for (name, _, value) in &recipient.properties {
+            if name.trim().is_empty() || value.trim().is_empty() {
+                return Err(Error::invalid("properties", format!("{name:?} must have a name and a value")));
+            }
+        }
+        if let Some(part) = recipient.parts.iter().find(|p| reserved(p)) {
+            let problem =
+                format!("of part {:?} must not be set: the access point compresses by itself", part.cid);
+            return Err(Error::invalid("property CompressionType", problem));
+        }
+    }
+    Ok(())
+}
+
+/// CompressionType is set by the access point only (as4-wire 1.5).
+fn reserved(part: &NewPart) -> bool {
+    part.properties.iter().any(|(name, _)| name.eq_ignore_ascii_case(names::COMPRESSION_TYPE))
+}
+
+struct Shared<'o> {
+    office: &'o Office,
+    now: Timestamp,
+    conversation: String,
+    ref_to: Option<String>,
+    class: Class,
+}
+
+impl Shared<'_> {
+    fn recipient(&self, draft: DraftRecipient) -> NewRecipient {
+        match draft.target {
+            Ok(Target { ref participant, ref route }) => {
+                let (participant, route) = (participant.clone(), route.clone());
+                self.sendable(draft, participant, &route)
+            }
+            Err(ref why) => {
+                let why = why.to_string();
+                self.failed(draft, why)
+            }
+        }
+    }
+
+    fn sendable(&self, draft: DraftRecipient, participant: String, route: &Route) -> NewRecipient {
+        let deadline = draft.deadline.or_else(|| route.take_within.map(|within| later(self.now, within)));
+        let (service, service_type) = route.service.clone().unzip();
+        let test = self.class == Class::Test;
+        let fixed = |value: Option<String>, name: &str| if test { Some(name.to_owned()) } else { value };
+        NewRecipient {
+            address: draft.address,
+            participant: Some(participant),
+            domain: route.name.clone(),
+            deadline,
+            policy: route.policy,
+            profile: if test { EvidenceProfile::ReceiptOnly } else { route.profile },
+            original_sender: draft.original_sender,
+            document_type: draft.document_type.or_else(|| route.document_type.clone()),
+            process: draft.process.or_else(|| route.process.clone()),
+            service: fixed(service, names::TEST_SERVICE),
+            service_type: service_type.flatten().filter(|_| !test),
+            action: fixed(route.action.clone(), names::TEST_ACTION),
+            properties: properties(draft.properties, deadline.filter(|_| route.profile.expects_evidence())),
+            parts: draft.parts,
+            message: Some(NewMessage {
+                message_id: id::message_id(&self.office.domain),
+                conversation: self.conversation.clone(),
+                ref_to: self.ref_to.clone(),
+                class: self.class,
+                send_until: Some(later(self.now, route.send_within)),
+            }),
+            evidence: Vec::new(),
+        }
+    }
+
+    fn failed(&self, draft: DraftRecipient, why: String) -> NewRecipient {
+        let profile = EvidenceProfile::ReceiptOnly;
+        let row = Row::local(Signal::Rejected, self.now, format!("unroutable-{}", id::row_id())).because(why);
+        NewRecipient {
+            address: draft.address,
+            participant: None,
+            domain: String::new(),
+            deadline: draft.deadline,
+            policy: Policy::for_profile(profile),
+            profile,
+            original_sender: draft.original_sender,
+            document_type: draft.document_type,
+            process: draft.process,
+            service: None,
+            service_type: None,
+            action: None,
+            properties: json!([]),
+            parts: Vec::new(),
+            message: None,
+            evidence: vec![NewEvidence::statement(row)],
+        }
+    }
+}
+
+fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// The deadline travels as a property, only where the agreement says rem (model.md 4).
+fn properties(more: Vec<(String, Option<String>, String)>, deadline: Option<Timestamp>) -> Value {
+    let deadline = deadline.map(|at| (names::DEADLINE.to_owned(), None, wire_time(at)));
+    let all = more.into_iter().chain(deadline);
+    all.map(|(name, kind, value)| json!({ "name": name, "type": kind, "value": value })).collect()
+}

@@ -1,0 +1,378 @@
+//! The commands that talk to a running node over HTTP: submit, status, retry, ping, evidence export. Only `serve` opens the
+//! store (and `status --recompute`, read only, when no node runs).
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+
+use crate::app;
+use crate::config::file::{File, Listener};
+use crate::evidence::dossier;
+use crate::transport::body::full;
+use crate::transport::{Client, ClientConfig, ClientTimeouts, Egress, Request};
+
+/// Largest answer, in octets.
+const ANSWER: usize = 256 << 20;
+
+/// Where the node is.
+#[derive(clap::Args)]
+pub struct Node {
+    /// The node's configuration: its listeners and tokens are read from it
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Arguments of `tilts submit`.
+#[derive(clap::Args)]
+pub struct Submit {
+    #[command(flatten)]
+    node: Node,
+    /// The backend in whose name to submit
+    #[arg(long)]
+    backend: Option<String>,
+    /// The description, JSON as in the OpenAPI page
+    description: PathBuf,
+    /// The payloads; their Content-IDs are their file names
+    payloads: Vec<PathBuf>,
+}
+
+/// Arguments of `tilts status`.
+#[derive(clap::Args)]
+pub struct Status {
+    #[command(flatten)]
+    node: Node,
+    /// Id of the submission; without it the newest are listed
+    id: Option<String>,
+    /// Prove every status from its evidence and report broken chains
+    #[arg(long)]
+    recompute: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `tilts retry`.
+#[derive(clap::Args)]
+pub struct Retry {
+    #[command(flatten)]
+    node: Node,
+    /// Id of the recipient
+    recipient: String,
+    /// Who orders it
+    #[arg(long)]
+    who: String,
+    /// Why
+    #[arg(long)]
+    why: String,
+}
+
+/// Arguments of `tilts ping`.
+#[derive(clap::Args)]
+pub struct Ping {
+    #[command(flatten)]
+    node: Node,
+    /// The backend in whose name to submit
+    #[arg(long)]
+    backend: Option<String>,
+    /// Whose access point: `scheme::value`
+    participant: String,
+    /// Domain or partner
+    #[arg(long)]
+    domain: Option<String>,
+    /// Seconds to wait for the receipt
+    #[arg(long, default_value_t = 30)]
+    wait: u64,
+}
+
+/// Arguments of `tilts evidence`.
+#[derive(clap::Args)]
+pub struct Evidence {
+    #[command(subcommand)]
+    command: EvidenceCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum EvidenceCommand {
+    /// Writes everything behind one recipient's status into a zip
+    Export {
+        #[command(flatten)]
+        node: Node,
+        /// Id of the recipient
+        recipient: String,
+        /// The zip to write
+        #[arg(long, short)]
+        out: PathBuf,
+    },
+    /// Checks such a zip; needs nothing else
+    Verify {
+        /// The zip
+        zip: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs `tilts submit`.
+pub fn submit(args: Submit) -> ExitCode {
+    done(asynchronously(async move {
+        let (content_type, body) = multipart(&args.description, &args.payloads)?;
+        let path = format!("/v1/submissions{}", query(args.backend.as_deref()));
+        let answer = Desk::backend(&args.node)?.post(&path, &content_type, body).await?;
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+        Ok(ExitCode::SUCCESS)
+    }))
+}
+
+/// Runs `tilts status`.
+pub fn status(args: Status) -> ExitCode {
+    done(asynchronously(async move {
+        if args.recompute {
+            return recompute(&args).await;
+        }
+        let desk = Desk::admin(&args.node)?;
+        match &args.id {
+            Some(id) => {
+                let detail = desk.get(&format!("/api/submissions/{id}")).await?;
+                show(&[detail["submission"].clone()], args.json.then_some(&detail))?;
+            }
+            None => {
+                let all = desk.get("/api/submissions?limit=20").await?;
+                show(all.as_array().map(Vec::as_slice).unwrap_or_default(), args.json.then_some(&all))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }))
+}
+
+/// By the running node, else from its store, read only.
+async fn recompute(args: &Status) -> Result<ExitCode> {
+    let desk = Desk::admin(&args.node);
+    let asked = match desk {
+        Ok(desk) => desk.post("/api/recompute", "application/json", Vec::new()).await,
+        Err(error) => Err(error),
+    };
+    let found = match asked {
+        Ok(found) => found,
+        Err(_) => serde_json::to_value(app::recompute(&args.node.config).await?)?,
+    };
+    println!("{}", serde_json::to_string_pretty(&found)?);
+    let good = found["differences"].as_array().is_some_and(Vec::is_empty);
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(submissions: &[Value], json: Option<&Value>) -> Result<()> {
+    if let Some(value) = json {
+        println!("{}", serde_json::to_string_pretty(value)?);
+        return Ok(());
+    }
+    for submission in submissions {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        println!(
+            "{}  {}  {}",
+            text(&submission["id"]),
+            text(&submission["created"]),
+            text(&submission["client_id"])
+        );
+        for recipient in submission["recipients"].as_array().into_iter().flatten() {
+            let record = &recipient["record"];
+            println!(
+                "  {}  {}  {} / {}  ({})",
+                text(&recipient["id"]),
+                text(&recipient["address"]),
+                app::latvian_send(&text(&record["send"])),
+                app::latvian_delivery(&text(&record["delivery"])),
+                text(&record["state"])
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Runs `tilts retry`.
+pub fn retry(args: Retry) -> ExitCode {
+    done(asynchronously(async move {
+        let path = format!("/api/recipients/{}/retry", args.recipient);
+        let body = json!({ "who": args.who, "why": args.why }).to_string();
+        let record = Desk::admin(&args.node)?.post(&path, "application/json", body.into_bytes()).await?;
+        println!("{}", serde_json::to_string_pretty(&record)?);
+        Ok(ExitCode::SUCCESS)
+    }))
+}
+
+/// Runs `tilts ping`: a message to the test service of a participant's access point, and its receipt.
+pub fn ping(args: Ping) -> ExitCode {
+    done(asynchronously(async move {
+        let desk = Desk::backend(&args.node)?;
+        let description = json!({
+            "client_id": format!("ping-{}", uuid::Uuid::new_v4()),
+            "original_sender": args.participant,
+            "recipients": [{ "participant": args.participant }],
+            "domain": args.domain,
+            "test": true,
+        });
+        let path = format!("/v1/submissions{}", query(args.backend.as_deref()));
+        let answer = desk.post(&path, "application/json", description.to_string().into_bytes()).await?;
+        let id = answer["id"].as_str().context("the node gave no id")?;
+        for _ in 0..args.wait.max(1) * 5 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let status = desk.get(&format!("/v1/submissions/{id}")).await?;
+            let recipient = &status["recipients"][0];
+            match recipient["send"]["code"].as_str() {
+                Some("sent") => {
+                    println!(
+                        "receipted: {}",
+                        recipient["messages"][0]["message_id"].as_str().unwrap_or_default()
+                    );
+                    return Ok(ExitCode::SUCCESS);
+                }
+                Some("failed") => {
+                    let detail = recipient["messages"][0]["detail"].as_str().unwrap_or("no reason is known");
+                    bail!("no receipt: {detail}");
+                }
+                _ => {}
+            }
+        }
+        bail!("no receipt within {} s; see tilts status {id}", args.wait)
+    }))
+}
+
+/// Runs `tilts evidence`.
+pub fn evidence(args: Evidence) -> ExitCode {
+    match args.command {
+        EvidenceCommand::Export { node, recipient, out } => done(asynchronously(async move {
+            let path = format!("/api/recipients/{recipient}/evidence.zip");
+            let octets = Desk::admin(&node)?.fetch(Method::GET, &path, "", Vec::new()).await?;
+            std::fs::write(&out, &octets).with_context(|| format!("cannot write {}", out.display()))?;
+            println!("{}: {} octets", out.display(), octets.len());
+            Ok(ExitCode::SUCCESS)
+        })),
+        EvidenceCommand::Verify { zip, json } => match verify(&zip, json) {
+            Ok(code) => code,
+            Err(error) => super::wrong_call(format!("{error:#}")),
+        },
+    }
+}
+
+fn verify(zip: &Path, as_json: bool) -> Result<ExitCode> {
+    let octets = std::fs::read(zip).with_context(|| format!("cannot read {}", zip.display()))?;
+    let report = dossier::verify(&octets)?;
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        for check in &report.checks {
+            let word = match check.ok {
+                Some(true) => "good",
+                Some(false) => "BAD",
+                None => "not checked",
+            };
+            println!("{word:<12}{}: {}", check.name, check.detail);
+        }
+        println!("{} / {}", report.record.send.latvian(), report.record.delivery.latvian());
+    }
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A listener of the node.
+struct Desk {
+    client: Client,
+    base: String,
+    token: Option<String>,
+}
+
+impl Desk {
+    fn backend(node: &Node) -> Result<Self> {
+        Self::open(node, "listen.backend", |file| file.listen.backend.clone())
+    }
+
+    fn admin(node: &Node) -> Result<Self> {
+        Self::open(node, "listen.admin", |file| file.listen.admin.clone())
+    }
+
+    fn open(node: &Node, at: &str, which: impl Fn(&File) -> Option<Listener>) -> Result<Self> {
+        let path = &node.config;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file: File = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        let listener = which(&file).with_context(|| format!("{} has no [{at}]", path.display()))?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        let token =
+            listener.tokens.first().map(|t| std::fs::read_to_string(base.join(&t.file))).transpose()?;
+        let everywhere = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|net| net.parse().ok()).collect();
+        let egress = Egress { allow: everywhere, ports: Vec::new(), plain_http: listener.tls.is_none() };
+        let config = ClientConfig { egress, timeouts: ClientTimeouts::default(), ..ClientConfig::default() };
+        let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        let token = token.map(|t| t.trim().to_owned());
+        Ok(Self { client: Client::new(config)?, base: format!("{scheme}://{}", listener.address), token })
+    }
+
+    async fn get(&self, path: &str) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.fetch(Method::GET, path, "", Vec::new()).await?)?)
+    }
+
+    async fn post(&self, path: &str, content_type: &str, body: Vec<u8>) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.fetch(Method::POST, path, content_type, body).await?)?)
+    }
+
+    async fn fetch(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Result<Bytes> {
+        let mut headers = HeaderMap::new();
+        if !content_type.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type)?);
+        }
+        if let Some(token) = &self.token {
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?);
+        }
+        let url = format!("{}{path}", self.base);
+        let content_length = body.len() as u64;
+        let request =
+            Request { method, url, headers, body: full(body), content_length, max_response: ANSWER };
+        let response = self.client.send(request).await.context("is the node running?")?;
+        if !response.status.is_success() {
+            bail!("HTTP {}: {}", response.status.as_u16(), String::from_utf8_lossy(&response.body).trim());
+        }
+        Ok(response.body)
+    }
+}
+
+fn query(backend: Option<&str>) -> String {
+    backend.map(|id| format!("?backend={id}")).unwrap_or_default()
+}
+
+fn multipart(description: &Path, payloads: &[PathBuf]) -> Result<(String, Vec<u8>)> {
+    let boundary = crate::id::xml_id("tilts");
+    let mut body = Vec::new();
+    let mut part = |kind: &str, id: &str, octets: &[u8]| {
+        let head = format!(
+            "--{boundary}\r\nContent-Type: {kind}\r\nContent-ID: <{id}>\r\nContent-Disposition: attachment; filename=\"{id}\"\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(octets);
+        body.extend_from_slice(b"\r\n");
+    };
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    part("application/json", "description", &read(description)?);
+    for path in payloads {
+        let name =
+            path.file_name().map(|n| n.to_string_lossy().replace(['"', '\r', '\n'], "_")).unwrap_or_default();
+        part("application/octet-stream", &name, &read(path)?);
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    Ok((format!("multipart/related; boundary=\"{boundary}\"; type=\"application/json\""), body))
+}
+
+fn asynchronously(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+fn done(outcome: Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("tilts: {error:#}");
+        ExitCode::FAILURE
+    })
+}

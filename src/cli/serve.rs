@@ -1,0 +1,90 @@
+//! `tilts serve` and `tilts check-config`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::config::file::LogFormat;
+
+/// Arguments of `tilts serve` and `tilts check-config`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The configuration, TOML
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the access point until SIGTERM or SIGINT.
+pub fn run(args: Args) -> ExitCode {
+    let clock = Clock::system();
+    let settings = match app::check(&args.config, &clock) {
+        Ok(settings) => settings,
+        Err(problems) => return wrong(&args, &problems),
+    };
+    log(&settings);
+    let outcome = runtime().and_then(|runtime| runtime.block_on(app::serve(settings, clock, told_to_stop())));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tilts: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads everything but opens neither store nor listeners.
+pub fn check(args: Args) -> ExitCode {
+    match app::check(&args.config, &Clock::system()) {
+        Ok(settings) => {
+            let file = &settings.file;
+            let (domains, partners) = (file.domains.len(), file.partners.len());
+            println!(
+                "{}: good; party {:?}, {domains} domains, {partners} partners, {} backends",
+                args.config.display(),
+                settings.own.value,
+                file.backends.len()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(problems) => wrong(&args, &problems),
+    }
+}
+
+fn wrong(args: &Args, problems: &crate::config::Problems) -> ExitCode {
+    eprintln!("tilts: {} cannot be used:", args.config.display());
+    for problem in &problems.0 {
+        eprintln!("  {problem}");
+    }
+    ExitCode::FAILURE
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+async fn told_to_stop() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+fn log(settings: &Settings) {
+    let level = &settings.file.log.level;
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    match settings.file.log.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

@@ -1,0 +1,264 @@
+//! From the file to the values that the rooms work with.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::file::{self, File};
+use super::problems::Problems;
+use super::trust;
+use crate::clock::Timestamp;
+use crate::msh::{DomainTrust, Partner, Peers, SignerRule};
+use crate::pki::{Entry, Name};
+use crate::pmode::{Agreement, Agreements, Dynamic, EvidenceRule, PartyId, Profile, Service};
+use crate::status::{EvidenceProfile, Policy};
+use crate::wssec::SigningKey;
+
+/// Everything that the node needs to know before it opens its store.
+pub struct Settings {
+    /// The file as written.
+    pub file: File,
+    /// Folder that its relative paths start from.
+    pub base: PathBuf,
+    /// Our PartyId.
+    pub own: PartyId,
+    /// Our keys.
+    pub keys: Keys,
+    /// What was agreed.
+    pub agreements: Agreements,
+    /// Who the others are.
+    pub peers: Peers,
+    /// Policy by domain name and by partner id.
+    pub policies: BTreeMap<String, (EvidenceProfile, Policy)>,
+}
+
+/// Our keys by use.
+pub struct Keys {
+    /// Signs AS4 messages and signals.
+    pub signing: SigningKey,
+    /// Signs delivery evidence.
+    pub evidence: SigningKey,
+    /// Signs DIV envelopes.
+    pub div: Option<SigningKey>,
+    /// Decrypt what comes in.
+    pub decryption: Vec<Entry>,
+}
+
+/// Reads a configuration file and everything that it names.
+///
+/// # Errors
+/// [`Problems`]: all that is wrong, not only the first.
+pub fn load(path: &Path, now: Timestamp) -> Result<Settings, Problems> {
+    let mut problems = Problems::default();
+    let text = std::fs::read_to_string(path).map_err(|e| one(path, format!("cannot be read: {e}")))?;
+    let file: File = toml::from_str(&text).map_err(|e| one(path, e.to_string().trim_end()))?;
+    let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let settings = assemble(&mut problems, file, base, now);
+    match settings {
+        Some(settings) if problems.0.is_empty() => Ok(settings),
+        _ => Err(problems),
+    }
+}
+
+fn one(path: &Path, what: impl std::fmt::Display) -> Problems {
+    let mut problems = Problems::default();
+    problems.add(path.display().to_string(), what);
+    problems
+}
+
+fn assemble(problems: &mut Problems, file: File, base: PathBuf, now: Timestamp) -> Option<Settings> {
+    let own = PartyId { value: file.node.party_id.clone(), party_type: file.node.party_type.clone() };
+    if own.party_type.is_none() && !own.value.contains(':') {
+        problems.add("node.party_id", format!("{:?} is no URI, so node.party_type is needed", own.value));
+    }
+    listeners(problems, &file);
+    let keys = trust::keys(problems, &base, &file.keys, now);
+    let agreements = agreements(problems, &file, &own);
+    let peers = peers(problems, &file, &base);
+    let policies = policies(problems, &file);
+    unique(problems, &file);
+    Some(Settings { own, keys: keys?, agreements, peers, policies, file, base })
+}
+
+fn listeners(problems: &mut Problems, file: &File) {
+    let as4 = &file.listen.as4;
+    if as4.tls.is_none() && !as4.plain {
+        problems
+            .add("listen.as4", "no tls; add [listen.as4.tls], or plain = true behind a proxy that ends TLS");
+    }
+    let others = [("listen.backend", &file.listen.backend), ("listen.admin", &file.listen.admin)];
+    for (at, listener) in others.into_iter().filter_map(|(at, l)| l.as_ref().map(|l| (at, l))) {
+        let local = listener.address.ip().is_loopback();
+        if !local && listener.tokens.is_empty() {
+            problems.add(at, format!("{} is no loopback address, so tokens are needed", listener.address));
+        }
+        if !local && listener.tls.is_none() {
+            problems.add(at, format!("{} is no loopback address, so tls is needed", listener.address));
+        }
+    }
+}
+
+fn agreements(problems: &mut Problems, file: &File, own: &PartyId) -> Agreements {
+    let fixed =
+        file.agreements.iter().enumerate().filter_map(|(n, a)| agreement(problems, file, n, a)).collect();
+    let dynamic = file.domains.iter().filter_map(|d| dynamic(problems, d)).collect();
+    Agreements { own: own.clone(), agreements: fixed, dynamic }
+}
+
+fn agreement(problems: &mut Problems, file: &File, index: usize, a: &file::Agreement) -> Option<Agreement> {
+    let at = format!("agreement[{}]", index + 1);
+    let Some(partner) = file.partners.iter().find(|p| p.party_id == a.partner) else {
+        problems
+            .add(format!("{at}.partner"), format!("there is no [[partner]] with party_id {:?}", a.partner));
+        return None;
+    };
+    Some(Agreement {
+        id: a.id.clone().unwrap_or_else(|| format!("{}/{}", a.partner, index + 1)),
+        partner: party(partner),
+        profile: profile(problems, &at, &a.profile, &a.overrides)?,
+        service: a.service.clone().map(|value| Service { value, service_type: a.service_type.clone() }),
+        action: a.action.clone(),
+        evidence: a.evidence,
+    })
+}
+
+fn dynamic(problems: &mut Problems, d: &file::Domain) -> Option<Dynamic> {
+    let profile = profile(problems, &format!("domain {:?}", d.name), &d.profile, &d.overrides)?;
+    let party_type = d.party_type.clone().or_else(|| profile.party_type.clone());
+    Some(Dynamic { domain: d.name.clone(), party_type, profile, evidence: d.evidence })
+}
+
+fn profile(problems: &mut Problems, at: &str, name: &str, overrides: &Map<String, Value>) -> Option<Profile> {
+    let base = problems.keep(&format!("{at}.profile"), Profile::named(name))?;
+    problems.keep(&format!("{at}.overrides"), base.with(overrides))
+}
+
+fn party(partner: &file::Partner) -> PartyId {
+    PartyId { value: partner.party_id.clone(), party_type: partner.party_type.clone() }
+}
+
+fn peers(problems: &mut Problems, file: &File, base: &Path) -> Peers {
+    let partners =
+        file.partners.iter().filter_map(|p| partner(problems, base, p).map(|read| (party(p), read)));
+    let partners = partners.collect();
+    let domains = file.domains.iter().filter_map(|d| {
+        let at = format!("domain {:?}.ap_trust", d.name);
+        let ap_trust = trust::anchors(problems, &at, &base.join(&d.ap_trust))?;
+        Some((d.name.clone(), DomainTrust { ap_trust }))
+    });
+    Peers { partners, domains: domains.collect() }
+}
+
+fn partner(problems: &mut Problems, base: &Path, p: &file::Partner) -> Option<Partner> {
+    let at = format!("partner {:?}", p.party_id);
+    let mut read = |key: &str, path: &Option<PathBuf>| match path {
+        Some(path) => trust::certificate(problems, &format!("{at}.{key}"), &base.join(path)).map(Some),
+        None => Some(None),
+    };
+    let encryption = read("certificate", &p.certificate)?;
+    let signer = read("signer", &p.signer)?;
+    let rule = match (signer.or_else(|| encryption.clone()), &p.anchor, &p.subject) {
+        (_, Some(anchor), Some(subject)) => {
+            let trust = trust::anchors(problems, &format!("{at}.anchor"), &base.join(anchor))?;
+            let name = Name::parse(subject).ok_or_else(|| format!("{subject:?} is no distinguished name"));
+            SignerRule::Anchored { trust, subject: problems.keep(&format!("{at}.subject"), name)? }
+        }
+        (Some(pinned), None, None) => SignerRule::Pinned(pinned),
+        _ => {
+            problems.add(
+                at,
+                "say how its signatures are recognised: certificate, signer, or anchor with subject",
+            );
+            return None;
+        }
+    };
+    Some(Partner { url: p.url.clone(), encryption, signer: rule })
+}
+
+fn policies(problems: &mut Problems, file: &File) -> BTreeMap<String, (EvidenceProfile, Policy)> {
+    let mut all = BTreeMap::new();
+    for domain in &file.domains {
+        let at = format!("domain {:?}.status", domain.name);
+        if let Some(found) = policy(problems, &at, domain.evidence, [&file.status, &domain.status]) {
+            all.insert(domain.name.clone(), found);
+        }
+    }
+    for agreement in &file.agreements {
+        let at = format!("agreement with {:?}.status", agreement.partner);
+        if let Some(found) = policy(problems, &at, agreement.evidence, [&file.status, &agreement.status]) {
+            all.insert(agreement.partner.clone(), found);
+        }
+    }
+    all
+}
+
+/// The default of the evidence profile, then `[status]`, then the domain's or agreement's own words.
+fn policy(
+    problems: &mut Problems,
+    at: &str,
+    evidence: EvidenceRule,
+    layers: [&file::StatusPolicy; 2],
+) -> Option<(EvidenceProfile, Policy)> {
+    let profile = match evidence {
+        EvidenceRule::ReceiptOnly => EvidenceProfile::ReceiptOnly,
+        EvidenceRule::Rem => EvidenceProfile::Rem,
+    };
+    let base = serde_json::to_value(Policy::for_profile(profile));
+    let mut record = problems.keep(at, base)?;
+    for layer in layers {
+        let fields = [
+            ("sent_on", &layer.sent_on),
+            ("delivered_on", &layer.delivered_on),
+            ("missed_on", &layer.missed_on),
+            ("uncertain_after_deadline", &layer.uncertain_after_deadline),
+        ];
+        for (name, value) in fields.into_iter().filter_map(|(n, v)| v.clone().map(|v| (n, v))) {
+            record[name] = Value::String(value);
+        }
+    }
+    problems.keep(at, serde_json::from_value(record)).map(|policy| (profile, policy))
+}
+
+/// Names that must be given once; a participant pattern may stand in one place only (model.md 7).
+fn unique(problems: &mut Problems, file: &File) {
+    let backends = file.backends.iter().map(|b| b.id.as_str());
+    twice(problems, "backend.id", backends);
+    twice(problems, "domain.name", file.domains.iter().map(|d| d.name.as_str()));
+    twice(problems, "partner.party_id", file.partners.iter().map(|p| p.party_id.as_str()));
+    twice(
+        problems,
+        "domain.gateway_codes",
+        file.domains.iter().flat_map(|d| d.gateway_codes.iter().map(String::as_str)),
+    );
+    let patterns = file.domains.iter().flat_map(|d| d.participants.iter());
+    let patterns: Vec<&str> = patterns
+        .chain(file.partners.iter().flat_map(|p| p.participants.iter()))
+        .map(String::as_str)
+        .collect();
+    for (index, one) in patterns.iter().enumerate() {
+        if let Some(other) = patterns[index + 1..].iter().find(|other| overlap(one, other)) {
+            problems.add(
+                "participants",
+                format!("{one:?} and {other:?} overlap; a participant belongs to exactly one domain"),
+            );
+        }
+    }
+}
+
+fn overlap(one: &str, other: &str) -> bool {
+    let matches = |pattern: &str, value: &str| match pattern.strip_suffix('*') {
+        Some(prefix) => value.trim_end_matches('*').starts_with(prefix),
+        None => pattern == value,
+    };
+    matches(one, other) || matches(other, one)
+}
+
+fn twice<'a>(problems: &mut Problems, at: &str, names: impl Iterator<Item = &'a str>) {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            problems.add(at, format!("{name:?} is given twice"));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! From read models to what a template shows.
+
+use askama::Template;
+use serde_json::Value;
+
+use super::words::{Language, Words};
+use crate::api::{
+    DeliveryView, MessageView, NationalDelivery, NationalSend, NoticeRow, RecipientDetail, RecipientView,
+};
+use crate::api::{StoredEvidence, SubmissionDetail, SubmissionView};
+use crate::clock::Timestamp;
+
+/// The list of messages.
+#[derive(Template)]
+#[template(path = "list.html")]
+struct List<'a> {
+    words: &'static Words,
+    here: String,
+    filters: Vec<Filter>,
+    rows: Vec<Row>,
+    received: Vec<Received>,
+    notices: Vec<Notice<'a>>,
+    older: Option<String>,
+}
+
+struct Filter {
+    name: String,
+    href: String,
+    on: bool,
+}
+
+struct Row {
+    id: String,
+    submitted: String,
+    title: String,
+    recipients: Vec<Status>,
+}
+
+/// Both national statuses of one recipient.
+struct Status {
+    address: String,
+    send: &'static str,
+    send_note: String,
+    delivery: &'static str,
+    delivery_note: String,
+    colour: &'static str,
+    state: &'static str,
+    provisional: bool,
+}
+
+struct Received {
+    at: String,
+    sender: String,
+    recipient: String,
+    state: &'static str,
+    message_id: String,
+}
+
+struct Notice<'a> {
+    at: String,
+    kind: &'a str,
+    text: &'a str,
+}
+
+/// One message.
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Message {
+    words: &'static Words,
+    here: String,
+    id: String,
+    title: String,
+    submitted: String,
+    client_id: String,
+    recipients: Vec<Detail>,
+}
+
+struct Detail {
+    status: Status,
+    participant: String,
+    domain: String,
+    deadline: String,
+    receipt_only: bool,
+    timeline: Vec<Moment>,
+}
+
+struct Moment {
+    at: String,
+    kind: &'static str,
+    class: &'static str,
+    what: String,
+    detail: String,
+}
+
+const STATES: [&str; 9] = [
+    "received",
+    "uncertain",
+    "at-remote-gateway",
+    "available",
+    "delivered",
+    "refused",
+    "missed",
+    "failed",
+    "failed-after-available",
+];
+
+/// The list page.
+pub(super) fn list(
+    language: Language,
+    state: Option<&str>,
+    submissions: &[SubmissionView],
+    received: &[DeliveryView],
+    notices: &[NoticeRow],
+) -> Result<String, askama::Error> {
+    let words = language.words();
+    let code = words.code;
+    let filter = |name: &str, value: &str| Filter {
+        name: name.to_owned(),
+        href: format!("/?lang={code}&state={value}"),
+        on: state.unwrap_or_default() == value,
+    };
+    let mut filters = vec![filter(words.all, "")];
+    filters.extend(STATES.iter().map(|s| filter(s, s)));
+    let last = submissions.last().filter(|_| submissions.len() >= 50);
+    List {
+        words,
+        here: "/".into(),
+        filters,
+        rows: submissions.iter().map(|s| row(language, s)).collect(),
+        received: received.iter().rev().take(50).map(arrived).collect(),
+        notices: notices.iter().map(|n| Notice { at: clock(n.at), kind: &n.kind, text: &n.text }).collect(),
+        older: last.map(|s| format!("/?lang={code}&state={}&before={}", state.unwrap_or_default(), s.id)),
+    }
+    .render()
+}
+
+/// The page of one message.
+pub(super) fn message(language: Language, detail: &SubmissionDetail) -> Result<String, askama::Error> {
+    let submission = &detail.submission;
+    Message {
+        words: language.words(),
+        here: format!("/messages/{}", submission.id),
+        id: submission.id.to_string(),
+        title: title(submission),
+        submitted: clock(submission.created),
+        client_id: submission.client_id.clone(),
+        recipients: detail.recipients.iter().map(|r| recipient(language, r)).collect(),
+    }
+    .render()
+}
+
+fn row(language: Language, submission: &SubmissionView) -> Row {
+    Row {
+        id: submission.id.to_string(),
+        submitted: clock(submission.created),
+        title: title(submission),
+        recipients: submission.recipients.iter().map(|r| status(language, r)).collect(),
+    }
+}
+
+fn title(submission: &SubmissionView) -> String {
+    let title = submission.metadata.get("title").and_then(Value::as_str);
+    title.filter(|t| !t.is_empty()).unwrap_or(&submission.client_id).to_owned()
+}
+
+fn status(language: Language, view: &RecipientView) -> Status {
+    let record = &view.record;
+    let english = |word: &str| match language {
+        Language::English if word != "-" => format!("({word})"),
+        _ => String::new(),
+    };
+    let note = |at: Option<Timestamp>, word: &str| {
+        let at = at.map(clock).unwrap_or_default();
+        format!("{at} {}", english(word)).trim().to_owned()
+    };
+    let sent_at = record.sent_at.filter(|_| record.send == NationalSend::Sent);
+    let settled = record.delivered_at.filter(|_| record.delivery != NationalDelivery::None);
+    Status {
+        address: view.address.clone(),
+        send: record.send.latvian(),
+        send_note: note(sent_at, record.send.english()),
+        delivery: record.delivery.latvian(),
+        delivery_note: note(settled, record.delivery.english()),
+        colour: colour(record.send, record.delivery),
+        state: record.state.as_str(),
+        provisional: record.provisional,
+    }
+}
+
+fn colour(send: NationalSend, delivery: NationalDelivery) -> &'static str {
+    match (send, delivery) {
+        (NationalSend::Failed, _) => "bad",
+        (_, NationalDelivery::Delivered) => "good",
+        (_, NationalDelivery::Missed | NationalDelivery::Refused) => "warn",
+        (NationalSend::Sent, NationalDelivery::None) => "sent",
+        (NationalSend::Processing, NationalDelivery::None) => "open",
+    }
+}
+
+fn arrived(delivery: &DeliveryView) -> Received {
+    Received {
+        at: clock(delivery.message.received),
+        sender: delivery.message.original_sender.clone().unwrap_or_default(),
+        recipient: delivery.message.final_recipient.clone().unwrap_or_default(),
+        state: delivery.state.as_str(),
+        message_id: delivery.message.message_id.clone(),
+    }
+}
+
+fn recipient(language: Language, detail: &RecipientDetail) -> Detail {
+    let view = &detail.recipient;
+    let mut moments: Vec<(Timestamp, Moment)> = Vec::new();
+    detail.messages.iter().for_each(|m| sending(language, m, &mut moments));
+    moments.extend(detail.evidence.iter().map(|e| (e.row.received, proof(language, e))));
+    moments.sort_by_key(|(at, _)| *at);
+    Detail {
+        status: status(language, view),
+        participant: view.participant.clone().unwrap_or_default(),
+        domain: view.domain.clone(),
+        deadline: view.deadline.map(clock).unwrap_or_default(),
+        receipt_only: !view.profile.expects_evidence() && view.record.send == NationalSend::Sent,
+        timeline: moments.into_iter().map(|(_, moment)| moment).collect(),
+    }
+}
+
+fn sending(language: Language, message: &MessageView, moments: &mut Vec<(Timestamp, Moment)>) {
+    let words = language.words();
+    for step in message.lookup.iter().filter_map(Value::as_array).flatten() {
+        let text = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or_default();
+        let Ok(at) = text("at").parse::<Timestamp>() else { continue };
+        let what = format!("{} · {}", text("asked"), text("of"));
+        let detail = text("came").to_owned();
+        moments.push((at, Moment { at: clock(at), kind: words.lookup, class: "lookup", what, detail }));
+    }
+    for attempt in &message.attempts {
+        let outcome = attempt.outcome.map_or("…", |o| o.as_str());
+        let what = format!("{}. {} · {outcome}", attempt.number, attempt.url);
+        let detail = format!("{} · {}", message.message_id, attempt.detail.as_deref().unwrap_or_default());
+        let moment =
+            Moment { at: clock(attempt.started), kind: words.attempt, class: "attempt", what, detail };
+        moments.push((attempt.started, moment));
+    }
+}
+
+fn proof(language: Language, stored: &StoredEvidence) -> Moment {
+    let row = &stored.row;
+    let signed = if row.signed { " ✓" } else { "" };
+    let hash = hex::encode(&stored.sha256[..8]);
+    Moment {
+        at: clock(row.received),
+        kind: language.words().evidence,
+        class: "evidence",
+        what: format!("{} · {}{signed} ({})", row.signal.as_str(), row.kind.as_str(), stored.format),
+        detail: format!(
+            "{} · {} · sha256 {hash}…",
+            row.detail.as_deref().unwrap_or_default(),
+            clock(row.event_time)
+        ),
+    }
+}
+
+/// UTC to the second.
+fn clock(at: Timestamp) -> String {
+    format!("{at:.0}").replace('T', " ").replace('Z', " UTC")
+}

@@ -1,0 +1,93 @@
+//! What both halves work with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::peers::Peers;
+use crate::clock::Clock;
+use crate::discovery::{Identifier, Resolver};
+use crate::ebms::UserMessage;
+use crate::pki::{Certificate, Entry};
+use crate::pmode::{Admission, Agreements, PMode};
+use crate::store::{Effect, Store};
+use crate::transport::Client;
+use crate::wssec::SigningKey;
+
+/// One access point.
+pub struct Node {
+    /// Right-hand side of the MessageIds that it gives out.
+    pub domain: String,
+    /// Its time.
+    pub clock: Clock,
+    /// Its store.
+    pub store: Store,
+    /// What was agreed.
+    pub agreements: Agreements,
+    /// Who the others are.
+    pub peers: Peers,
+    /// Signs messages and signals.
+    pub signing: SigningKey,
+    /// Decrypt what comes in.
+    pub decryption: Vec<Entry>,
+    /// Says whether a business message can be taken.
+    pub admission: Arc<dyn Admission>,
+    /// Says what incoming evidence does.
+    pub intake: Arc<dyn Intake>,
+    /// Lookup by domain name.
+    pub finders: BTreeMap<String, Finder>,
+    /// HTTPS client by domain name or `partner:<PartyId>`.
+    pub clients: BTreeMap<String, Client>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// How access points of one domain are found.
+pub struct Finder {
+    /// SML and SMP.
+    pub resolver: Resolver,
+    /// Document type under which a sender is found again, for evidence (model.md 4).
+    pub evidence_document_type: Identifier,
+}
+
+/// Bounds on what comes in and on how much goes on at once.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Octets of a SOAP envelope.
+    pub envelope_octets: usize,
+    /// Octets of a whole message on the wire.
+    pub message_octets: u64,
+    /// Octets of one payload after decompression.
+    pub payload_octets: u64,
+    /// Most times that a payload may grow when decompressed.
+    pub inflate_ratio: u64,
+    /// Time that one exchange may take.
+    pub exchange: Duration,
+    /// Messages sent at once.
+    pub sending: usize,
+    /// Rejected rows per source address and minute.
+    pub rejected_per_minute: u32,
+}
+
+/// A received evidence message, verified, before it is stored.
+pub struct Testimony<'a> {
+    /// Its header.
+    pub message: &'a UserMessage,
+    /// Its processing mode.
+    pub pmode: &'a PMode,
+    /// Octets of its one part.
+    pub evidence: Vec<u8>,
+    /// The certificate that signed the AS4 message.
+    pub signer: &'a Certificate,
+}
+
+/// Judges incoming evidence. The business half implements it; the composition root brings the two together.
+pub trait Intake: Send + Sync {
+    /// Whether a message with this Action carries evidence under its processing mode.
+    fn is_evidence(&self, message: &UserMessage, pmode: &PMode) -> bool;
+
+    /// What the evidence does (model.md 4, "Who may testify"); stored in one transaction with the message.
+    fn weigh<'a>(&'a self, testimony: Testimony<'a>) -> BoxFuture<'a, Result<Effect, crate::store::Error>>;
+}

@@ -1,0 +1,178 @@
+//! Who the other access points are: pinned, anchored, or found under a domain's anchors (model.md 7).
+
+use std::collections::BTreeMap;
+
+use crate::clock::Timestamp;
+use crate::ebms::PartyId;
+use crate::pki::{Certificate, Name, Trust, TrustStore};
+use crate::pmode::{PMode, SenderRule};
+
+/// Every access point and domain that the configuration names.
+#[derive(Default)]
+pub struct Peers {
+    /// Static partners by PartyId.
+    pub partners: BTreeMap<PartyId, Partner>,
+    /// Domains by name.
+    pub domains: BTreeMap<String, DomainTrust>,
+}
+
+/// A static partner.
+pub struct Partner {
+    /// Where it receives; absent for a partner that only sends.
+    pub url: Option<String>,
+    /// The certificate that we encrypt for.
+    pub encryption: Option<Certificate>,
+    /// How its signatures are recognised.
+    pub signer: SignerRule,
+}
+
+/// How a static partner's signatures are recognised.
+pub enum SignerRule {
+    /// Exactly this certificate.
+    Pinned(Certificate),
+    /// A certificate with this subject under these anchors.
+    Anchored {
+        /// The anchors.
+        trust: TrustStore,
+        /// The subject.
+        subject: Name,
+    },
+}
+
+/// The anchors of a domain.
+pub struct DomainTrust {
+    /// Of access points.
+    pub ap_trust: TrustStore,
+}
+
+/// Why a signer is not believed. The peer reads EBMS:0101 and nothing more.
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
+pub enum Disbelief {
+    /// No static partner and no domain of that name.
+    #[error("no trust is configured for party {0:?}")]
+    Unknown(String),
+    /// Another certificate than the pinned one.
+    #[error("signed by {found}, but the certificate registered for the partner is {pinned}")]
+    NotPinned {
+        /// SHA-256 of the signer's certificate.
+        found: String,
+        /// SHA-256 of the registered one.
+        pinned: String,
+    },
+    /// Untrusted, expired or not yet valid.
+    #[error("the signer's certificate {subject} is {judgement}")]
+    Judged {
+        /// Subject of the certificate.
+        subject: String,
+        /// `untrusted`, `expired`, `not-yet-valid`.
+        judgement: &'static str,
+    },
+    /// The certificate is somebody else's.
+    #[error("the signer's certificate {subject} does not belong to party {party:?}")]
+    OtherParty {
+        /// Subject of the certificate.
+        subject: String,
+        /// From/PartyId.
+        party: String,
+    },
+    /// The key usage forbids signatures.
+    #[error("the key usage of {0} forbids signatures")]
+    KeyUsage(String),
+}
+
+impl Peers {
+    /// Whether `signer` may sign for the peer of `pmode` at that moment. `extra` are the certificates that came along.
+    ///
+    /// # Errors
+    /// [`Disbelief`] with the reason, for our log.
+    pub fn believe(
+        &self,
+        pmode: &PMode,
+        signer: &Certificate,
+        extra: &[Certificate],
+        at: Timestamp,
+    ) -> Result<(), Disbelief> {
+        if !signer.may_sign() {
+            return Err(Disbelief::KeyUsage(signer.subject()));
+        }
+        match (&pmode.domain, self.partners.get(&pmode.peer)) {
+            (None, Some(partner)) => by_partner(partner, &pmode.peer, signer, extra, at),
+            (Some(name), _) => match self.domains.get(name) {
+                Some(domain) => by_domain(domain, pmode, signer, extra, at),
+                None => Err(Disbelief::Unknown(pmode.peer.value.clone())),
+            },
+            (None, None) => Err(Disbelief::Unknown(pmode.peer.value.clone())),
+        }
+    }
+
+    /// Certificates that a signature may refer to without bringing them along.
+    pub fn known_certificates(&self) -> Vec<Certificate> {
+        let mut known = Vec::new();
+        for partner in self.partners.values() {
+            known.extend(partner.encryption.clone());
+            match &partner.signer {
+                SignerRule::Pinned(certificate) => known.push(certificate.clone()),
+                SignerRule::Anchored { trust, .. } => known.extend(trust.anchors().iter().cloned()),
+            }
+        }
+        known.extend(self.domains.values().flat_map(|d| d.ap_trust.anchors().iter().cloned()));
+        known
+    }
+}
+
+fn by_partner(
+    partner: &Partner,
+    party: &PartyId,
+    signer: &Certificate,
+    extra: &[Certificate],
+    at: Timestamp,
+) -> Result<(), Disbelief> {
+    match &partner.signer {
+        SignerRule::Pinned(pinned) if pinned.der() != signer.der() => {
+            Err(Disbelief::NotPinned { found: signer.sha256_hex(), pinned: pinned.sha256_hex() })
+        }
+        SignerRule::Pinned(pinned) => judged(&TrustStore::new(vec![pinned.clone()]), signer, extra, at),
+        SignerRule::Anchored { trust, subject } => {
+            judged(trust, signer, extra, at)?;
+            match signer.subject_name().is_some_and(|name| name.means_the_same(subject)) {
+                true => Ok(()),
+                false => Err(other_party(signer, &party.value)),
+            }
+        }
+    }
+}
+
+fn by_domain(
+    domain: &DomainTrust,
+    pmode: &PMode,
+    signer: &Certificate,
+    extra: &[Certificate],
+    at: Timestamp,
+) -> Result<(), Disbelief> {
+    judged(&domain.ap_trust, signer, extra, at)?;
+    let name = signer.subject_name();
+    let claimed = match pmode.profile.sender_rule {
+        SenderRule::SubjectOu => name.as_ref().and_then(|n| n.first("2.5.4.11")).map(str::to_owned),
+        SenderRule::SubjectCn | SenderRule::Registered => signer.common_name(),
+    };
+    match claimed.as_deref() == Some(pmode.peer.value.as_str()) {
+        true => Ok(()),
+        false => Err(other_party(signer, &pmode.peer.value)),
+    }
+}
+
+fn judged(
+    trust: &TrustStore,
+    signer: &Certificate,
+    extra: &[Certificate],
+    at: Timestamp,
+) -> Result<(), Disbelief> {
+    match trust.judge(signer, extra, at) {
+        Trust::Trusted => Ok(()),
+        other => Err(Disbelief::Judged { subject: signer.subject(), judgement: other.as_str() }),
+    }
+}
+
+fn other_party(signer: &Certificate, party: &str) -> Disbelief {
+    Disbelief::OtherParty { subject: signer.subject(), party: party.into() }
+}

@@ -1,0 +1,184 @@
+//! Stage 5: the one transaction that makes a message ours, or finds that it is ours already.
+//!
+//! Raises EBMS:0003 for a MessageId that came before with other content; HTTP 503 when the store cannot take it.
+
+use std::io::Read;
+
+use super::super::{Node, Testimony};
+use super::check::Checked;
+use super::reject::Refusal;
+use super::secure::Secured;
+use crate::clock::Timestamp;
+use crate::ebms::{Code, MessageInfo, SignedReference, UserMessage, names, write_receipt};
+use crate::pmode::Admitted;
+use crate::store::{Accepted, Class, Effect, InboundKey, MessageRow, NewInbound, NewInboundPart};
+use crate::{id, wssec};
+
+/// Largest evidence that is read into memory, in octets.
+const EVIDENCE_OCTETS: u64 = 1 << 20;
+
+/// A message whose receipt may leave.
+pub(super) struct Done {
+    /// The receipt's octets.
+    pub receipt: Vec<u8>,
+}
+
+/// Stores message, payloads, receipt and delivery in one transaction.
+pub(super) async fn accept(node: &Node, checked: Checked) -> Result<Done, Refusal> {
+    let (message, pmode) = (checked.secured.message.clone(), checked.secured.pmode.clone());
+    let outcome = store(node, checked).await;
+    outcome.map_err(|refusal| refusal.about(&message).under(&pmode))
+}
+
+async fn store(node: &Node, checked: Checked) -> Result<Done, Refusal> {
+    let receipt = receipt(node, &checked.secured)?;
+    let references = checked.secured.references.clone();
+    let class = checked.class;
+    let new = inbound(node, checked, receipt.clone()).await?;
+    let message_id = new.key.message_id.clone();
+    match node.store.accept(new).await.map_err(|e| Refusal::store(&e))? {
+        Accepted::New { .. } => {
+            tracing::info!(message.id = message_id, class = class.as_str(), "message received");
+            metrics::counter!(crate::metrics::ACCEPTED, "class" => class.as_str()).increment(1);
+            Ok(Done { receipt })
+        }
+        Accepted::Duplicate { message, receipt: stored, signed_references } => {
+            tracing::info!(message.id = message_id, "duplicate; the receipt is sent again");
+            metrics::counter!(crate::metrics::DUPLICATES).increment(1);
+            let known: Vec<SignedReference> = serde_json::from_value(signed_references).unwrap_or_default();
+            duplicate(node, message, &known, &references, (stored, receipt)).await
+        }
+    }
+}
+
+/// Same references: the stored receipt. Same digests by other transforms: a new receipt. Other digests: a contradiction
+/// (model.md 2).
+async fn duplicate(
+    node: &Node,
+    message: MessageRow,
+    known: &[SignedReference],
+    came: &[SignedReference],
+    (stored, new): (Vec<u8>, Vec<u8>),
+) -> Result<Done, Refusal> {
+    if same(known, came, |r| (r.uri.clone(), r.digest_value.clone(), r.transforms.clone())) {
+        return Ok(Done { receipt: stored });
+    }
+    if same(payloads(known), payloads(came), |r| (r.uri.clone(), r.digest_value.clone())) {
+        node.store.replace_receipt(message, new.clone()).await.map_err(|e| Refusal::store(&e))?;
+        return Ok(Done { receipt: new });
+    }
+    Err(Refusal::new(Code::ValueInconsistent, "this MessageId came before with other content"))
+}
+
+fn payloads(references: &[SignedReference]) -> Vec<&SignedReference> {
+    references.iter().filter(|r| r.uri.starts_with("cid:")).collect()
+}
+
+fn same<'r, K: Ord>(
+    one: impl IntoIterator<Item = &'r SignedReference>,
+    other: impl IntoIterator<Item = &'r SignedReference>,
+    key: impl Fn(&SignedReference) -> K,
+) -> bool {
+    let sorted = |all: Vec<K>| {
+        let mut all = all;
+        all.sort();
+        all
+    };
+    sorted(one.into_iter().map(&key).collect()) == sorted(other.into_iter().map(&key).collect())
+}
+
+fn receipt(node: &Node, secured: &Secured) -> Result<Vec<u8>, Refusal> {
+    let info = MessageInfo {
+        timestamp: node.clock.now(),
+        message_id: id::message_id(&node.domain),
+        ref_to_message_id: Some(secured.message.info.message_id.clone()),
+    };
+    let xml_id = id::xml_id("msg");
+    let messaging = write_receipt(&info, &secured.reference_elements, &xml_id);
+    wssec::seal_signal(&messaging, &xml_id, &secured.pmode.security_policy(), &node.signing).map_err(
+        |error| {
+            let text = format!("the receipt could not be signed: {error}");
+            Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, text)
+        },
+    )
+}
+
+async fn inbound(node: &Node, checked: Checked, receipt: Vec<u8>) -> Result<NewInbound, Refusal> {
+    let Checked { mut secured, class, admitted } = checked;
+    let effect = match class {
+        Class::Evidence => Some(weigh(node, &mut secured).await?),
+        Class::Business | Class::Test => None,
+    };
+    let Secured { message, pmode, signer, references, messaging, parts, .. } = secured;
+    let json = |value| serde_json::to_value(value).unwrap_or_default();
+    let corner = |name: &str| typed_property(&message, name);
+    Ok(NewInbound {
+        key: InboundKey {
+            party: message.from.id.value.clone(),
+            party_type: message.from.id.party_type.clone(),
+            message_id: message.info.message_id.clone(),
+        },
+        to: (message.to.id.value.clone(), message.to.id.party_type.clone()),
+        conversation: message.conversation_id.clone(),
+        ref_to: message.info.ref_to_message_id.clone(),
+        class,
+        service: (message.service.value.clone(), message.service.service_type.clone()),
+        action: message.action.clone(),
+        original_sender: corner(names::ORIGINAL_SENDER),
+        final_recipient: corner(names::FINAL_RECIPIENT),
+        properties: json(serde_json::to_value(&message.properties).unwrap_or_default()),
+        messaging,
+        signed_references: serde_json::to_value(&references).unwrap_or_default(),
+        pmode: serde_json::to_value(&pmode).unwrap_or_default(),
+        signer: signer.der().to_vec(),
+        receipt,
+        deadline: deadline(&message).or_else(|| within(node, admitted.as_ref())),
+        parts: parts.into_iter().filter_map(stored_part).collect(),
+        backend: admitted.map(|a| a.backend),
+        effect,
+    })
+}
+
+/// `scheme::value`: the scheme stands in `@type` in one spelling, in the value in the other.
+fn typed_property(message: &UserMessage, name: &str) -> Option<String> {
+    let property = message.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name))?;
+    Some(match &property.property_type {
+        Some(scheme) if !property.value.contains("::") => format!("{scheme}::{}", property.value),
+        _ => property.value.clone(),
+    })
+}
+
+fn deadline(message: &UserMessage) -> Option<Timestamp> {
+    message.property(names::DEADLINE).and_then(|text| text.parse().ok())
+}
+
+/// The receiving backend's own limit, where the message names no deadline (model.md 4).
+fn within(node: &Node, admitted: Option<&Admitted>) -> Option<Timestamp> {
+    node.clock.now().checked_add(admitted?.take_within?).ok()
+}
+
+fn stored_part(part: super::parts::ReceivedPart) -> Option<NewInboundPart> {
+    let media_type = part.info.property(names::MIME_TYPE).unwrap_or(&part.media_type).to_owned();
+    // The consumer never sees what the access points did between themselves (AS4P 3.1).
+    let own = |name: &str| name.eq_ignore_ascii_case(names::COMPRESSION_TYPE);
+    let properties = part.info.properties.into_iter().filter(|p| !own(&p.name));
+    Some(NewInboundPart {
+        payload: part.payload?,
+        cid: part.cid,
+        media_type,
+        properties: properties.map(|p| (p.name, p.value)).collect(),
+    })
+}
+
+async fn weigh(node: &Node, secured: &mut Secured) -> Result<Effect, Refusal> {
+    let mut evidence = Vec::new();
+    if let Some(payload) = secured.parts.first().and_then(|p| p.payload.as_ref()) {
+        let reader = payload.open().map_err(|e| Refusal::store(&e))?;
+        reader.take(EVIDENCE_OCTETS).read_to_end(&mut evidence).map_err(|e| {
+            Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, format!("the spool cannot be read: {e}"))
+        })?;
+    }
+    let testimony =
+        Testimony { message: &secured.message, pmode: &secured.pmode, evidence, signer: &secured.signer };
+    node.intake.weigh(testimony).await.map_err(|e| Refusal::store(&e))
+}

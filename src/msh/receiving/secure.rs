@@ -1,0 +1,119 @@
+//! Stage 3: nothing is believed before it is verified (as4-wire 2.7, steps 7 to 10).
+//!
+//! Raises EBMS:0103 (policy), EBMS:0101 (signature, certificate), EBMS:0102 (decryption). The order: algorithms, signer,
+//! trust, signature over the header, content key, then the parts as they stream in. A message of a stranger is refused
+//! before a single payload octet is read.
+
+use super::super::Node;
+use super::identify::Identified;
+use super::parts::{Intake, ReceivedPart};
+use super::reject::Refusal;
+use super::unpack::{Rest, next_chunk};
+use crate::ebms::{Code, Messaging, SignedReference, UserMessage};
+use crate::pki::Certificate;
+use crate::pmode::PMode;
+use crate::wssec::{self, Verified};
+
+/// A message of which every octet is covered by a signature that we believe.
+pub(super) struct Secured {
+    /// The header, read anew from the verified element.
+    pub message: UserMessage,
+    /// The rules.
+    pub pmode: PMode,
+    /// Who signed.
+    pub signer: Certificate,
+    /// The references of SignedInfo.
+    pub references: Vec<SignedReference>,
+    /// The same as self-contained XML, for the receipt.
+    pub reference_elements: Vec<String>,
+    /// The canonical octets of `eb:Messaging` as they were signed.
+    pub messaging: Vec<u8>,
+    /// The parts in the order of the header.
+    pub parts: Vec<ReceivedPart>,
+}
+
+/// Verifies header and parts.
+pub(super) async fn secure(node: &Node, identified: Identified) -> Result<Secured, Refusal> {
+    let (message, pmode) = (identified.message.clone(), identified.pmode.clone());
+    let outcome = verify(node, identified).await;
+    outcome.map_err(|refusal| refusal.about(&message).under(&pmode))
+}
+
+async fn verify(node: &Node, identified: Identified) -> Result<Secured, Refusal> {
+    let Identified { document, header, message: claimed, pmode, rest } = identified;
+    let verified = block(|| open(node, &document, &header, &pmode))?;
+    let message = believed(&document, &verified, &claimed)?;
+    let mut intake = Intake::new(node, &verified, &message.parts)?;
+    if let Some(rest) = rest {
+        stream(rest, &mut intake).await?;
+    }
+    let parts = intake.finish()?;
+    verified.complete(message.parts.iter().filter_map(|p| p.href.as_deref())).map_err(|e| refused(&e))?;
+    Ok(Secured {
+        signer: verified.signer().clone(),
+        references: verified.references().to_vec(),
+        reference_elements: verified.reference_elements(&document),
+        messaging: verified.messaging_octets(&document),
+        message,
+        pmode,
+        parts,
+    })
+}
+
+/// Everything that the envelope alone can show.
+fn open(
+    node: &Node,
+    document: &wssec::Document,
+    header: &wssec::Header,
+    pmode: &PMode,
+) -> Result<Verified, Refusal> {
+    let policy = pmode.security_policy();
+    let known = node.peers.known_certificates();
+    let signed = header.judge_policy(document, &policy, node.clock.now()).map_err(|e| refused(&e))?;
+    let signer = signed.signer(&known).map_err(|e| refused(&e))?;
+    node.peers
+        .believe(pmode, &signer.certificate, &signer.chain, node.clock.now())
+        .map_err(|e| Refusal::new(Code::FailedAuthentication, e.to_string()))?;
+    signed.verify(signer, &node.decryption).map_err(|e| refused(&e))
+}
+
+/// The header again, from the element that the signature covers: what was read before only chose the rules.
+fn believed(
+    document: &wssec::Document,
+    verified: &Verified,
+    claimed: &UserMessage,
+) -> Result<UserMessage, Refusal> {
+    let read = Messaging::read(document.element(verified.messaging()));
+    let read = read.map_err(|e| Refusal::new(e.code(), e.to_string()))?;
+    match read.user_message() {
+        Some(message) if message == claimed => Ok(message.clone()),
+        _ => Err(Refusal::new(Code::FailedAuthentication, "the signature covers another Messaging header")),
+    }
+}
+
+async fn stream(mut rest: Rest, intake: &mut Intake<'_>) -> Result<(), Refusal> {
+    for seen in rest.pending.drain(..) {
+        block(|| intake.replay(seen))?;
+    }
+    while let Some(chunk) = next_chunk(&mut rest.body).await? {
+        block(|| rest.parser.push(&chunk, &mut |event| intake.take(event)))?;
+    }
+    rest.parser.finish()?;
+    Ok(())
+}
+
+/// Cryptography and disk do not stop the other connections of this thread.
+fn block<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
+}
+
+/// What the peer is told of a failed check; unwrapping, tag and digest failures of a part look the same.
+pub(super) fn refused(error: &wssec::Error) -> Refusal {
+    let code = match error {
+        e if e.is_decryption() => Code::FailedDecryption,
+        e if e.is_policy() => Code::PolicyNoncompliance,
+        e if e.is_structure() => Code::InvalidHeader,
+        _ => Code::FailedAuthentication,
+    };
+    Refusal::new(code, error.to_string())
+}

@@ -1,0 +1,53 @@
+//! Sending a message: a worker leases it from the store and leads it to an outcome.
+//!
+//! ```text
+//! lease -> plan -> package -> seal -> transmit -> settle
+//! ```
+//!
+//! Before any octet leaves, the attempt is on the disk; after it, the outcome. A crash between the two means sending
+//! again under the same MessageId, and the peer's duplicate elimination does the rest (promise 2 of the design).
+
+mod judge;
+mod package;
+mod plan;
+mod response;
+mod seal;
+mod settle;
+mod transmit;
+mod worker;
+
+pub use worker::run;
+
+use super::Node;
+use crate::store::{self, OutMessage};
+
+/// Leads one leased message one attempt further.
+pub(super) async fn send(node: &Node, message: OutMessage) {
+    let id = message.message_id.clone();
+    if let Err(error) = flow(node, message).await {
+        // The lease runs out and the message comes again: nothing is lost by waiting.
+        tracing::error!(message.id = id, %error, "the store could not keep what became of the message");
+    }
+}
+
+async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
+    if let Some(over) = settle::deadline_passed(node, &message) {
+        return settle::given_up(node, &message, over).await;
+    }
+    let planned = match plan::plan(node, &message).await {
+        Ok(planned) => planned,
+        Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
+    };
+    let packaged = match package::package(node, planned).await {
+        Ok(packaged) => packaged,
+        Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
+    };
+    let sealed = match seal::seal(node, packaged) {
+        Ok(sealed) => sealed,
+        Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
+    };
+    let attempt = seal::on_disk(node, &message, &sealed).await?;
+    let sent = transmit::transmit(node, &sealed).await;
+    let verdict = judge::judge(node, &message, &sealed, sent);
+    settle::settled(node, &message, attempt, verdict).await
+}

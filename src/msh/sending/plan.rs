@@ -1,0 +1,239 @@
+//! Stage 1: where the message goes and under which rules. The header is made once and kept; URL and certificate may change
+//! between attempts, the MessageId not (model.md 2).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::Node;
+use crate::discovery::{self, Class as Kind, Found, Identifier, Question};
+use crate::ebms::PartyId;
+use crate::pki::Certificate;
+use crate::pmode::{EvidenceRule, Outbound, PMode};
+use crate::store::{Class, OutMessage};
+
+/// Prefix of the route of a static partner.
+pub const PARTNER: &str = "partner:";
+
+/// A message with its way.
+pub(super) struct Planned<'m> {
+    /// The message.
+    pub message: &'m OutMessage,
+    /// The rules.
+    pub pmode: PMode,
+    /// Where to.
+    pub endpoint: Endpoint,
+    /// Name of the HTTPS client that goes there.
+    pub client: String,
+    /// What the lookup did, for the timeline.
+    pub steps: Value,
+}
+
+/// The access point that the message goes to.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
+    /// Where it receives.
+    pub url: String,
+    /// What we encrypt for.
+    pub certificate: Option<Certificate>,
+    /// Its transport profile, where discovery said one.
+    pub transport_profile: Option<String>,
+}
+
+/// [`Endpoint`] as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    url: String,
+    #[serde(default)]
+    certificate: Option<String>,
+    #[serde(default)]
+    transport_profile: Option<String>,
+}
+
+/// Why there is no way.
+#[derive(Debug)]
+pub(super) enum Unplanned {
+    /// For good: not registered, no such document type, no rules. With the steps of the lookup.
+    Never { reason: String, steps: Value, not_found: bool },
+    /// For now: an outage.
+    Later { reason: String, steps: Value },
+    /// The recipient has moved to another access point, and no attempt at the old one is uncertain.
+    Moved { to: String },
+}
+
+impl Unplanned {
+    /// Our own configuration or data forbid sending.
+    pub(super) fn never(reason: impl Into<String>) -> Self {
+        Self::Never { reason: reason.into(), steps: Value::Array(Vec::new()), not_found: false }
+    }
+
+    /// Something of ours is not available now.
+    pub(super) fn later(reason: impl Into<String>) -> Self {
+        Self::Later { reason: reason.into(), steps: Value::Array(Vec::new()) }
+    }
+}
+
+/// Finds the way of a message.
+pub(super) async fn plan<'m>(node: &Node, message: &'m OutMessage) -> Result<Planned<'m>, Unplanned> {
+    match message.class {
+        Class::Evidence => evidence(node, message).await,
+        Class::Business | Class::Test => business(node, message).await,
+    }
+}
+
+async fn business<'m>(node: &Node, message: &'m OutMessage) -> Result<Planned<'m>, Unplanned> {
+    let recipient =
+        message.recipient.as_ref().ok_or_else(|| Unplanned::never("a message without recipient"))?;
+    if let Some(partner) = recipient.domain.strip_prefix(PARTNER) {
+        return fixed(node, message, partner);
+    }
+    let question = Question {
+        participant: Identifier::parse(needed(recipient.participant.as_deref(), "participant")?),
+        document_type: Some(Identifier::parse(needed(recipient.document_type.as_deref(), "document type")?)),
+        process: recipient.process.as_deref().map(Identifier::parse),
+    };
+    discovered(node, message, &recipient.domain, question).await
+}
+
+fn needed<'v>(value: Option<&'v str>, what: &str) -> Result<&'v str, Unplanned> {
+    value.ok_or_else(|| Unplanned::never(format!("the recipient has no {what}")))
+}
+
+/// A partner whose address the configuration names.
+fn fixed<'m>(node: &Node, message: &'m OutMessage, partner: &str) -> Result<Planned<'m>, Unplanned> {
+    let (service, action) = (message.service.as_deref(), message.action.as_deref());
+    let wanted =
+        Outbound { partner, service: service.unwrap_or_default(), action: action.unwrap_or_default() };
+    let pmode = kept_pmode(message).or_else(|| node.agreements.outbound(wanted));
+    let pmode = pmode.ok_or_else(|| {
+        Unplanned::never(format!(
+            "no [[agreement]] with {partner} for service {service:?}, action {action:?}"
+        ))
+    })?;
+    to_partner(node, message, pmode)
+}
+
+fn to_partner<'m>(node: &Node, message: &'m OutMessage, pmode: PMode) -> Result<Planned<'m>, Unplanned> {
+    let name = &pmode.peer.value;
+    let partner = node.peers.partners.get(&pmode.peer);
+    let partner = partner.ok_or_else(|| Unplanned::never(format!("there is no [[partner]] {name:?}")))?;
+    let url =
+        partner.url.clone().ok_or_else(|| Unplanned::never(format!("[[partner]] {name:?} has no url")))?;
+    let endpoint = Endpoint { url, certificate: partner.encryption.clone(), transport_profile: None };
+    let client = format!("{PARTNER}{name}");
+    Ok(Planned { message, pmode, endpoint, client, steps: json!([]) })
+}
+
+/// An access point that SML and SMP name.
+async fn discovered<'m>(
+    node: &Node,
+    message: &'m OutMessage,
+    domain: &str,
+    question: Question,
+) -> Result<Planned<'m>, Unplanned> {
+    let found = lookup(node, domain, &question).await?;
+    let steps = serde_json::to_value(&found.steps).unwrap_or_default();
+    let peer = party_of(node, domain, &found.endpoint.certificate)?;
+    let endpoint = Endpoint {
+        url: found.endpoint.url.clone(),
+        certificate: Some(found.endpoint.certificate.clone()),
+        transport_profile: Some(found.endpoint.transport_profile.clone()),
+    };
+    let (peer, endpoint) = stay_or_move(message, peer, endpoint)?;
+    let pmode = kept_pmode(message).or_else(|| node.agreements.discovered(domain, peer));
+    let pmode = pmode.ok_or_else(|| Unplanned::never(format!("there is no [[domain]] {domain:?}")))?;
+    Ok(Planned { message, pmode, endpoint, client: domain.to_owned(), steps })
+}
+
+/// An outage is never read as "not registered", and what cannot be believed is no word of the recipient's either.
+async fn lookup(node: &Node, domain: &str, question: &Question) -> Result<Found, Unplanned> {
+    let finder = node.finders.get(domain);
+    let finder = finder.ok_or_else(|| Unplanned::never(format!("there is no [[domain]] {domain:?}")))?;
+    finder.resolver.lookup(question).await.map_err(|failed| {
+        let steps = serde_json::to_value(&failed.steps).unwrap_or_default();
+        let reason = failed.error.to_string();
+        match failed.class() {
+            Kind::Outage => Unplanned::Later { reason, steps },
+            Kind::NotRegistered | Kind::NotSupported => Unplanned::Never { reason, steps, not_found: true },
+            Kind::Refused | Kind::Configuration => Unplanned::Never { reason, steps, not_found: false },
+        }
+    })
+}
+
+/// To/PartyId of a discovered access point is the CN of its certificate (model.md 7).
+fn party_of(node: &Node, domain: &str, certificate: &Certificate) -> Result<PartyId, Unplanned> {
+    let value = certificate.common_name().ok_or_else(|| {
+        Unplanned::never(format!("the certificate {} in the SMP has no common name", certificate.subject()))
+    })?;
+    let dynamic = node.agreements.dynamic.iter().find(|d| d.domain == domain);
+    Ok(PartyId { value, party_type: dynamic.and_then(|d| d.party_type.clone()) })
+}
+
+/// With an uncertain attempt at the old access point the message stays there; without one it moves under a new MessageId.
+fn stay_or_move(
+    message: &OutMessage,
+    found: PartyId,
+    new: Endpoint,
+) -> Result<(PartyId, Endpoint), Unplanned> {
+    let Some((value, party_type)) = message.to.clone() else { return Ok((found, new)) };
+    let old = PartyId { value, party_type };
+    if old == found {
+        return Ok((found, new));
+    }
+    match kept_endpoint(message) {
+        Some(endpoint) if message.uncertain_attempts > 0 => Ok((old, endpoint)),
+        _ => Err(Unplanned::Moved { to: found.value }),
+    }
+}
+
+/// Evidence goes back to the party that sent the original: a static partner of that name, else the access point that
+/// discovery names for the original sender, whose certificate must bind to that PartyId (model.md 4).
+async fn evidence<'m>(node: &Node, message: &'m OutMessage) -> Result<Planned<'m>, Unplanned> {
+    let (value, party_type) = message.to.clone().ok_or_else(|| Unplanned::never("evidence without To"))?;
+    let peer = PartyId { value, party_type };
+    let mut pmode =
+        kept_pmode(message).ok_or_else(|| Unplanned::never("evidence without processing mode"))?;
+    pmode.peer = peer.clone();
+    pmode.evidence = EvidenceRule::ReceiptOnly;
+    if node.peers.partners.contains_key(&peer) {
+        return to_partner(node, message, pmode);
+    }
+    let domain =
+        pmode.domain.clone().ok_or_else(|| Unplanned::never(format!("no way to party {:?}", peer.value)))?;
+    let document_type = node.finders.get(&domain).map(|f| f.evidence_document_type.clone());
+    let participant = needed(message.final_recipient.as_deref(), "original sender")?;
+    let question = Question { participant: Identifier::parse(participant), document_type, process: None };
+    let found = lookup(node, &domain, &question).await?;
+    let bound = party_of(node, &domain, &found.endpoint.certificate)?;
+    if bound != peer {
+        let reason = format!(
+            "the original sender is now at {:?}, the message came from {:?}",
+            bound.value, peer.value
+        );
+        return Err(Unplanned::never(reason));
+    }
+    let discovery::Endpoint { url, certificate, transport_profile, .. } = found.endpoint;
+    let endpoint =
+        Endpoint { url, certificate: Some(certificate), transport_profile: Some(transport_profile) };
+    let steps = serde_json::to_value(&found.steps).unwrap_or_default();
+    Ok(Planned { message, pmode, endpoint, client: domain, steps })
+}
+
+fn kept_pmode(message: &OutMessage) -> Option<PMode> {
+    serde_json::from_value(message.pmode.clone()?).ok()
+}
+
+fn kept_endpoint(message: &OutMessage) -> Option<Endpoint> {
+    let kept: Kept = serde_json::from_value(message.endpoint.clone()?).ok()?;
+    let certificate = kept.certificate.and_then(|hex| Certificate::from_der(&hex::decode(hex).ok()?).ok());
+    Some(Endpoint { url: kept.url, certificate, transport_profile: kept.transport_profile })
+}
+
+impl Endpoint {
+    /// The endpoint as it is kept with the message.
+    pub(super) fn to_json(&self) -> Value {
+        let certificate = self.certificate.as_ref().map(|c| hex::encode(c.der()));
+        let kept =
+            Kept { url: self.url.clone(), certificate, transport_profile: self.transport_profile.clone() };
+        serde_json::to_value(kept).unwrap_or_default()
+    }
+}

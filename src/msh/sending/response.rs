@@ -1,0 +1,105 @@
+//! Reads the signal on a response and says how far it can be believed.
+
+use super::super::Node;
+use super::seal::Sealed;
+use crate::ebms::{ErrorEntry, MessageInfo, Messaging, Receipt, SignalContent, Unit};
+use crate::mime::{ContentType, Event, Limits, PushParser};
+use crate::pki::Certificate;
+use crate::transport::Response;
+use crate::wssec::{Document, Header, XmlLimits};
+
+/// A signal as it came.
+pub(super) struct Signal {
+    /// Ids and time.
+    pub info: MessageInfo,
+    /// What it says.
+    pub content: Content,
+    /// Who signed it, where the signature is valid, covers the header, and is the responder's.
+    pub signer: Option<Certificate>,
+    /// Why the signature is not believed, where there is one.
+    pub disbelief: Option<String>,
+    /// The SOAP envelope as it came: the evidence.
+    pub octets: Vec<u8>,
+}
+
+/// What a signal says.
+pub(super) enum Content {
+    /// A receipt.
+    Receipt(Receipt),
+    /// Errors.
+    Errors(Vec<ErrorEntry>),
+}
+
+/// The signal on a response; whatever the HTTP status (as4-wire 3.2), or why there is none.
+pub(super) fn read(node: &Node, sealed: &Sealed<'_>, response: &Response) -> Result<Signal, String> {
+    if response.body.is_empty() {
+        return Err(format!("HTTP {} without a signal", response.status.as_u16()));
+    }
+    let octets = envelope(response)?;
+    let document = Document::parse(&octets, &XmlLimits::default())
+        .map_err(|e| format!("HTTP {} with something that is no signal: {e}", response.status.as_u16()))?;
+    let header = Header::locate(&document).map_err(|e| format!("no usable signal: {e}"))?;
+    let messaging = Messaging::read(document.element(header.messaging()))
+        .map_err(|e| format!("no usable signal: {e}"))?;
+    let (info, content) = only_signal(messaging)?;
+    let (signer, disbelief) = match signer(node, sealed, &document, &header) {
+        Ok(signer) => (signer, None),
+        Err(reason) => (None, Some(reason)),
+    };
+    Ok(Signal { info, content, signer, disbelief, octets })
+}
+
+fn only_signal(messaging: Messaging) -> Result<(MessageInfo, Content), String> {
+    let mut units = messaging.units.into_iter();
+    match (units.next(), units.next()) {
+        (Some(Unit::Signal(signal)), None) => match signal.content {
+            SignalContent::Receipt(receipt) => Ok((signal.info, Content::Receipt(receipt))),
+            SignalContent::Errors(errors) => Ok((signal.info, Content::Errors(errors))),
+            SignalContent::Pull(_) => Err("the answer is a pull request".into()),
+        },
+        _ => Err("the answer does not hold exactly one signal".into()),
+    }
+}
+
+/// The signer, `None` for an unsigned signal; why it is not believed otherwise.
+fn signer(
+    node: &Node,
+    sealed: &Sealed<'_>,
+    document: &Document,
+    header: &Header,
+) -> Result<Option<Certificate>, String> {
+    if !header.is_signed(document) {
+        return Ok(None);
+    }
+    let pmode = &sealed.packaged.planned.pmode;
+    let mut known = node.peers.known_certificates();
+    known.extend(sealed.packaged.planned.endpoint.certificate.clone());
+    let policy = pmode.security_policy().for_signals();
+    let now = node.clock.now();
+    let signed = header.judge_policy(document, &policy, now).map_err(|e| e.to_string())?;
+    let signer = signed.signer(&known).map_err(|e| e.to_string())?;
+    node.peers.believe(pmode, &signer.certificate, &signer.chain, now).map_err(|e| e.to_string())?;
+    let verified = signed.verify(signer, &[]).map_err(|e| e.to_string())?;
+    Ok(Some(verified.signer().clone()))
+}
+
+/// The envelope of a plain or multipart answer.
+fn envelope(response: &Response) -> Result<Vec<u8>, String> {
+    let kind = response.headers.get(hyper::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let Some(kind) = kind.and_then(|k| ContentType::parse(k).ok()) else { return Ok(response.body.to_vec()) };
+    if kind.media_type != "multipart/related" {
+        return Ok(response.body.to_vec());
+    }
+    let mut parser = PushParser::new(&kind, Limits::default()).map_err(|e| e.to_string())?;
+    let (mut root, mut part) = (Vec::new(), 0);
+    let mut take = |event: Event<'_>| -> Result<(), crate::mime::Error> {
+        match event {
+            Event::PartStart(_) => part += 1,
+            Event::Data(octets) if part == 1 => root.extend_from_slice(octets),
+            Event::Data(_) | Event::PartEnd | Event::End => {}
+        }
+        Ok(())
+    };
+    parser.push(&response.body, &mut take).map_err(|e| e.to_string())?;
+    Ok(root)
+}

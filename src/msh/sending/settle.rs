@@ -1,0 +1,195 @@
+//! Stage 6: the verdict, its evidence and the next step, in one transaction.
+
+use serde_json::Value;
+
+use super::super::Node;
+use super::judge::Verdict;
+use super::plan::Unplanned;
+use crate::clock::Timestamp;
+use crate::id;
+use crate::pmode::{PMode, Profile, Retry};
+use crate::status::{Row, Signal as Said};
+use crate::store::{self, AttemptId, Class, NewEvidence, Next, OutMessage, Outcome, Settlement};
+
+/// Why sending is given up without another attempt; `None` while there is time.
+pub(super) fn deadline_passed(node: &Node, message: &OutMessage) -> Option<String> {
+    let deadline = message.deadline?;
+    let over = node.clock.now() >= deadline && message.attempts > 0;
+    over.then(|| format!("the send deadline {deadline} has passed after {} attempts", message.attempts))
+}
+
+/// The deadline passed: failed if every attempt was definite, uncertain otherwise.
+pub(super) async fn given_up(node: &Node, message: &OutMessage, reason: String) -> Result<(), store::Error> {
+    let (next, evidence) = end(node, message, &reason);
+    notify(node, message, next, &reason).await?;
+    let lookup = message.lookup.clone().unwrap_or(Value::Array(Vec::new()));
+    node.store.lookup_failed(message.id, (lookup, reason), next, evidence).await.map(drop)
+}
+
+/// No way was found, or none now.
+pub(super) async fn unplanned(node: &Node, message: &OutMessage, why: Unplanned) -> Result<(), store::Error> {
+    match why {
+        Unplanned::Moved { to } => {
+            tracing::info!(
+                message.id = message.message_id,
+                to,
+                "the recipient is at another access point now"
+            );
+            let new = id::message_id(&node.domain);
+            node.store.supersede(message.id, new).await.map(drop)
+        }
+        Unplanned::Later { reason, steps } => later(node, message, reason, steps).await,
+        Unplanned::Never { reason, steps, not_found } => {
+            let said = if not_found { Said::NotFound } else { Said::SendFailed };
+            let (next, evidence) = match message.uncertain_attempts {
+                0 => (Next::Failed, statement(node, message, said, &reason)),
+                _ => end(node, message, &reason),
+            };
+            notify(node, message, next, &reason).await?;
+            node.store.lookup_failed(message.id, (steps, reason), next, evidence).await.map(drop)
+        }
+    }
+}
+
+async fn later(node: &Node, message: &OutMessage, reason: String, steps: Value) -> Result<(), store::Error> {
+    let now = node.clock.now();
+    tracing::warn!(message.id = message.message_id, reason, "no way now; tried again later");
+    // Lookups that fail do not count as attempts, so their pauses grow with the age of the message.
+    let waited = u32::try_from(now.duration_since(message.created).as_secs().max(0)).unwrap_or(u32::MAX);
+    let retry = retry(node, message);
+    let pause =
+        i64::from((waited / 4).clamp(retry.first_seconds, retry.longest_seconds.max(retry.first_seconds)));
+    let at = now + crate::clock::SignedDuration::from_secs(pause);
+    match message.deadline {
+        Some(deadline) if now >= deadline => {
+            let (next, evidence) = end(node, message, &reason);
+            notify(node, message, next, &reason).await?;
+            node.store.lookup_failed(message.id, (steps, reason), next, evidence).await.map(drop)
+        }
+        _ => node
+            .store
+            .lookup_failed(message.id, (steps, reason), Next::RetryAt(at), Vec::new())
+            .await
+            .map(drop),
+    }
+}
+
+/// Keeps what became of an attempt.
+pub(super) async fn settled(
+    node: &Node,
+    message: &OutMessage,
+    attempt: AttemptId,
+    verdict: Verdict,
+) -> Result<(), store::Error> {
+    let settlement = settlement(node, message, verdict);
+    let outcome = settlement.outcome.as_str();
+    tracing::info!(message.id = message.message_id, outcome, detail = settlement.detail, "attempt ended");
+    metrics::counter!(crate::metrics::ATTEMPTS, "outcome" => outcome).increment(1);
+    if !matches!(settlement.next, Next::RetryAt(_) | Next::AwaitEvidence | Next::Done) {
+        notify(node, message, settlement.next, &settlement.detail).await?;
+    }
+    node.store.settle(attempt, settlement).await.map(drop)
+}
+
+fn settlement(node: &Node, message: &OutMessage, verdict: Verdict) -> Settlement {
+    let ended = node.clock.now();
+    match verdict {
+        Verdict::Receipted { evidence, signal } => Settlement {
+            ended,
+            outcome: Outcome::Receipted,
+            detail: "receipt verified".into(),
+            signal: Some(signal),
+            evidence: of_recipient(message, *evidence),
+            next: match &message.recipient {
+                Some(r) if r.profile.expects_evidence() && message.class == Class::Business => {
+                    Next::AwaitEvidence
+                }
+                _ => Next::Done,
+            },
+        },
+        // The other side may have taken an earlier attempt whose receipt was lost: its refusal of this one does not
+        // prove that it has nothing.
+        Verdict::Refused { reason, signal, .. } if message.uncertain_attempts > 0 => Settlement {
+            ended,
+            outcome: Outcome::Definite,
+            evidence: statement(node, message, Said::Uncertain, &reason),
+            detail: reason,
+            signal: Some(signal),
+            next: Next::Uncertain,
+        },
+        Verdict::Refused { reason, signal, evidence } => Settlement {
+            ended,
+            outcome: Outcome::Definite,
+            detail: reason,
+            signal: Some(signal),
+            evidence: of_recipient(message, *evidence),
+            next: Next::Failed,
+        },
+        Verdict::NotTaken { reason, signal } => again(node, message, Outcome::Definite, reason, signal),
+        Verdict::Unknown { reason, signal } => again(node, message, Outcome::Uncertain, reason, signal),
+    }
+}
+
+/// Another attempt while there is time, the end otherwise.
+fn again(
+    node: &Node,
+    message: &OutMessage,
+    outcome: Outcome,
+    detail: String,
+    signal: Option<Vec<u8>>,
+) -> Settlement {
+    let ended = node.clock.now();
+    let retry = retry(node, message);
+    let at = ended + retry.pause(message.attempts + 1);
+    let last = message.created + retry.within();
+    let last = message.deadline.map_or(last, |deadline| deadline.min(last));
+    let uncertain = message.uncertain_attempts + u32::from(outcome == Outcome::Uncertain);
+    let (next, evidence) = if at <= last {
+        (Next::RetryAt(at), Vec::new())
+    } else if uncertain > 0 {
+        (Next::Uncertain, statement(node, message, Said::Uncertain, &detail))
+    } else {
+        (Next::Failed, statement(node, message, Said::SendFailed, &detail))
+    };
+    Settlement { ended, outcome, detail, signal, evidence, next }
+}
+
+fn end(node: &Node, message: &OutMessage, reason: &str) -> (Next, Vec<NewEvidence>) {
+    match message.uncertain_attempts {
+        0 => (Next::Failed, statement(node, message, Said::SendFailed, reason)),
+        _ => (Next::Uncertain, statement(node, message, Said::Uncertain, reason)),
+    }
+}
+
+/// A row of this node's own; evidence messages have no recipient and so no chain.
+fn statement(node: &Node, message: &OutMessage, said: Said, reason: &str) -> Vec<NewEvidence> {
+    let now: Timestamp = node.clock.now();
+    let row = Row::local(said, now, format!("{}-{}", said.as_str(), id::row_id())).because(reason);
+    of_recipient(message, NewEvidence::statement(row))
+}
+
+fn of_recipient(message: &OutMessage, evidence: NewEvidence) -> Vec<NewEvidence> {
+    match message.recipient {
+        Some(_) => vec![evidence],
+        None => Vec::new(),
+    }
+}
+
+/// EBMS:0301 to the producer and the operator: sending has ended without a receipt (AS4P 3.6).
+async fn notify(node: &Node, message: &OutMessage, next: Next, reason: &str) -> Result<(), store::Error> {
+    let kind = match next {
+        Next::Uncertain => "uncertain",
+        _ => "send-failed",
+    };
+    node.store.raise(kind, &message.message_id, &format!("EBMS:0301 MissingReceipt: {reason}")).await
+}
+
+fn retry(node: &Node, message: &OutMessage) -> Retry {
+    let planned =
+        message.pmode.clone().and_then(|p| serde_json::from_value::<PMode>(p).ok()).map(|p| p.profile.retry);
+    let domain = message.recipient.as_ref().map(|r| r.domain.as_str());
+    let dynamic = || {
+        node.agreements.dynamic.iter().find(|d| Some(d.domain.as_str()) == domain).map(|d| d.profile.retry)
+    };
+    planned.or_else(dynamic).unwrap_or_else(|| Profile::edelivery_1_15().retry)
+}

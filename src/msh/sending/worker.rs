@@ -1,0 +1,73 @@
+//! Leases due messages and sends them side by side; wakes up by event, and by timer only for the next due time.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::super::Node;
+use crate::clock::SignedDuration;
+
+/// A lease outlives the longest exchange by this.
+const MARGIN: Duration = Duration::from_secs(60);
+/// Without an event the store is asked again after this time at the latest.
+const AT_LATEST: Duration = Duration::from_secs(30);
+
+/// Sends until `stop` is ready; then leases nothing more and lets running attempts end.
+pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(node.limits.sending));
+    let mut changes = node.store.outbound_changes();
+    let mut running = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        while running.try_join_next().is_some() {}
+        changes.mark_unchanged();
+        let leased = lease(&node, &places, &mut running).await;
+        let pause = if leased { Duration::ZERO } else { until_due(&node).await };
+        tokio::select! {
+            () = &mut stop => break,
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+            Some(_) = running.join_next(), if places.available_permits() == 0 => {}
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// Leases as many messages as there are free places; true when there may be more.
+async fn lease(node: &Arc<Node>, places: &Arc<Semaphore>, running: &mut JoinSet<()>) -> bool {
+    let free = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
+    if free == 0 {
+        return false;
+    }
+    let now = node.clock.now();
+    let lease =
+        SignedDuration::try_from(node.limits.exchange + MARGIN).unwrap_or(SignedDuration::from_mins(10));
+    let due = match node.store.lease_due(now, free, now + lease).await {
+        Ok(due) => due,
+        Err(error) => {
+            tracing::error!(%error, "the queue cannot be read");
+            return false;
+        }
+    };
+    let count = due.len();
+    for message in due {
+        let Ok(place) = places.clone().acquire_owned().await else { return false };
+        let node = node.clone();
+        running.spawn(async move {
+            super::send(&node, message).await;
+            drop(place);
+        });
+    }
+    count == free as usize
+}
+
+async fn until_due(node: &Node) -> Duration {
+    let next = node.store.next_due().await.ok().flatten();
+    let wait = next.map(|at| at.duration_since(node.clock.now()));
+    // A due time in the past is a message under lease: it comes back by itself.
+    wait.and_then(|w| Duration::try_from(w).ok())
+        .map_or(AT_LATEST, |w| w.clamp(Duration::from_millis(20), AT_LATEST))
+}
