@@ -235,7 +235,7 @@ fn sending(language: Language, message: &MessageView, moments: &mut Vec<(Timesta
     for attempt in &message.attempts {
         let outcome = attempt.outcome.map_or("…", |o| o.as_str());
         let what = format!("{}. {} · {outcome}", attempt.number, attempt.url);
-        let detail = format!("{} · {}", message.message_id, attempt.detail.as_deref().unwrap_or_default());
+        let detail = joined(&[&message.message_id, attempt.detail.as_deref().unwrap_or_default()]);
         let moment =
             Moment { at: clock(attempt.started), kind: words.attempt, class: "attempt", what, detail };
         moments.push((attempt.started, moment));
@@ -245,18 +245,19 @@ fn sending(language: Language, message: &MessageView, moments: &mut Vec<(Timesta
 fn proof(language: Language, stored: &StoredEvidence) -> Moment {
     let row = &stored.row;
     let signed = if row.signed { " ✓" } else { "" };
-    let hash = hex::encode(&stored.sha256[..8]);
+    let hash = format!("sha256 {}…", hex::encode(&stored.sha256[..8]));
     Moment {
         at: clock(row.received),
         kind: language.words().evidence,
         class: "evidence",
         what: format!("{} · {}{signed} ({})", row.signal.as_str(), row.kind.as_str(), stored.format),
-        detail: format!(
-            "{} · {} · sha256 {hash}…",
-            row.detail.as_deref().unwrap_or_default(),
-            clock(row.event_time)
-        ),
+        detail: joined(&[row.detail.as_deref().unwrap_or_default(), &clock(row.event_time), &hash]),
     }
+}
+
+/// What there is, with dots between.
+fn joined(texts: &[&str]) -> String {
+    texts.iter().filter(|t| !t.is_empty()).copied().collect::<Vec<_>>().join(" · ")
 }
 
 /// UTC to the second.

@@ -275,13 +275,18 @@ impl StagedPayload {
     /// # Errors
     /// The disk's.
     pub fn open(&self) -> Result<Box<dyn Read + Send>, Error> {
-        let held: Box<dyn Read + Send> = match &self.held {
-            Settled::Memory(octets) => Box::new(io::Cursor::new(octets.clone())),
-            Settled::File(file) => Box::new(File::open(file.path()).map_err(Error::io(file.path()))?),
-        };
+        let held = self.open_held()?;
         Ok(match self.form {
             Form::Gzip => Box::new(flate2::read::GzDecoder::new(held)),
             Form::Original | Form::Canonical => held,
+        })
+    }
+
+    /// Reads the octets in the form in which they are held.
+    pub(super) fn open_held(&self) -> Result<Box<dyn Read + Send>, Error> {
+        Ok(match &self.held {
+            Settled::Memory(octets) => Box::new(io::Cursor::new(octets.clone())),
+            Settled::File(file) => Box::new(File::open(file.path()).map_err(Error::io(file.path()))?),
         })
     }
 

@@ -243,3 +243,52 @@ pub(super) fn forms(packaged: &Packaged<'_>) -> Vec<Form> {
 pub(super) fn pmode_json(packaged: &Packaged<'_>) -> Value {
     serde_json::to_value(&packaged.planned.pmode).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ebms::PartyId;
+    use crate::pmode::{EvidenceRule, Profile};
+    use crate::store::PayloadId;
+
+    fn pmode(compression: Compression) -> PMode {
+        let party = |value: &str| PartyId { value: value.into(), party_type: None };
+        PMode {
+            id: "test".into(),
+            domain: None,
+            own: party("urn:a"),
+            peer: party("urn:b"),
+            profile: Profile { compression, ..Profile::edelivery_1_15() },
+            evidence: EvidenceRule::Rem,
+        }
+    }
+
+    fn part(media_type: &str, form: Form) -> OutPart {
+        let original = Measure { size: 6, sha256: [0; 32] };
+        OutPart {
+            payload: PayloadId::new(),
+            cid: "a@b".into(),
+            media_type: media_type.into(),
+            properties: Vec::new(),
+            original,
+            form,
+            sent: None,
+        }
+    }
+
+    /// A receiver digests text with CRLF line ends and XML in its canonical form (as4-wire 2.3): neither is the octets.
+    #[test]
+    fn what_a_receiver_would_normalise_is_compressed_where_the_agreement_allows_it() {
+        let form = |compression, media_type, held| wanted_form(&pmode(compression), &part(media_type, held));
+        for media_type in
+            ["text/plain", "Text/CSV; charset=UTF-8", "application/xml", "image/svg+xml", "text/xml"]
+        {
+            assert_eq!(form(Compression::Auto, media_type, Form::Original), Form::Gzip, "{media_type}");
+        }
+        assert_eq!(form(Compression::Auto, "image/jpeg", Form::Original), Form::Original);
+        assert_eq!(form(Compression::Auto, "application/pdf", Form::Gzip), Form::Gzip);
+        assert_eq!(form(Compression::Required, "image/jpeg", Form::Original), Form::Gzip);
+        assert_eq!(form(Compression::Off, "application/xml", Form::Gzip), Form::Canonical);
+        assert_eq!(form(Compression::Off, "text/plain", Form::Gzip), Form::Original);
+    }
+}

@@ -15,7 +15,13 @@ use crate::store::{self, AttemptId, Class, NewEvidence, Next, OutMessage, Outcom
 pub(super) fn deadline_passed(node: &Node, message: &OutMessage) -> Option<String> {
     let deadline = message.deadline?;
     let over = node.clock.now() >= deadline && message.attempts > 0;
-    over.then(|| format!("the send deadline {deadline} has passed after {} attempts", message.attempts))
+    let attempts = message.attempts;
+    over.then(|| missing(&format!("the send deadline {deadline} has passed after {attempts} attempts")))
+}
+
+/// EBMS:0301: after the last attempt there is no receipt (AS4P 3.6).
+fn missing(reason: &str) -> String {
+    format!("EBMS:0301 MissingReceipt: {reason}")
 }
 
 /// The deadline passed: failed if every attempt was definite, uncertain otherwise.
@@ -144,6 +150,7 @@ fn again(
     let last = message.created + retry.within();
     let last = message.deadline.map_or(last, |deadline| deadline.min(last));
     let uncertain = message.uncertain_attempts + u32::from(outcome == Outcome::Uncertain);
+    let detail = if at <= last { detail } else { missing(&detail) };
     let (next, evidence) = if at <= last {
         (Next::RetryAt(at), Vec::new())
     } else if uncertain > 0 {
@@ -175,13 +182,13 @@ fn of_recipient(message: &OutMessage, evidence: NewEvidence) -> Vec<NewEvidence>
     }
 }
 
-/// EBMS:0301 to the producer and the operator: sending has ended without a receipt (AS4P 3.6).
+/// Sending has ended without a receipt: the operator hears of it, the producer by its status and events.
 async fn notify(node: &Node, message: &OutMessage, next: Next, reason: &str) -> Result<(), store::Error> {
     let kind = match next {
         Next::Uncertain => "uncertain",
         _ => "send-failed",
     };
-    node.store.raise(kind, &message.message_id, &format!("EBMS:0301 MissingReceipt: {reason}")).await
+    node.store.raise(kind, &message.message_id, reason).await
 }
 
 fn retry(node: &Node, message: &OutMessage) -> Retry {
