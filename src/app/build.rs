@@ -108,7 +108,7 @@ fn limits(file: &file::Limits) -> Limits {
         message_octets: file.message_octets,
         payload_octets: file.payload_octets,
         inflate_ratio: file.inflate_ratio,
-        exchange: Duration::from_secs(file.exchange_seconds),
+        exchange: longest(file),
         sending: file.sending,
         rejected_per_minute: file.rejected_per_minute,
     }
@@ -195,11 +195,16 @@ fn client(
     problems.keep(at, Client::new(config))
 }
 
-/// The lease of a message outlives the whole exchange, so `total` is the exchange limit of the file.
+/// The answer is waited for as long as the file says; the whole exchange may take what the largest message needs besides. The
+/// lease of a message outlives it.
 fn timeouts(limits: &file::Limits) -> ClientTimeouts {
-    let total = Duration::from_secs(limits.exchange_seconds);
-    let idle = Duration::from_secs(limits.idle_seconds);
-    ClientTimeouts { connect: Duration::from_secs(10).min(total), idle, answer: total, total }
+    let [answer, idle] = [limits.exchange_seconds, limits.idle_seconds].map(Duration::from_secs);
+    ClientTimeouts { connect: Duration::from_secs(10).min(answer), idle, answer, total: longest(limits) }
+}
+
+/// How long an exchange can take at one mebibyte a second.
+fn longest(limits: &file::Limits) -> Duration {
+    Duration::from_secs(limits.exchange_seconds + (limits.message_octets >> 20))
 }
 
 fn tokens(problems: &mut Problems, settings: &Settings, listener: &file::Listener) -> Tokens {

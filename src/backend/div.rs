@@ -238,7 +238,8 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
 
 async fn take(office: &Office, backend: &Backend, from: &Path) -> Result<(Submitted, String), Error> {
     let unread = |e: io::Error| Error::Envelope(div::Error::Io(e));
-    let octets = fs::read(from.join(ENVELOPE)).map_err(unread)?;
+    let path = from.join(ENVELOPE);
+    let octets = folder::regular(&path).and_then(|()| fs::read(&path)).map_err(unread)?;
     let mut files = Vec::new();
     for name in folder::entries(from).map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
         if name != ENVELOPE && name != "status.json" {

@@ -215,7 +215,9 @@ async fn take(
     stem: &str,
 ) -> Result<Submitted, submission::Error> {
     let invalid = |what, e: io::Error| submission::Error::invalid(what, format!("cannot be read: {e}"));
-    let octets = fs::read(from.join("metadata.json")).map_err(|e| invalid("metadata.json", e))?;
+    let described = from.join("metadata.json");
+    let octets =
+        regular(&described).and_then(|()| fs::read(&described)).map_err(|e| invalid("metadata.json", e))?;
     let document = Document::read(&octets)?;
     let mut parts = Vec::new();
     for name in entries(from).map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
@@ -233,9 +235,20 @@ fn part(office: &Office, from: &Path, name: &str) -> io::Result<Part> {
     Ok(Part { id: name.to_owned(), media_type, name: Some(name.to_owned()), staged })
 }
 
+/// A link could name any file that this process may read: only what lies in the folder itself is sent.
+pub(super) fn regular(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path)?.is_file() {
+        true => Ok(()),
+        false => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no regular file", path.display())))
+        }
+    }
+}
+
 /// Takes a file into the spool.
 pub(super) fn stage(office: &Office, path: &Path) -> io::Result<StagedPayload> {
     tokio::task::block_in_place(|| {
+        regular(path)?;
         let mut file = fs::File::open(path)?;
         let mut writer = office.store.spool().writer_keeping(Keep::Compressed);
         io::copy(&mut file, &mut writer)?;
@@ -297,4 +310,36 @@ pub(super) fn entries(path: &Path) -> Result<Vec<String>, Error> {
 pub(super) fn folder(path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path: PathBuf = path.to_owned();
     move |source| Error::Folder { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "x").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(regular(&file).is_ok());
+        assert!(regular(&link).unwrap_err().to_string().contains("no regular file"));
+        assert!(regular(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_folder_appears_whole_and_only_once() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = folder.path().join("in");
+        let put = |text: &str| {
+            let files = vec![("a.txt".to_owned(), Content::Octets(text.into()))];
+            runtime.block_on(async { place(&inbox, "id", files) }).unwrap();
+        };
+        put("first");
+        fs::rename(inbox.join("id"), inbox.join("id.accepted")).unwrap();
+        put("second");
+        assert_eq!(entries(&inbox).unwrap(), ["id.accepted"]);
+        assert_eq!(fs::read_to_string(inbox.join("id.accepted/a.txt")).unwrap(), "first");
+    }
 }
