@@ -148,11 +148,13 @@ fn domain(d: &file::Domain) -> discovery::Domain {
         transport_profiles: d.transport_profiles.clone(),
         default_scheme: Some(d.scheme.clone()),
         default_document_type: Some(d.document_type.clone()),
+        default_process: Some(d.process.clone()),
         egress_allow: d.egress_allow.clone(),
         ports: d.ports.clone(),
         plain_http: d.allow_http,
         resolver: d.resolver,
         dnssec: if d.dnssec { Dnssec::Require } else { Dnssec::Off },
+        revocation: d.revocation,
         ..discovery::Domain::default()
     }
 }

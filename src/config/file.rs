@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::clock::SignedDuration;
-use crate::discovery::{Dialect, LookupMode};
+use crate::discovery::{Dialect, LookupMode, RevocationRule};
 use crate::transport::Cidr;
 
 /// The whole file.
@@ -266,6 +266,9 @@ pub struct Domain {
     /// Whether the resolver must vouch for its answers (AD bit).
     #[serde(default)]
     pub dnssec: bool,
+    /// What is demanded of revocation lists: `require`, `soft` or `off`.
+    #[serde(default)]
+    pub revocation: RevocationRule,
     /// Until when a message may be sent, from its submission.
     #[serde(default = "send_within")]
     pub send_within: Text<SignedDuration>,

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::ebms::{ErrorEntry, Receipt, ReceiptMatch, Severity, match_receipt};
 use crate::status::{Row, Signal as Said};
 use crate::store::{NewEvidence, OutMessage};
-use crate::transport::{Response, Sent};
+use crate::transport::{self, Response, Sent};
 
 /// What became of an attempt.
 pub(super) enum Verdict {
@@ -43,6 +43,32 @@ pub(super) fn judge(
         Ok(signal) => heard(node, message, sealed, signal, &answer),
         Err(reason) if answer.sent == Sent::Nothing => Verdict::NotTaken { reason, signal: None },
         Err(reason) => Verdict::Unknown { reason, signal: None },
+    }
+}
+
+/// The receiver's words that our metadata may be stale: it does not serve the recipient (Peppol AS4 2.0.3), or cannot open
+/// what was encrypted for the certificate that was looked up.
+const STALE: [&str; 2] = ["PEPPOL:NOT_SERVICED", "EBMS:0102"];
+
+/// Whether nobody listens where the metadata points, or somebody else does (discovery 2.8).
+pub(super) fn points_elsewhere(sent: &Result<Response, Unsent>) -> bool {
+    use transport::Error;
+    match sent {
+        Err(Unsent::Transport(Error::Resolve { .. } | Error::Connect { .. } | Error::Tls { .. })) => true,
+        Err(Unsent::Transport(Error::TimedOut { sent, .. })) => *sent == Sent::Nothing,
+        _ => false,
+    }
+}
+
+impl Verdict {
+    /// Whether the receiver says so (discovery 2.8). Whoever forges this makes us look up once more, and nothing else.
+    pub(super) fn says_stale(&self) -> bool {
+        match self {
+            Self::Receipted { .. } => false,
+            Self::Refused { reason, .. } | Self::NotTaken { reason, .. } | Self::Unknown { reason, .. } => {
+                STALE.iter().any(|word| reason.contains(word))
+            }
+        }
     }
 }
 
@@ -172,4 +198,36 @@ fn told(error: &ErrorEntry) -> String {
     let more = [error.short_description.as_deref(), error.detail.as_deref().or(error.description.as_deref())];
     let more: Vec<&str> = more.into_iter().flatten().collect();
     format!("{} {}", error.code, more.join(": "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connect() -> transport::Error {
+        transport::Error::Connect { host: "ap.example".into(), detail: "refused".into() }
+    }
+
+    fn timed_out(sent: Sent) -> transport::Error {
+        let limit = std::time::Duration::from_secs(1);
+        transport::Error::TimedOut { host: "ap.example".into(), phase: "answer", limit, sent }
+    }
+
+    #[test]
+    fn only_failures_of_the_endpoint_itself_make_its_metadata_stale() {
+        let stale = |error| points_elsewhere(&Err(Unsent::Transport(error)));
+        assert!(stale(connect()) && stale(timed_out(Sent::Nothing)));
+        assert!(!stale(timed_out(Sent::Maybe)), "it was there and read");
+        assert!(!stale(transport::Error::Body { detail: "disk".into() }), "our own fault");
+        assert!(!points_elsewhere(&Err(Unsent::NoClient("demo".into()))));
+    }
+
+    #[test]
+    fn a_receiver_that_does_not_serve_the_recipient_makes_the_metadata_stale() {
+        let says = |reason: &str| Verdict::Unknown { reason: reason.into(), signal: None }.says_stale();
+        assert!(says("EBMS:0004 Other: PEPPOL:NOT_SERVICED"));
+        assert!(says("EBMS:0102 FailedDecryption: cannot be decrypted"));
+        assert!(!says("EBMS:0004 Other: The recipient is not served here."));
+        assert!(!says("EBMS:0202 DeliveryFailure: later"));
+    }
 }

@@ -48,6 +48,10 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
     };
     let attempt = seal::on_disk(node, &message, &sealed).await?;
     let sent = transmit::transmit(node, &sealed).await;
+    let elsewhere = judge::points_elsewhere(&sent);
     let verdict = judge::judge(node, &message, &sealed, sent);
+    if elsewhere || verdict.says_stale() {
+        plan::forget(node, &sealed.packaged.planned);
+    }
     settle::settled(node, &message, attempt, verdict).await
 }

@@ -26,6 +26,8 @@ pub(super) struct Planned<'m> {
     pub client: String,
     /// What the lookup did, for the timeline.
     pub steps: Value,
+    /// What was asked of the client's domain, where the way was discovered.
+    pub question: Option<Question>,
 }
 
 /// The access point that the message goes to.
@@ -120,7 +122,7 @@ fn to_partner<'m>(node: &Node, message: &'m OutMessage, pmode: PMode) -> Result<
         partner.url.clone().ok_or_else(|| Unplanned::never(format!("[[partner]] {name:?} has no url")))?;
     let endpoint = Endpoint { url, certificate: partner.encryption.clone(), transport_profile: None };
     let client = format!("{PARTNER}{name}");
-    Ok(Planned { message, pmode, endpoint, client, steps: json!([]) })
+    Ok(Planned { message, pmode, endpoint, client, steps: json!([]), question: None })
 }
 
 /// An access point that SML and SMP name.
@@ -141,7 +143,20 @@ async fn discovered<'m>(
     let (peer, endpoint) = stay_or_move(message, peer, endpoint)?;
     let pmode = kept_pmode(message).or_else(|| node.agreements.discovered(domain, peer));
     let pmode = pmode.ok_or_else(|| Unplanned::never(format!("there is no [[domain]] {domain:?}")))?;
-    Ok(Planned { message, pmode, endpoint, client: domain.to_owned(), steps })
+    Ok(Planned { message, pmode, endpoint, client: domain.to_owned(), steps, question: Some(question) })
+}
+
+/// The endpoint turned out to be stale: the next attempt asks anew (discovery 2.8).
+pub(super) fn forget(node: &Node, planned: &Planned<'_>) {
+    let finder = node.finders.get(&planned.client);
+    if let (Some(finder), Some(question)) = (finder, &planned.question) {
+        tracing::info!(
+            message.id = planned.message.message_id,
+            url = planned.endpoint.url,
+            "what was looked up may be stale; asked anew next time"
+        );
+        finder.resolver.forget(question);
+    }
 }
 
 /// An outage is never read as "not registered", and what cannot be believed is no word of the recipient's either.
@@ -215,7 +230,7 @@ async fn evidence<'m>(node: &Node, message: &'m OutMessage) -> Result<Planned<'m
     let endpoint =
         Endpoint { url, certificate: Some(certificate), transport_profile: Some(transport_profile) };
     let steps = serde_json::to_value(&found.steps).unwrap_or_default();
-    Ok(Planned { message, pmode, endpoint, client: domain, steps })
+    Ok(Planned { message, pmode, endpoint, client: domain, steps, question: Some(question) })
 }
 
 fn kept_pmode(message: &OutMessage) -> Option<PMode> {
