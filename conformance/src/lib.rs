@@ -1,9 +1,12 @@
 //! Black-box suite, peers and simulators for tilts. Knows only sockets, files and the published interfaces.
 
+pub mod as4;
 pub mod ca;
 pub mod demo;
 pub mod http;
 pub mod node;
+pub mod probe;
 pub mod sml;
 pub mod smp;
+pub mod wire;
 pub mod world;

@@ -1,0 +1,138 @@
+//! A configuration that cannot work is refused before anything starts, with words that name what is wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use conformance::ca::{Purpose, Validity};
+use conformance::node::free;
+use conformance::probe::tilts;
+use conformance::world::{World, party_id};
+
+struct Site {
+    world: World,
+    config: PathBuf,
+    good: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let world = World::new(&folder.path().join("world"), &tilts()?)?;
+        world.access_point("node", 2048, free()?, "\n[[backend]]\nid = \"all\"\nadapter = \"rest\"\n")?;
+        let config = world.root.join("node/tilts.toml");
+        let good = fs::read_to_string(&config)?;
+        Ok(Self { world, config, good, _folder: folder })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.world.root.join("node").join(name)
+    }
+
+    /// `check-config` and `serve` must both end with another status than 0 and say each of `words`.
+    fn refused(&self, case: &str, config: &str, words: &[&str]) -> Result<()> {
+        fs::write(&self.config, config)?;
+        for command in ["check-config", "serve"] {
+            let output = run(&self.world.tilts, command, &self.config)?;
+            let text = String::from_utf8_lossy(&output.stderr);
+            ensure!(!output.status.success(), "{command} with {case} ended with {}", output.status);
+            ensure!(output.stdout.is_empty(), "{command} with {case} printed {:?}", output.stdout);
+            for word in words {
+                ensure!(text.contains(word), "{command} with {case} does not say {word:?}: {text}");
+            }
+        }
+        ensure!(!self.file("data").exists(), "{case}: a store was made");
+        Ok(())
+    }
+
+    fn replaced(&self, case: &str, from: &str, to: &str, words: &[&str]) -> Result<()> {
+        ensure!(self.good.contains(from), "{from:?} is not in the configuration");
+        self.refused(case, &self.good.replacen(from, to, 1), words)
+    }
+}
+
+/// Runs a command that must end by itself.
+fn run(tilts: &Path, command: &str, config: &Path) -> Result<Output> {
+    let mut child = Command::new(tilts)
+        .args([command, "--config"])
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let until = Instant::now() + Duration::from_secs(20);
+    while child.try_wait()?.is_none() {
+        if Instant::now() > until {
+            child.kill()?;
+            let output = child.wait_with_output()?;
+            anyhow::bail!("{command} goes on: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().context("its output")
+}
+
+#[test]
+fn a_good_configuration_is_called_good() -> Result<()> {
+    let site = Site::new()?;
+    let output = run(&site.world.tilts, "check-config", &site.config)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success() && text.contains("good") && text.contains("AP-NODE"), "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn words_that_are_not_known_are_named() -> Result<()> {
+    let site = Site::new()?;
+    site.replaced("an unknown key", "[store]\n", "[store]\npaht = \"x\"\n", &["paht", "path"])?;
+    site.replaced("an unknown table", "[store]\n", "[stroe]\n", &["stroe"])?;
+    site.replaced(
+        "an unknown profile",
+        "\"edelivery-1.15\"",
+        "\"edelivery-9\"",
+        &["edelivery-9", "edelivery-1.15"],
+    )?;
+    site.replaced("an unknown override", "overrides = { ", "overrides = { encrypton = 1, ", &["encrypton"])?;
+    site.replaced("an unknown adapter", "\"rest\"", "\"resst\"", &["resst"])?;
+    site.replaced("an unknown use", "\"decrypt\"", "\"decypher\"", &["decypher"])?;
+    site.replaced("no address", "address = \"127.0.0.1:", "address = \"127.0.0.1.1:", &["127.0.0.1.1"])?;
+    let twice = format!("{}\n[[backend]]\nid = \"all\"\nadapter = \"rest\"\n", site.good);
+    site.refused("one backend twice", &twice, &["\"all\"", "twice"])?;
+    site.refused("no TOML", "[node\n", &["tilts.toml"])?;
+    site.refused("nothing", "", &["node"])
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named() -> Result<()> {
+    let site = Site::new()?;
+    site.replaced("a missing key file", "\"key.p12\"", "\"absent.p12\"", &["absent.p12", "key[1]"])?;
+    site.replaced(
+        "a missing password file",
+        "\"password\"",
+        "\"absent.txt\"",
+        &["absent.txt", "password_file"],
+    )?;
+    site.replaced("missing anchors", "ca/ap.pem", "ca/absent.pem", &["absent.pem", "ap_trust"])?;
+    site.replaced("anchors that are none", "\"../ca/ap.pem\"", "\"password\"", &["password", "ap_trust"])?;
+    fs::write(site.file("password"), "wrong\n")?;
+    site.refused("a wrong password", &site.good, &["key.p12", "password"])?;
+    let output = run(&site.world.tilts, "check-config", &site.config)?;
+    ensure!(!String::from_utf8_lossy(&output.stderr).contains("wrong\n"), "the password is shown");
+    Ok(())
+}
+
+#[test]
+fn an_own_certificate_out_of_time_is_named() -> Result<()> {
+    let site = Site::new()?;
+    for (valid, word) in
+        [(Validity { from: -30, to: -1 }, "expired"), (Validity { from: 2, to: 9 }, "valid only from")]
+    {
+        let identity = site.world.ap_ca.issue_for(&party_id("node"), 2048, Purpose::Message, valid)?;
+        site.world.ap_ca.write_p12(&identity, &site.file("key.p12"), "changeit")?;
+        site.refused("a certificate out of time", &site.good, &[word, "CN=AP-NODE", "key[1]"])?;
+    }
+    Ok(())
+}
