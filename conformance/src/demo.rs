@@ -262,6 +262,13 @@ impl Demo {
         Ok(status_of(&found["submission"]["recipients"][0]))
     }
 
+    /// A message to the test service of A's access point, with `tilts ping`.
+    pub async fn ping(&self) -> Result<String> {
+        let mut command = Command::new(&self.world.tilts);
+        command.arg("ping").arg("--config").arg(self.world.root.join("lv/tilts.toml")).arg(participant(1));
+        Ok(said(command).await?.trim().to_owned())
+    }
+
     /// Acts as the national side: takes what lies in `div-in/`.
     pub fn answer_as_latvia(&self) -> Result<bool> {
         let inbox = self.world.root.join("lv/div/div-in");

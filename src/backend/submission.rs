@@ -18,6 +18,8 @@ use crate::store::{
     self, Class, NewEvidence, NewMessage, NewPart, NewRecipient, NewSubmission, StagedPayload, Submitted,
 };
 
+/// A test is receipted and never evidenced (model.md 2): its receipt is all that will come.
+const TEST: EvidenceProfile = EvidenceProfile::ReceiptOnly;
 /// Most recipients of one submission.
 pub const MAX_RECIPIENTS: usize = 1000;
 
@@ -188,15 +190,18 @@ impl Shared<'_> {
             participant: Some(participant),
             domain: route.name.clone(),
             deadline,
-            policy: route.policy,
-            profile: if test { EvidenceProfile::ReceiptOnly } else { route.profile },
+            policy: if test { Policy::for_profile(TEST) } else { route.policy },
+            profile: if test { TEST } else { route.profile },
             original_sender: draft.original_sender,
             document_type: draft.document_type.or_else(|| route.document_type.clone()),
             process: draft.process.or_else(|| route.process.clone()),
             service: fixed(service, names::TEST_SERVICE),
             service_type: service_type.flatten().filter(|_| !test),
             action: fixed(route.action.clone(), names::TEST_ACTION),
-            properties: properties(draft.properties, deadline.filter(|_| route.profile.expects_evidence())),
+            properties: properties(
+                draft.properties,
+                deadline.filter(|_| !test && route.profile.expects_evidence()),
+            ),
             parts: draft.parts,
             message: Some(NewMessage {
                 message_id: id::message_id(&self.office.domain),

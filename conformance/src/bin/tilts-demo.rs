@@ -47,6 +47,8 @@ async fn run(args: &Args) -> Result<bool> {
     say("Submitted: a signed DIV envelope with three attachments for six recipients.");
     let good = follow(&mut demo, &message).await?;
     let back = abroad(&mut demo).await?;
+    say("The test service of A, asked with tilts ping.");
+    println!("      {}", demo.ping().await?);
     say(&format!("Done in {:.1} s.", begun.elapsed().as_secs_f32()));
     println!("\n  Everything lies in   {}", args.root.canonicalize()?.display());
     println!("  Console              http://{}/", demo.latvia.node.ports.admin);
