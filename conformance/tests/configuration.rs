@@ -117,6 +117,16 @@ fn files_that_cannot_be_used_are_named() -> Result<()> {
     )?;
     site.replaced("missing anchors", "ca/ap.pem", "ca/absent.pem", &["absent.pem", "ap_trust"])?;
     site.replaced("anchors that are none", "\"../ca/ap.pem\"", "\"password\"", &["password", "ap_trust"])?;
+    site.replaced("a missing TLS key", "\"tls.key\"", "\"absent.key\"", &["absent.key", "listen.as4"])?;
+    site.replaced(
+        "a missing TLS certificate",
+        "\"tls.pem\"",
+        "\"absent.pem\"",
+        &["absent.pem", "listen.as4"],
+    )?;
+    let other = site.world.tls_ca.issue("other", 2048, Purpose::Tls)?;
+    other.write_pair(&site.file("other.pem"), &site.file("other.key"))?;
+    site.replaced("a TLS key of another certificate", "\"tls.key\"", "\"other.key\"", &["tls.pem"])?;
     fs::write(site.file("password"), "wrong\n")?;
     site.refused("a wrong password", &site.good, &["key.p12", "password"])?;
     let output = run(&site.world.tilts, "check-config", &site.config)?;

@@ -43,11 +43,23 @@ pub(super) fn check(settings: &Settings, clock: &Clock) -> Result<(), Problems> 
     finders(&mut problems, settings, clock);
     clients(&mut problems, settings);
     national(&mut problems, settings);
-    for listener in [&settings.file.listen.backend, &settings.file.listen.admin].into_iter().flatten() {
-        tokens(&mut problems, settings, listener);
-    }
+    listeners(&mut problems, settings);
     backends(&mut problems, settings);
     if problems.0.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Tokens and TLS of every listener: a missing file is told before the store is opened.
+fn listeners(problems: &mut Problems, settings: &Settings) {
+    let file::Listen { as4, backend, admin } = &settings.file.listen;
+    for listener in [backend, admin].into_iter().flatten() {
+        tokens(problems, settings, listener);
+    }
+    let others = [("backend", backend), ("admin", admin)];
+    let others = others.into_iter().filter_map(|(name, l)| Some((name, l.as_ref()?.tls.as_ref()?)));
+    for (name, tls) in as4.tls.iter().map(|tls| ("as4", tls)).chain(others) {
+        let read = super::listen::server_tls(&settings.base, tls);
+        problems.keep(&format!("listen.{name}.tls"), read.map_err(|e| format!("{e:#}")));
+    }
 }
 
 /// Opens the store and builds everything.

@@ -1,6 +1,7 @@
 //! The three listeners: AS4 (public), backends, administration.
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -70,20 +71,21 @@ async fn bind(built: &Built, address: std::net::SocketAddr, tls: Option<&file::T
         write_idle: idle,
         ..ServerLimits::default()
     };
-    let tls = tls.map(|tls| server_tls(built, tls)).transpose()?;
+    let tls = tls.map(|tls| server_tls(&built.base, tls)).transpose()?;
     Ok(Server::bind(address, tls.as_ref(), server).await?)
 }
 
-fn server_tls(built: &Built, tls: &file::Tls) -> Result<ServerTls> {
-    let read = |path: &std::path::Path| {
-        let path = built.base.join(path);
+/// Reads what a listener needs for TLS; also part of checking a configuration.
+pub(super) fn server_tls(base: &Path, tls: &file::Tls) -> Result<ServerTls> {
+    let read = |path: &Path| {
+        let path = base.join(path);
         std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
     };
     let pem = [read(&tls.certificate)?, read(&tls.key)?].concat();
     let identity = identity(&pem).with_context(|| format!("tls of {}", tls.certificate.display()))?;
     let mut problems = Problems::default();
     let trust = match &tls.client_trust {
-        Some(path) => anchors(&mut problems, "tls.client_trust", &built.base.join(path)),
+        Some(path) => anchors(&mut problems, "tls.client_trust", &base.join(path)),
         None => None,
     };
     if !problems.0.is_empty() {
