@@ -82,6 +82,7 @@ async fn parts_and_header_must_fit_together() -> Result<()> {
     let good = sealed.request();
     let part = message.parts[0].clone();
     let with = |parts: &[Part]| Request::multipart(&sealed.envelope(), parts);
+    let like_root = Message { parts: vec![Part::new("root@suite", b"which one?")], ..probe.message() };
     let extra = |cid: &str| with(&[part.clone(), Part::new(cid, b"stowaway")]);
     let body_part = sealed.envelope().replace(&format!("cid:{}", part.cid), "#body");
     let far = sealed.envelope().replace(&format!("cid:{}", part.cid), "https://suite.example/part");
@@ -101,6 +102,8 @@ async fn parts_and_header_must_fit_together() -> Result<()> {
         ("a payload in the Body", sealed.with_envelope(&body_part), "EBMS:0011", "#body"),
         ("a payload elsewhere", sealed.with_envelope(&far), "EBMS:0011", "suite.example"),
         ("one Content-ID twice", with(&[part.clone(), part.clone()]), "EBMS:0007", &part.cid),
+        ("the Content-ID of the envelope again", extra("root@suite"), "EBMS:0007", "root@suite"),
+        ("the same, named and signed", seal(&like_root, &probe.sender)?.request(), "EBMS:0007", "root@suite"),
         ("no closing boundary", cut(32), "EBMS:0007", ""),
         ("the end of a part is missing", cut(60), "EBMS:0007", ""),
         ("only the envelope's beginning", cut(good.body.len() - 300), "EBMS:0007", "envelope"),

@@ -35,6 +35,8 @@ pub(super) struct Intake<'m> {
     wanted: Vec<(String, PartInfo)>,
     done: Vec<Option<ReceivedPart>>,
     current: Option<Current>,
+    /// Content-ID of the envelope.
+    root: Option<String>,
 }
 
 struct Current {
@@ -70,7 +72,12 @@ impl<'m> Intake<'m> {
             wanted.push((cid, info.clone()));
         }
         let done = wanted.iter().map(|_| None).collect();
-        Ok(Self { node, verified, wanted, done, current: None })
+        Ok(Self { node, verified, wanted, done, current: None, root: None })
+    }
+
+    /// The envelope has this Content-ID: a part with the same one is ambiguous, whatever the signature says of it.
+    pub(super) fn reserve(&mut self, root: &str) {
+        self.root = Some(root.to_owned());
     }
 
     /// Takes an event kept from before.
@@ -105,6 +112,10 @@ impl<'m> Intake<'m> {
 
     fn start(&mut self, headers: PartHeaders) -> Result<(), Refusal> {
         let cid = headers.content_id.clone().unwrap_or_default();
+        if self.root.as_ref() == Some(&cid) {
+            let reason = format!("the envelope and a part have the Content-ID {cid}");
+            return Err(Refusal::new(Code::MimeInconsistency, reason));
+        }
         let Some(index) = self.wanted.iter().position(|(wanted, _)| *wanted == cid) else {
             let reason = format!("the part {cid:?} is not named in the header");
             return Err(Refusal::new(Code::ExternalPayloadError, reason));

@@ -44,6 +44,9 @@ async fn verify(node: &Node, identified: Identified) -> Result<Secured, Refusal>
     let verified = block(|| open(node, &document, &header, &pmode))?;
     let message = believed(&document, &verified, &claimed)?;
     let mut intake = Intake::new(node, &verified, &message.parts)?;
+    if let Some(id) = rest.as_ref().and_then(|rest| rest.root.as_deref()) {
+        intake.reserve(id);
+    }
     if let Some(rest) = rest {
         stream(rest, &mut intake).await?;
     }

@@ -30,6 +30,8 @@ pub(super) struct Rest {
     pub parser: PushParser,
     /// The octets not read yet.
     pub body: RequestBody,
+    /// Content-ID of the envelope, which no part may have again.
+    pub root: Option<String>,
 }
 
 /// A MIME event that outlives its chunk.
@@ -108,7 +110,7 @@ async fn multipart(
         parser.push(&chunk, &mut |event| root.take(content_type, event))?;
     }
     let document = parse(node, &root.envelope)?;
-    Ok(Unpacked { document, rest: Some(Rest { pending: root.pending, parser, body }) })
+    Ok(Unpacked { document, rest: Some(Rest { pending: root.pending, parser, body, root: root.id }) })
 }
 
 /// The next chunk of a body; `None` at its end. A connection that breaks is a truncated message.
@@ -147,6 +149,7 @@ fn parse(node: &Node, envelope: &[u8]) -> Result<Document, Refusal> {
 #[derive(Default)]
 struct Root {
     begun: bool,
+    id: Option<String>,
     complete: bool,
     envelope: Vec<u8>,
     pending: Vec<Seen>,
@@ -164,6 +167,7 @@ impl Root {
                 if headers.media_type != soap::MEDIA_TYPE {
                     return Err(unsupported(&headers.media_type));
                 }
+                self.id = headers.content_id;
                 self.begun = true;
             }
             Event::Data(octets) => self.envelope.extend_from_slice(octets),
