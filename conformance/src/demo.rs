@@ -306,11 +306,13 @@ pub fn expected() -> Vec<Status> {
     ]
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
+/// Members of a JSON array; none of anything else.
+pub fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-fn status_of(recipient: &Value) -> Status {
+/// Both statuses of a recipient as `/api/submissions` shows it.
+pub fn status_of(recipient: &Value) -> Status {
     let record = &recipient["record"];
     let send = match record["send"].as_str().unwrap_or_default() {
         "processing" => PROCESSING,

@@ -2,10 +2,12 @@
 
 pub mod as4;
 pub mod ca;
+pub mod crash;
 pub mod demo;
 pub mod http;
 pub mod node;
 pub mod probe;
+pub mod random;
 pub mod sml;
 pub mod smp;
 pub mod wire;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::process::{Child, Command};
 
 use crate::http;
@@ -109,6 +109,19 @@ impl Node {
     pub fn log(&self) -> PathBuf {
         self.config.with_extension("log")
     }
+}
+
+/// The tilts binary that was built with the test that runs: it lies beside the folder of the test's own binary.
+pub fn tilts_binary() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let profile = own.parent().and_then(Path::parent).context("the test lies in no target folder")?;
+    let tilts = profile.join("tilts");
+    ensure!(
+        tilts.is_file(),
+        "{} is missing: build it with `cargo build --workspace --bins`",
+        tilts.display()
+    );
+    Ok(tilts)
 }
 
 /// Highest resident memory of a process so far, in octets.
