@@ -76,10 +76,9 @@ async fn round(office: &Office, backend: &str, adapter: &Adapter) -> Result<(), 
             office.store.postpone_delivery(delivery.id, office.clock.now() + AGAIN).await?;
         }
     }
-    match adapter {
-        Adapter::Folder(path) => folder::gather(office, backend, path).await,
-        Adapter::Div(Some(path)) => folder::gather(office, backend, &path.join(div::IN)).await,
-        Adapter::Rest | Adapter::Div(None) => Ok(()),
+    match adapter.inbox() {
+        Some(inbox) => folder::gather(office, backend, &inbox).await,
+        None => Ok(()),
     }
 }
 

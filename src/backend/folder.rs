@@ -29,6 +29,8 @@ pub const OUT: &str = "out";
 const ACCEPTED: &str = "accepted";
 /// Answer of a consumer that refused a message.
 const REFUSED: &str = "refused";
+/// What became of a folder that was submitted.
+const STATUS: &str = "status.json";
 /// Longest reason that is read, in octets.
 const REASON: usize = 4096;
 
@@ -220,10 +222,8 @@ async fn take(
         regular(&described).and_then(|()| fs::read(&described)).map_err(|e| invalid("metadata.json", e))?;
     let document = Document::read(&octets)?;
     let mut parts = Vec::new();
-    for name in entries(from).map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
-        if name != "metadata.json" {
-            parts.push(part(office, from, &name).map_err(|e| invalid("file", e))?);
-        }
+    for name in payloads(from).map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
+        parts.push(part(office, from, &name).map_err(|e| invalid("file", e))?);
     }
     let draft = document.draft(office, backend, octets, parts, Some(stem.to_owned()))?;
     submit(office, draft).await
@@ -233,6 +233,14 @@ fn part(office: &Office, from: &Path, name: &str) -> io::Result<Part> {
     let staged = stage(office, &from.join(name))?;
     let media_type = media_type(name).to_owned();
     Ok(Part { id: name.to_owned(), media_type, name: Some(name.to_owned()), staged })
+}
+
+/// The files to be sent. `status.json` is ours: a process that died before the last rename left it, and as a part it would make
+/// the same folder another message.
+fn payloads(from: &Path) -> Result<Vec<String>, Error> {
+    let mut names = entries(from)?;
+    names.retain(|name| name != "metadata.json" && name != STATUS);
+    Ok(names)
 }
 
 /// A link could name any file that this process may read: only what lies in the folder itself is sent.
@@ -286,7 +294,7 @@ pub(super) fn finish(
         Err(error) => ("failed", json!({ "error": error.to_string() })),
     };
     let to = outbox.join(format!("{stem}.{end}"));
-    let path = from.join("status.json");
+    let path = from.join(STATUS);
     fs::write(&path, serde_json::to_vec_pretty(&status).unwrap_or_default()).map_err(folder(&path))?;
     if to.exists() {
         fs::remove_dir_all(&to).map_err(folder(&to))?;
@@ -315,6 +323,15 @@ pub(super) fn folder(path: &Path) -> impl FnOnce(io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_left_by_a_process_that_died_is_no_payload() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["metadata.json", "letter.pdf", STATUS, ".hidden"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        assert_eq!(payloads(folder.path()).unwrap(), ["letter.pdf"]);
+    }
 
     #[test]
     fn a_link_is_not_followed() {

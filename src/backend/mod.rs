@@ -78,9 +78,33 @@ pub enum Adapter {
     Div(Option<PathBuf>),
 }
 
+impl Adapter {
+    /// Where messages are left for the backend and its answers are found, for the adapters that carry.
+    pub(crate) fn inbox(&self) -> Option<PathBuf> {
+        match self {
+            Self::Folder(root) => Some(root.join(folder::IN)),
+            Self::Div(Some(root)) => Some(root.join(div::IN)),
+            Self::Rest | Self::Div(None) => None,
+        }
+    }
+}
+
 impl Office {
     /// The backend of that name.
     pub fn backend(&self, id: &str) -> Option<&Backend> {
         self.backends.iter().find(|b| b.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_looked_for_where_messages_are_left() {
+        let inbox = |adapter: Adapter| adapter.inbox().map(|p| p.to_string_lossy().into_owned());
+        assert_eq!(inbox(Adapter::Folder("mail".into())).as_deref(), Some("mail/in"));
+        assert_eq!(inbox(Adapter::Div(Some("div".into()))).as_deref(), Some("div/div-in"));
+        assert_eq!(inbox(Adapter::Rest), None);
     }
 }
