@@ -140,7 +140,9 @@ impl Trial {
         let mut command = Command::new(&self.world.tilts);
         command.args(["div", "seal", "--sender", SENDER, "--title", "Kill"]);
         command.arg("--reference").arg(format!("crash-{number}"));
-        (1..=RECIPIENTS).for_each(|n| drop(command.args(["--to", &format!("0191.2000000{n}@ee")])));
+        for n in 1..=RECIPIENTS {
+            command.args(["--to", &format!("0191.2000000{n}@ee")]);
+        }
         command.arg("--keystore").arg(self.world.root.join("lv/div.p12")).args(["--password", "changeit"]);
         command.arg("--out").arg(&envelope).args(&files);
         said(command).await?;

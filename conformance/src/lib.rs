@@ -5,6 +5,7 @@ pub mod ca;
 pub mod crash;
 pub mod demo;
 pub mod http;
+pub mod large;
 pub mod node;
 pub mod probe;
 pub mod random;
