@@ -186,7 +186,7 @@ impl Trial {
     async fn is_settled(&self, id: &str) -> Result<bool> {
         let detail = self.detail(id).await?;
         let statuses: Vec<Status> = list(&detail["submission"]["recipients"]).map(status_of).collect();
-        let wanted = |n: usize| if n % 2 == 0 { demo::DELIVERED } else { demo::REFUSED };
+        let wanted = |n: usize| if n.is_multiple_of(2) { demo::DELIVERED } else { demo::REFUSED };
         ensure!(statuses.len() == RECIPIENTS, "{id} has {} recipients", statuses.len());
         Ok(statuses.iter().enumerate().all(|(n, s)| s.send == demo::SENT && s.delivery == wanted(n)))
     }
