@@ -143,12 +143,13 @@ fn unsigned(new: &NewRem, (root, event): (Root, &Event), id: &str) -> String {
 }
 
 fn address(xml: &mut Writer, participant: &str) {
-    let (scheme, value) = participant.split_once("::").unwrap_or(("", participant));
+    let scheme = participant.split_once("::").map_or("", |(scheme, _)| scheme);
     xml.start("rem:AttributedElectronicAddress");
     if !scheme.is_empty() {
         xml.attr("scheme", scheme);
     }
-    xml.text(value).end();
+    // The schema wants a URI, and `0218:...` is none: no scheme begins with a digit.
+    xml.text(participant).end();
 }
 
 /// MessageSubject is required and must not carry personal data (model 4).

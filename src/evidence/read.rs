@@ -186,10 +186,10 @@ fn message_details<'d>(element: Element<'d>, quirks: &mut Vec<Quirk>) -> Option<
 
 fn digest(message: Element<'_>, quirks: &mut Vec<Quirk>) -> Option<(String, Vec<u8>)> {
     let method = message.child(DS, "DigestMethod")?.attribute("Algorithm")?.to_owned();
-    let value = decode_base64(&message.child(DS, "DigestValue")?.text())?;
     if matches!(DigestAlgorithm::from_uri(&method), None | Some(DigestAlgorithm::Sha1)) {
         quirks.push(Quirk::WeakDigest(method.clone()));
     }
+    let value = decode_base64(&message.child(DS, "DigestValue")?.text())?;
     Some((method, value))
 }
 
@@ -200,6 +200,7 @@ fn entity(element: Element<'_>) -> Option<String> {
         let value = address.text().trim().to_owned();
         return Some(match address.attribute("scheme") {
             None | Some("mailto" | "") => value,
+            Some(scheme) if value.starts_with(&format!("{scheme}::")) => value,
             Some(scheme) => format!("{scheme}::{value}"),
         });
     }

@@ -90,7 +90,11 @@ fn evidence_is_valid_by_the_schema_and_by_xmlsec1() {
         let file = folder.path().join(format!("{n}.xml"));
         std::fs::write(&file, build(&new(happening), &pair.0, &pair.1).unwrap().octets).unwrap();
         let schema = schemas.join("TS02640_v2.xsd");
-        run(Command::new("xmllint").arg("--nonet").arg("--noout").arg("--schema").arg(schema).arg(&file));
+        // libxml2 takes an xs:integer of 24 digits at most, and the serial number of a certificate may have more.
+        let text = std::fs::read_to_string(&file).unwrap().replace(&pair.0.serial_decimal(), "1");
+        let short = folder.path().join(format!("{n}-short-serial.xml"));
+        std::fs::write(&short, text).unwrap();
+        run(Command::new("xmllint").arg("--nonet").arg("--noout").arg("--schema").arg(schema).arg(&short));
         let trusted = folder.path().join("trusted.pem");
         std::fs::write(&trusted, pair.0.x509().to_pem().unwrap()).unwrap();
         let mut xmlsec1 = Command::new("xmlsec1");
