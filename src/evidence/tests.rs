@@ -145,7 +145,8 @@ fn peers_evidence_is_read_and_its_weak_signatures_are_not_believed() {
         let testimony = of(name);
         assert_eq!(testimony.root, Root::SubmissionAcceptanceRejection);
         assert_eq!((testimony.event, testimony.signal), (Some(Event::Acceptance), Signal::Accepted));
-        assert!(testimony.quirks.contains(&Quirk::WeakDigest("MD5".to_owned())));
+        // `MD5` in one, the bare word `SHA-256` in the other: neither names an algorithm that proves anything.
+        assert!(testimony.quirks.iter().any(|q| matches!(q, Quirk::WeakDigest(_))), "{:?}", testimony.quirks);
         assert!(testimony.quirks.contains(&Quirk::Missing("MessageIdentifierByREMMD")));
         assert!(matches!(testimony.signature, SignatureState::Unsupported(_)), "{:?}", testimony.signature);
     }
