@@ -219,11 +219,11 @@ impl Trial {
         tokio::time::sleep(Duration::from_millis(1500)).await;
         let rows = self.prove_statuses().await?;
         let deliveries = self.prove_deliveries()?;
-        for point in &self.nodes {
-            self.prove_store(point).await?;
-        }
         for point in &mut self.nodes {
             point.node.stop().await?;
+        }
+        for point in &self.nodes {
+            self.prove_store(point).await?;
         }
         Ok(format!("{} messages, {deliveries} deliveries, {rows} evidence rows", lock(&self.contents).len()))
     }
@@ -270,6 +270,7 @@ impl Trial {
         command.args(["status", "--recompute", "--config"]).arg(folder.join("tilts.toml"));
         let found: Value = serde_json::from_str(&said(command).await?)?;
         ensure!(list(&found["differences"]).count() == 0, "{}: {}", point.name, found["differences"]);
+        ensure!(list(&found["orphans"]).count() == 0, "{}: nobody names {}", point.name, found["orphans"]);
         let spooled: Vec<_> = fs::read_dir(folder.join("data/spool"))?.collect();
         ensure!(spooled.is_empty(), "{}: left in the spool: {spooled:?}", point.name);
         Ok(())

@@ -9,7 +9,7 @@ use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 use super::evidence::{self, StoredEvidence, hash, shown_record};
 use super::ids::{digest, micros, time};
 use super::writer::Work;
-use super::{Error, RecipientId, Store};
+use super::{Error, PayloadId, RecipientId, Store, payload_files};
 use crate::clock::Timestamp;
 use crate::status::chain::{Checkpoint, Leaf, START, Step, merkle_proof, merkle_root};
 use crate::status::{Record, Row, fold};
@@ -50,10 +50,17 @@ pub enum Difference {
         /// What does not hold.
         what: String,
     },
+    /// The file of a payload is gone or was cut.
+    Payload {
+        /// Which payload.
+        payload: PayloadId,
+        /// The file and what is wrong with it.
+        what: String,
+    },
 }
 
 /// The result of recomputing everything.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Recomputed {
     /// Recipients looked at.
     pub recipients: u64,
@@ -61,6 +68,11 @@ pub struct Recomputed {
     pub rows: u64,
     /// Checkpoints looked at.
     pub checkpoints: u64,
+    /// Payload files looked at.
+    pub payload_files: u64,
+    /// Payload files that no row names, relative to the payload folder. While a node runs these may be payloads that are just
+    /// arriving; otherwise the next start removes them.
+    pub orphans: Vec<String>,
     /// What does not hold; empty when all is well.
     pub differences: Vec<Difference>,
 }
@@ -88,12 +100,13 @@ impl Store {
         self.write(move |work| Box::pin(async move { checkpoint(work, now).await })).await
     }
 
-    /// Folds all chains anew, compares with the records shown, verifies hash chains and checkpoints. Reads only.
+    /// Folds all chains anew, compares with the records shown, verifies hash chains and checkpoints, looks for every payload
+    /// file. Reads only.
     ///
     /// # Errors
     /// The database's; damage is reported, not an error.
     pub async fn recompute(&self) -> Result<Recomputed, Error> {
-        recompute(self.read()).await
+        recompute(self.read(), self.spool().data()).await
     }
 
     /// The same for a store at `path` that no node need have open, or that one has: reads only, takes no lock.
@@ -107,7 +120,7 @@ impl Store {
         }
         let options = SqliteConnectOptions::new().filename(file).pragma("query_only", "1");
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
-        let result = recompute(&pool).await;
+        let result = recompute(&pool, path).await;
         pool.close().await;
         result
     }
@@ -205,8 +218,8 @@ fn checkpoint_hash(checkpoint: &Checkpoint) -> Result<[u8; 32], Error> {
     checkpoint.hash().map_err(|e| Error::Damaged { what: "checkpoint", value: e.to_string() })
 }
 
-async fn recompute(pool: &SqlitePool) -> Result<Recomputed, Error> {
-    let mut result = Recomputed { recipients: 0, rows: 0, checkpoints: 0, differences: Vec::new() };
+async fn recompute(pool: &SqlitePool, data: &Path) -> Result<Recomputed, Error> {
+    let mut result = Recomputed::default();
     let mut last = String::new();
     loop {
         let page = sqlx::query("SELECT * FROM recipient WHERE id > ? ORDER BY id LIMIT 500")
@@ -227,6 +240,7 @@ async fn recompute(pool: &SqlitePool) -> Result<Recomputed, Error> {
         }
     }
     recompute_checkpoints(pool, &mut result).await?;
+    payload_files::compare(pool, data, &mut result).await?;
     Ok(result)
 }
 

@@ -17,6 +17,7 @@ mod open;
 mod outbound;
 mod outgoing;
 mod payload;
+mod payload_files;
 mod reading;
 mod retention;
 mod settle;

@@ -80,13 +80,15 @@ pub struct Spool {
 
 #[derive(Debug)]
 struct Folders {
+    data: PathBuf,
     making: PathBuf,
     published: PathBuf,
 }
 
 impl Spool {
     pub(super) fn open(data: &Path) -> Result<Self, Error> {
-        let folders = Folders { making: data.join("spool"), published: data.join("payloads") };
+        let folders =
+            Folders { data: data.to_owned(), making: data.join("spool"), published: data.join("payloads") };
         for folder in [&folders.making, &folders.published] {
             fs::create_dir_all(folder).map_err(Error::io(folder))?;
         }
@@ -128,15 +130,12 @@ impl Spool {
 
     /// Every published file, relative to the payload folder.
     pub(super) fn published(&self) -> Result<Vec<String>, Error> {
-        let mut found = Vec::new();
-        for shard in read_dir(&self.folders.published)? {
-            for file in read_dir(&shard)? {
-                if let Ok(relative) = file.strip_prefix(&self.folders.published) {
-                    found.push(relative.to_string_lossy().into_owned());
-                }
-            }
-        }
-        Ok(found)
+        published_files(&self.folders.published)
+    }
+
+    /// The folder that holds both.
+    pub(super) fn data(&self) -> &Path {
+        &self.folders.data
     }
 
     pub(super) fn remove(&self, file: &str) -> Result<(), Error> {
@@ -146,6 +145,19 @@ impl Spool {
             _ => Ok(()),
         }
     }
+}
+
+/// Every file in a payload folder, relative to it.
+pub(super) fn published_files(folder: &Path) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for shard in read_dir(folder)? {
+        for file in read_dir(&shard)? {
+            if let Ok(relative) = file.strip_prefix(folder) {
+                found.push(relative.to_string_lossy().into_owned());
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Takes the octets of one payload. Dropped unfinished, it leaves nothing behind.

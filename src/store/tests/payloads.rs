@@ -152,3 +152,26 @@ async fn octets_leave_only_when_nobody_waits_for_them() {
     assert_eq!(store.drop_payloads(later(1), 10).await.unwrap(), 1);
     assert!(store.recompute().await.unwrap().differences.is_empty());
 }
+
+#[tokio::test]
+async fn recomputing_finds_files_that_are_gone_or_cut_or_that_nobody_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    for name in ["gone", "cut", "whole"] {
+        let mut new = submission(&store, name, vec![recipient(&format!("{name}@test"))]);
+        new.payloads = vec![staged(&store, &noise(2 * INLINE))];
+        store.submit(new).await.unwrap();
+    }
+    let found = store.recompute().await.unwrap();
+    assert_eq!((found.payload_files, &found.differences[..], &found.orphans[..]), (3, &[][..], &[][..]));
+    let payloads = folder.path().join("payloads");
+    let files = store.spool().published().unwrap();
+    std::fs::remove_file(payloads.join(&files[0])).unwrap();
+    std::fs::write(payloads.join(&files[1]), b"cut").unwrap();
+    std::fs::write(payloads.join("00/stray.original"), b"stray").unwrap();
+    let found = store.recompute().await.unwrap();
+    assert_eq!(found.orphans, ["00/stray.original"]);
+    let damaged = found.differences.iter().filter(|d| matches!(d, Difference::Payload { .. })).count();
+    assert_eq!(damaged, found.differences.len());
+    assert_eq!(damaged, 2);
+}

@@ -1,0 +1,60 @@
+//! The proof that every payload row has its file and every file its row.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use sqlx::{Row as _, SqlitePool};
+
+use super::integrity::{Difference, Recomputed};
+use super::spool::published_files;
+use super::{Error, PayloadId};
+
+/// Compares the payload folder of the store at `data` with the rows. Sizes are compared, not digests: those are checked whenever
+/// a payload is read, and hashing everything that was ever carried would take hours.
+pub(super) async fn compare(pool: &SqlitePool, data: &Path, result: &mut Recomputed) -> Result<(), Error> {
+    let folder = data.join("payloads");
+    // The folder first: a file published from now on is not taken for one that nobody names.
+    let found = published_files(&folder)?;
+    let mut named = HashSet::new();
+    let mut last = (String::new(), String::new());
+    loop {
+        let page = sqlx::query(PAGE).bind(&last.0).bind(&last.1).fetch_all(pool).await?;
+        let Some(end) = page.last() else { break };
+        last = (end.try_get("payload")?, end.try_get("form")?);
+        for row in &page {
+            let file: String = row.try_get("file")?;
+            let size: i64 = row.try_get("size")?;
+            if let Some(what) = wrong(&folder.join(&file), size as u64)
+                && still_named(pool, &file).await?
+            {
+                let payload = PayloadId::read(row.try_get("payload")?)?;
+                result.differences.push(Difference::Payload { payload, what });
+            }
+            result.payload_files += 1;
+            named.insert(file);
+        }
+    }
+    result.orphans = found.into_iter().filter(|file| !named.contains(file)).collect();
+    Ok(())
+}
+
+const PAGE: &str = "SELECT payload, form, size, file FROM payload_form
+    WHERE file IS NOT NULL AND (payload, form) > (?, ?) ORDER BY payload, form LIMIT 500";
+
+fn wrong(path: &Path, size: u64) -> Option<String> {
+    match fs::metadata(path) {
+        Ok(file) if file.len() == size => None,
+        Ok(file) => Some(format!("{} has {} octets instead of {size}", path.display(), file.len())),
+        Err(error) => Some(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Retention removes the row before the file: what it let go meanwhile is not missing.
+async fn still_named(pool: &SqlitePool, file: &str) -> Result<bool, Error> {
+    let row: Option<i64> = sqlx::query_scalar("SELECT 1 FROM payload_form WHERE file = ?")
+        .bind(file)
+        .fetch_optional(pool)
+        .await?;
+    Ok(row.is_some())
+}
