@@ -24,6 +24,10 @@ use super::body::RequestBody;
 use super::idle::WriteWatched;
 use super::{ClientAuth, Error, PeerTls, ServerTls};
 
+/// Octets read from a connection at a time at most. hyper would grow to 400 KB, and a few of those are held by each stage that
+/// a payload passes: sixteen exchanges at once would need tens of megabytes for no gain in speed.
+const READ_BUFFER: usize = 64 << 10;
+
 /// Limits of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerLimits {
@@ -183,6 +187,7 @@ impl Server {
             .header_read_timeout(self.limits.header_read)
             .max_headers(self.limits.headers)
             .max_header_size(self.limits.header_octets)
+            .max_buf_size(READ_BUFFER.max(self.limits.header_octets))
             .serve_connection(io, answer);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {

@@ -16,7 +16,7 @@ use crate::transport::{Request, Response};
 use crate::wssec::ContentKey;
 
 /// Octets that are read, encrypted and handed on at a time.
-const CHUNK: usize = 128 * 1024;
+const CHUNK: usize = 64 * 1024;
 /// Chunks that wait for the socket at most.
 const WAITING: usize = 4;
 /// A body up to this size is made in memory: one write, no worker thread.
