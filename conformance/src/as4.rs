@@ -45,7 +45,7 @@ pub struct Message {
     pub from: String,
     /// To/PartyId.
     pub to: String,
-    /// Service type and value.
+    /// Service type and value; an empty type is not written.
     pub service: (String, String),
     /// Action.
     pub action: String,
@@ -109,9 +109,10 @@ impl Message {
             party("To", &self.to, "responder")
         );
         let (kind, service) = &self.service;
+        let kind = if kind.is_empty() { String::new() } else { format!(" type=\"{kind}\"") };
         let _ = write!(
             text,
-            "<eb:CollaborationInfo><eb:Service type=\"{kind}\">{service}</eb:Service><eb:Action>{}</eb:Action>\
+            "<eb:CollaborationInfo><eb:Service{kind}>{service}</eb:Service><eb:Action>{}</eb:Action>\
              <eb:ConversationId>{}</eb:ConversationId></eb:CollaborationInfo><eb:MessageProperties>",
             self.action, self.id
         );

@@ -4,6 +4,7 @@ pub mod as4;
 pub mod ca;
 pub mod crash;
 pub mod demo;
+pub mod encryption;
 pub mod http;
 pub mod large;
 pub mod node;

@@ -46,13 +46,23 @@ impl Probe {
     /// Starts a node that takes messages of everybody under the demonstration's anchors, signed and not encrypted, for a
     /// backend that serves all.
     pub async fn start() -> Result<Self> {
+        Self::with(clear_parts).await
+    }
+
+    /// The same, but parts must be encrypted, as the profile has it.
+    pub async fn start_encrypted() -> Result<Self> {
+        Self::with(|_| Ok(())).await
+    }
+
+    /// Starts a node whose configuration `change` has changed.
+    pub async fn with(change: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let world = World::new(&folder.path().join("world"), &tilts()?)?;
         let sender = world.ap_ca.issue(&party_id("peer"), 2048, Purpose::Message)?;
         let extra =
             "\n[[backend]]\nid = \"all\"\nadapter = \"rest\"\n\n[limits]\nrejected_per_minute = 100000\n";
         let mut node = world.access_point("node", 2048, free()?, extra)?;
-        clear_parts(&world.root.join("node/tilts.toml"))?;
+        change(&world.root.join("node/tilts.toml"))?;
         node.node.start().await?;
         Ok(Self { world, node, sender, _folder: folder })
     }
