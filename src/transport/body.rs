@@ -18,12 +18,21 @@ use super::idle::Watch;
 /// What a client sends. Its length is announced beside it ([`super::Request::content_length`]).
 pub type OutgoingBody = UnsyncBoxBody<Bytes, io::Error>;
 
+/// Octets that are read and thrown away behind an early answer.
+const LINGER_OCTETS: u64 = 256 << 20;
+/// How long that goes on.
+const LINGER: Duration = Duration::from_secs(30);
+
 /// The body of a request that came in; fails when the peer sends nothing for the idle limit while it is being read.
+///
+/// What is not read when it is dropped is thrown away behind the back of whoever answers: most peers write their whole
+/// request before they read, and would see a broken pipe instead of the answer.
 pub struct RequestBody {
-    inner: Incoming,
+    inner: Option<Incoming>,
     watch: Watch,
     limit: Duration,
-    stalled: bool,
+    /// Whether the peer sends without being asked for it (`Expect: 100-continue` waits for the first read).
+    sending: bool,
 }
 
 /// Why a request's body cannot be read to its end. All are the peer's fault.
@@ -38,8 +47,29 @@ pub enum BodyError {
 }
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming, limit: Duration) -> Self {
-        Self { inner, watch: Watch::new(limit), limit, stalled: false }
+    pub(super) fn new(inner: Incoming, limit: Duration, sending: bool) -> Self {
+        Self { inner: Some(inner), watch: Watch::new(limit), limit, sending }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let Some(rest) = self.inner.take().filter(|body| self.sending && !body.is_end_stream()) else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(LINGER, discard(rest)));
+        }
+    }
+}
+
+async fn discard(mut body: Incoming) {
+    let mut octets = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        octets += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if octets > LINGER_OCTETS {
+            return;
+        }
     }
 }
 
@@ -51,23 +81,25 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.stalled {
-            return Poll::Ready(None);
-        }
-        let poll = Pin::new(&mut self.inner).poll_frame(cx);
+        self.sending = true;
+        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        let poll = Pin::new(inner).poll_frame(cx);
         if self.watch.stalled(&poll, cx) {
-            self.stalled = true;
+            self.inner = None;
             return Poll::Ready(Some(Err(BodyError::Idle(self.limit))));
+        }
+        if matches!(poll, Poll::Ready(None | Some(Err(_)))) {
+            self.inner = None;
         }
         poll.map(|frame| frame.map(|frame| frame.map_err(BodyError::from)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 

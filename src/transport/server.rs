@@ -177,7 +177,8 @@ impl Server {
     {
         let (address, idle) = (peer.address, self.limits.body_idle);
         let answer = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(|body| RequestBody::new(body, idle));
+            let sending = !request.headers().contains_key(hyper::header::EXPECT);
+            let mut request = request.map(|body| RequestBody::new(body, idle, sending));
             request.extensions_mut().insert(peer.clone());
             service.clone().oneshot(request)
         });

@@ -45,12 +45,16 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-/// Answers with method, body length and the peer's subject; `/slow` waits first.
+/// Answers with method, body length and the peer's subject; `/slow` waits first, `/at-once` does not read the body.
 async fn echo(request: HttpRequest<RequestBody>) -> Result<HttpResponse<Full<Bytes>>, Infallible> {
     let peer = request.extensions().get::<Peer>().unwrap().clone();
     let (head, body) = request.into_parts();
     if head.uri.path() == "/slow" {
         tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    if head.uri.path() == "/at-once" {
+        drop(body);
+        return Ok(HttpResponse::new(Full::from("refused")));
     }
     let answer = match body.collect().await {
         Ok(body) => {
@@ -165,6 +169,27 @@ async fn the_servers_certificate_is_checked() {
     let nothing = ClientTls { check: ServerCheck::Nothing, ..ClientTls::default() };
     let answer = ask(nothing).await.unwrap();
     assert!(!answer.peer.authenticated && answer.peer.certificate.is_some());
+}
+
+/// Writes a whole request before it reads anything, as most AS4 stacks do.
+async fn write_then_read(to: SocketAddr, more: &str, body: &[u8], announced: usize) -> String {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    let head = format!("POST /at-once HTTP/1.1\r\nHost: here\r\nContent-Length: {announced}\r\n{more}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.expect("the server must take the whole request");
+    let mut answer = vec![0; 4096];
+    let count = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..count]).into_owned()
+}
+
+#[tokio::test]
+async fn an_answer_given_before_the_body_was_read_reaches_a_peer_that_writes_first() {
+    let running = start(None, ServerLimits::default()).await;
+    let body = vec![b'x'; 20 << 20];
+    let answer = write_then_read(running.address, "", &body, body.len()).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("refused"), "{answer}");
+    let expecting = write_then_read(running.address, "Expect: 100-continue\r\n", b"", 1000).await;
+    assert!(expecting.starts_with("HTTP/1.1 200"), "nobody wants that body: {expecting}");
 }
 
 #[tokio::test]
@@ -337,8 +362,9 @@ async fn further_connections_wait_for_room() {
 async fn a_stop_lets_running_requests_end() {
     let server = start(None, ServerLimits::default()).await;
     let url = format!("http://{}/slow", server.address);
-    let running =
-        tokio::spawn(async move { client(ClientTls::default()).send(Request::get(url, 100)).await });
+    // Made first: on a busy machine reading the system's anchors takes longer than the pause below.
+    let client = client(ClientTls::default());
+    let running = tokio::spawn(async move { client.send(Request::get(url, 100)).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     server.stop.send(()).unwrap();
     assert_eq!(running.await.unwrap().unwrap().status, StatusCode::OK);
