@@ -9,7 +9,6 @@
 
 mod accept;
 mod acknowledge;
-mod again;
 mod check;
 mod identify;
 mod parts;
