@@ -14,6 +14,13 @@ demo: tools
 test: tools
 	$(CARGO) test --workspace --no-fail-fast
 
+## real AS4 implementations of other people against tilts, in both directions
+conformance: tools
+	./docker/java.sh
+	$(CARGO) build --workspace --bins
+	$(PROFILE_DIR)/tilts-conformance --tilts $(PROFILE_DIR)/tilts \
+		--phase4 conformance/peers/phase4/target/phase4-peer.jar --root $(or $(CARGO_TARGET_DIR),target)/conformance
+
 ## a 2 GiB payload and 50 recipients between two processes of the release build; by hand
 test-large: tools
 	$(CARGO) build --release --workspace --bins

@@ -209,7 +209,7 @@ async fn write_payload(
 }
 
 /// Size and SHA-256 of what a GET gives.
-async fn download(from: SocketAddr, path: &str) -> Result<(u64, [u8; 32])> {
+pub async fn download(from: SocketAddr, path: &str) -> Result<(u64, [u8; 32])> {
     let stream = TcpStream::connect(from).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);

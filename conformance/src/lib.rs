@@ -8,6 +8,7 @@ pub mod encryption;
 pub mod http;
 pub mod large;
 pub mod node;
+pub mod peers;
 pub mod probe;
 pub mod random;
 pub mod sml;

@@ -1,0 +1,318 @@
+//! Everything that the cases run on: keys, tilts nodes with a partner per agreement, phase4 in both directions.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use openssl::x509::X509;
+use serde_json::Value;
+
+use super::java::Java;
+use super::job::hex;
+use super::phase4::{Phase4, Process};
+use super::relay::Relay;
+use crate::ca::{Authority, Identity, Purpose, Validity};
+use crate::http;
+use crate::node::{Node, Ports};
+use crate::world::{PARTY_TYPE, World};
+
+/// Password of every key store here.
+const PASSWORD: &str = "changeit";
+/// How long a peer may take to say that it is ready.
+const READY: Duration = Duration::from_secs(60);
+/// Scheme of the participants that partners are reached by.
+pub const SCHEME: &str = "tilts-peer";
+
+/// Two nodes that phase4 knows, one that it does not trust, and phase4 itself.
+pub struct Setting {
+    /// Folders and authorities.
+    pub world: World,
+    /// The node under test: RSA-2048.
+    pub node: Gateway,
+    /// Another one with RSA-3072.
+    pub large_key: Gateway,
+    /// One whose certificate is under an authority that phase4 does not know.
+    pub stranger: Gateway,
+    /// phase4 that receives.
+    pub receiver: Process,
+    /// phase4 that sends.
+    pub sender: Process,
+    /// The Java that runs both.
+    pub java: Java,
+    /// Loses the first answer on the way from the node to phase4.
+    pub from_phase4: Relay,
+    /// Where `from_phase4` stands for phase4, `to_node` stands for the node.
+    pub to_node: Relay,
+}
+
+/// A tilts process with what others know of it.
+pub struct Gateway {
+    /// The process.
+    pub node: Node,
+    /// PartyId.
+    pub party: String,
+    /// Its certificate as PEM.
+    pub certificate: PathBuf,
+    /// SHA-256 of that certificate.
+    pub fingerprint: String,
+}
+
+/// A partner as a tilts node has it configured. Each is an agreement of its own with the same phase4.
+struct Partner {
+    name: &'static str,
+    path: &'static str,
+    /// Which certificate parts are encrypted for, where it is not phase4's.
+    encrypt_for: Option<&'static str>,
+    overrides: &'static str,
+    more: &'static str,
+}
+
+const SOON: &str = "retry = { first_seconds = 1, factor = 1, longest_seconds = 1, within_seconds = 2 }";
+
+const fn partner(name: &'static str, path: &'static str) -> Partner {
+    Partner { name, path, encrypt_for: None, overrides: "", more: "" }
+}
+
+const fn under(name: &'static str, overrides: &'static str) -> Partner {
+    Partner { name, path: "/as4", encrypt_for: None, overrides, more: "" }
+}
+
+/// Name, path at phase4, what is agreed otherwise.
+const PARTNERS: &[Partner] = &[
+    partner("PHASE4", "/as4"),
+    partner("PHASE4-PKIPATH", "/as4/pkipath"),
+    partner("PHASE4-SKI", "/as4/ski"),
+    partner("PHASE4-ISSUER", "/as4/issuer-serial"),
+    partner("PHASE4-BROKEN", "/as4/broken"),
+    partner("PHASE4-BUSY", "/as4/busy"),
+    partner("PHASE4-UNSIGNED", "/as4/unsigned-receipt"),
+    partner("PHASE4-FOREIGN", "/as4/foreign-receipt"),
+    partner("PHASE4-NOT-ITS-NAME", "/as4"),
+    under("PHASE4-PLAIN", "compression = \"off\""),
+    under("PHASE4-GZIP", "compression = \"required\""),
+    under("PHASE4-NO-CORNERS", "four_corners = \"off\""),
+    under("PHASE4-TOKEN-BST", "signing_token = \"x509v3\", encryption_token = \"x509v3\""),
+    under("PHASE4-TOKEN-PKIPATH", "signing_token = \"x509-pki-path\""),
+    under(
+        "PHASE4-TOKEN-SKI",
+        "signing_token = \"subject-key-identifier\", encryption_token = \"subject-key-identifier\"",
+    ),
+    under("PHASE4-TOKEN-ISSUER", "signing_token = \"issuer-serial\", encryption_token = \"issuer-serial\""),
+    Partner {
+        name: "PHASE4-WRONG-KEY",
+        path: "/as4",
+        encrypt_for: Some("other.pem"),
+        overrides: "",
+        more: "signer = \"../phase4/key.pem\"\n",
+    },
+    Partner {
+        name: "PHASE4-3072",
+        path: "/as4/other-key",
+        encrypt_for: Some("other.pem"),
+        overrides: "",
+        more: "",
+    },
+];
+
+/// Partners of which nothing but the name is special.
+const KNOWN_OTHERWISE: [&str; 1] = ["PHASE4-NOT-ITS-NAME"];
+
+impl Setting {
+    /// Makes keys and configurations below `root`, starts everything.
+    pub async fn start(root: &Path, tilts: &Path, jar: &Path) -> Result<Self> {
+        let world = World::new(root, tilts)?;
+        let foreign = Authority::new("somebody else's authority")?;
+        let java = Java::newest()?;
+        let folder = world.root.join("phase4");
+        phase4_keys(&world, &foreign, &folder)?;
+        let ports = [Ports::free()?, Ports::free()?, Ports::free()?];
+        let identities = [
+            world.ap_ca.issue("AP-LV", 2048, Purpose::Message)?,
+            world.ap_ca.issue("AP-LV-3072", 3072, Purpose::Message)?,
+            foreign.issue("AP-STRANGER", 2048, Purpose::Message)?,
+        ];
+        let mut trust = vec![world.root.join("ca/ap.pem")];
+        for identity in &identities {
+            // SKI and issuer/serial references are resolved by phase4 only among certificates that it has.
+            let file = folder.join(format!("{}.pem", common_name(&identity.certificate)));
+            identity.write_certificate(&file)?;
+            if common_name(&identity.certificate) != "AP-STRANGER" {
+                trust.push(file);
+            }
+        }
+        let phase4 = Phase4 { java: java.clone(), jar: jar.to_owned(), folder: folder.clone() };
+        let mut receiver = phase4_receiver(&phase4, &world, &trust)?;
+        let sender = phase4_sender(&phase4, &world, &trust)?;
+        let port = ready(&mut receiver).await?;
+        let from_phase4 = Relay::start(format!("127.0.0.1:{port}").parse()?, 1).await?;
+        let to_node = Relay::start(ports[0].as4, 1).await?;
+        let [node, large_key, stranger] = identities;
+        let place = Place { world: &world, port, relay: from_phase4.address.port() };
+        Ok(Self {
+            node: place.gateway("lv", &node, &world.ap_ca, ports[0]).await?,
+            large_key: place.gateway("lv-3072", &large_key, &world.ap_ca, ports[1]).await?,
+            stranger: place.gateway("stranger", &stranger, &foreign, ports[2]).await?,
+            receiver,
+            sender,
+            java,
+            from_phase4,
+            to_node,
+            world,
+        })
+    }
+
+    /// Asks every node to end.
+    pub async fn stop(&mut self) -> Result<()> {
+        for gateway in [&mut self.node, &mut self.large_key, &mut self.stranger] {
+            gateway.node.stop().await?;
+        }
+        Ok(())
+    }
+
+    /// A file of phase4's folder.
+    pub fn phase4_file(&self, name: &str) -> PathBuf {
+        self.world.root.join("phase4").join(name)
+    }
+}
+
+impl Gateway {
+    /// GET of the administration interface.
+    pub async fn admin(&self, path: &str) -> Result<Value> {
+        http::get(self.node.ports.admin, path).await
+    }
+
+    /// Its AS4 endpoint.
+    pub fn url(&self) -> String {
+        format!("https://{}/as4", self.node.ports.as4)
+    }
+}
+
+/// Where nodes are made, and where phase4 is.
+struct Place<'w> {
+    world: &'w World,
+    port: u16,
+    relay: u16,
+}
+
+impl Place<'_> {
+    async fn gateway(
+        &self,
+        name: &str,
+        identity: &Identity,
+        ca: &Authority,
+        ports: Ports,
+    ) -> Result<Gateway> {
+        let folder = self.world.root.join(name);
+        fs::create_dir_all(&folder)?;
+        ca.write_p12(identity, &folder.join("key.p12"), PASSWORD)?;
+        fs::write(folder.join("password"), PASSWORD)?;
+        let certificate = folder.join("certificate.pem");
+        identity.write_certificate(&certificate)?;
+        let tls = self.world.tls_ca.issue(&format!("{name} TLS"), 2048, Purpose::Tls)?;
+        tls.write_pair(&folder.join("tls.pem"), &folder.join("tls.key"))?;
+        let config = folder.join("tilts.toml");
+        let party = common_name(&identity.certificate);
+        fs::write(&config, self.config(&party, &ports))?;
+        let mut node = Node::new(&self.world.tilts, &config, ports);
+        node.start().await?;
+        let fingerprint = fingerprint(&identity.certificate)?;
+        Ok(Gateway { node, party, certificate, fingerprint })
+    }
+
+    fn config(&self, party: &str, ports: &Ports) -> String {
+        let Ports { as4, backend, admin } = ports;
+        let mut text = format!(
+            "# Generated for make conformance: everything on loopback, so loopback and its ports are allowed openly.\n\
+             [node]\nparty_id = \"{party}\"\nparty_type = \"{PARTY_TYPE}\"\ndomain = \"{}.example\"\n\n\
+             [listen.as4]\naddress = \"{as4}\"\ntls = {{ certificate = \"tls.pem\", key = \"tls.key\" }}\n\n\
+             [listen.backend]\naddress = \"{backend}\"\n\n[listen.admin]\naddress = \"{admin}\"\n\n\
+             [store]\npath = \"data\"\n\n\
+             [[key]]\nfile = \"key.p12\"\npassword_file = \"password\"\nuse = [\"sign\", \"decrypt\"]\n\n\
+             [[backend]]\nid = \"office\"\nadapter = \"rest\"\n\n\
+             [limits]\nrejected_per_minute = 100000\n",
+            party.to_lowercase()
+        );
+        for partner in PARTNERS {
+            let url = format!("https://127.0.0.1:{}{}", self.port, partner.path);
+            text += &block(partner, &url, "");
+        }
+        // The answer to its first request is lost on the way back.
+        let lossy = partner("PHASE4-LOSSY", "");
+        text += &block(&lossy, &format!("http://127.0.0.1:{}/as4", self.relay), "allow_http = true\n");
+        // Known by its authority and subject instead of its certificate, and for one service only.
+        text += &format!(
+            "\n[[partner]]\nparty_id = \"PHASE4-ANCHORED\"\nparty_type = \"{PARTY_TYPE}\"\nanchor = \"../ca/ap.pem\"\n\
+             subject = \"C=LV,O=tilts test,CN=PHASE4-ANCHORED\"\n\n\
+             [[agreement]]\npartner = \"PHASE4-ANCHORED\"\nprofile = \"edelivery-1.15\"\nservice = \"bdx:noprocess\"\n\
+             service_type = \"bdx-procid-transport\"\n"
+        );
+        text
+    }
+}
+
+fn block(partner: &Partner, url: &str, more: &str) -> String {
+    let Partner { name, encrypt_for, overrides, more: own, .. } = partner;
+    let certificate = encrypt_for.unwrap_or("key.pem");
+    let retry = if overrides.is_empty() { SOON.to_owned() } else { format!("{overrides}, {SOON}") };
+    format!(
+        "\n[[partner]]\nparty_id = \"{name}\"\nparty_type = \"{PARTY_TYPE}\"\nurl = \"{url}\"\n\
+         certificate = \"../phase4/{certificate}\"\ntls_trust = \"../ca/tls.pem\"\negress_allow = [\"127.0.0.0/8\"]\n\
+         ports = []\nparticipants = [\"{SCHEME}::{name}\"]\n{own}{more}\n\
+         [[agreement]]\npartner = \"{name}\"\nprofile = \"edelivery-1.15\"\noverrides = {{ {retry} }}\n"
+    )
+}
+
+/// phase4's own key, another party's of the same authority (RSA-3072), one that has expired, and a stranger's.
+fn phase4_keys(world: &World, foreign: &Authority, folder: &Path) -> Result<()> {
+    let past = Validity { from: -400, to: -30 };
+    for (file, ca, identity) in [
+        ("key", &world.ap_ca, world.ap_ca.issue("PHASE4", 2048, Purpose::Message)?),
+        ("other", &world.ap_ca, world.ap_ca.issue("PHASE4-3072", 3072, Purpose::Message)?),
+        ("anchored", &world.ap_ca, world.ap_ca.issue("PHASE4-ANCHORED", 2048, Purpose::Message)?),
+        ("expired", &world.ap_ca, world.ap_ca.issue_for("PHASE4-ANCHORED", 2048, Purpose::Message, past)?),
+        ("untrusted", foreign, foreign.issue("PHASE4-ANCHORED", 2048, Purpose::Message)?),
+    ] {
+        ca.write_p12(&identity, &folder.join(format!("{file}.p12")), PASSWORD)?;
+        identity.write_certificate(&folder.join(format!("{file}.pem")))?;
+    }
+    let tls = world.tls_ca.issue("phase4 TLS", 2048, Purpose::Tls)?;
+    world.tls_ca.write_p12(&tls, &folder.join("tls.p12"), PASSWORD)
+}
+
+fn phase4_receiver(phase4: &Phase4, world: &World, trust: &[PathBuf]) -> Result<Process> {
+    let folder = world.root.join("phase4");
+    let files = [folder.join("key.p12"), folder.join("other.p12"), folder.join("tls.p12")];
+    let mut options: Vec<(&str, &Path)> =
+        vec![("keystore", &files[0]), ("other-keystore", &files[1]), ("tls-keystore", &files[2])];
+    options.extend(trust.iter().map(|file| ("trust", file.as_path())));
+    let mut more = vec![("profile", "edelivery-1.15"), ("password", PASSWORD)];
+    more.extend(["AP-LV", "AP-LV-3072", "AP-STRANGER"].map(|party| ("expect", party)));
+    let names = PARTNERS.iter().map(|p| p.name).chain(["PHASE4-LOSSY"]);
+    more.extend(names.filter(|name| !KNOWN_OTHERWISE.contains(name)).map(|name| ("party", name)));
+    phase4.start("receiver", "receive", &options, &more)
+}
+
+fn phase4_sender(phase4: &Phase4, world: &World, trust: &[PathBuf]) -> Result<Process> {
+    let folder = world.root.join("phase4");
+    let (key, tls, receiver) =
+        (folder.join("key.p12"), world.root.join("ca/tls.pem"), folder.join("AP-LV.pem"));
+    let mut options: Vec<(&str, &Path)> =
+        vec![("keystore", &key), ("tls-trust", &tls), ("receiver", &receiver)];
+    options.extend(trust.iter().map(|file| ("trust", file.as_path())));
+    phase4.start("sender", "send", &options, &[("profile", "edelivery-1.15"), ("password", PASSWORD)])
+}
+
+async fn ready(process: &mut Process) -> Result<u16> {
+    let line = process.line(READY, |line| line["event"] == "ready").await?;
+    line["port"].as_u64().and_then(|port| port.try_into().ok()).context("no port")
+}
+
+fn common_name(certificate: &X509) -> String {
+    let entry = certificate.subject_name().entries_by_nid(openssl::nid::Nid::COMMONNAME).next();
+    entry.and_then(|e| e.data().to_string().ok()).unwrap_or_default()
+}
+
+fn fingerprint(certificate: &X509) -> Result<String> {
+    Ok(hex(&openssl::sha::sha256(&certificate.to_der()?)))
+}
