@@ -32,12 +32,3 @@ pub struct Refusal {
     /// For our own log: what was asked for and by which rule it was refused.
     pub reason: String,
 }
-
-/// Admits everything, for the backend that it names.
-pub struct AdmitAll(pub String);
-
-impl Admission for AdmitAll {
-    fn admit(&self, _message: &UserMessage, _pmode: &super::PMode) -> Result<Admitted, Refusal> {
-        Ok(Admitted { backend: self.0.clone(), take_within: None })
-    }
-}
