@@ -5,14 +5,15 @@
 use std::io::Read;
 
 use super::super::{Node, Testimony};
+use super::again::{Again, Copy, compare};
 use super::check::Checked;
 use super::reject::Refusal;
 use super::secure::Secured;
 use crate::clock::Timestamp;
 use crate::ebms::{Code, MessageInfo, SignedReference, UserMessage, names, write_receipt};
 use crate::pmode::Admitted;
-use crate::store::{Accepted, Class, Effect, InboundKey, MessageRow, NewInbound, NewInboundPart};
-use crate::{id, wssec};
+use crate::store::{Accepted, Class, Effect, InboundKey, NewInbound, NewInboundPart, Stored};
+use crate::{id, store, wssec};
 
 /// Largest evidence that is read into memory, in octets.
 const EVIDENCE_OCTETS: u64 = 1 << 20;
@@ -26,70 +27,44 @@ pub(super) struct Done {
 /// Stores message, payloads, receipt and delivery in one transaction.
 pub(super) async fn accept(node: &Node, checked: Checked) -> Result<Done, Refusal> {
     let (message, pmode) = (checked.secured.message.clone(), checked.secured.pmode.clone());
-    let outcome = store(node, checked).await;
+    let outcome = keep(node, checked).await;
     outcome.map_err(|refusal| refusal.about(&message).under(&pmode))
 }
 
-async fn store(node: &Node, checked: Checked) -> Result<Done, Refusal> {
+async fn keep(node: &Node, checked: Checked) -> Result<Done, Refusal> {
     let receipt = receipt(node, &checked.secured)?;
-    let references = checked.secured.references.clone();
+    let (message, references) = (checked.secured.message.clone(), checked.secured.references.clone());
     let class = checked.class;
     let new = inbound(node, checked, receipt.clone()).await?;
-    let message_id = new.key.message_id.clone();
     match node.store.accept(new).await.map_err(|e| Refusal::store(&e))? {
         Accepted::New { .. } => {
-            tracing::info!(message.id = message_id, class = class.as_str(), "message received");
+            tracing::info!(message.id = message.info.message_id, class = class.as_str(), "message received");
             metrics::counter!(crate::metrics::ACCEPTED, "class" => class.as_str()).increment(1);
             Ok(Done { receipt })
         }
-        Accepted::Duplicate { message, receipt: stored, signed_references } => {
-            tracing::info!(message.id = message_id, "duplicate; the receipt is sent again");
-            metrics::counter!(crate::metrics::DUPLICATES).increment(1);
-            let known: Vec<SignedReference> = serde_json::from_value(signed_references).unwrap_or_default();
-            duplicate(node, message, &known, &references, (stored, receipt)).await
+        Accepted::Duplicate(stored) => {
+            let came = Copy { message: &message, references: &references };
+            duplicate(node, &came, *stored, receipt).await
         }
     }
 }
 
-/// Same references: the stored receipt. Same payloads in a message that was built anew: a new receipt. Other payloads: a
-/// contradiction (model.md 2).
-async fn duplicate(
-    node: &Node,
-    message: MessageRow,
-    known: &[SignedReference],
-    came: &[SignedReference],
-    (stored, new): (Vec<u8>, Vec<u8>),
-) -> Result<Done, Refusal> {
-    if same(known, came, |r| (r.uri.clone(), r.digest_value.clone(), r.transforms.clone())) {
-        return Ok(Done { receipt: stored });
+/// The same message: the stored receipt. The same, built anew: a new receipt. Another one: a contradiction (model.md 2).
+async fn duplicate(node: &Node, came: &Copy<'_>, stored: Stored, new: Vec<u8>) -> Result<Done, Refusal> {
+    let known: Vec<SignedReference> = serde_json::from_value(stored.signed_references).map_err(|error| {
+        Refusal::store(&store::Error::Damaged { what: "signed references", value: error.to_string() })
+    })?;
+    let again = compare(came, &stored.messaging, &known);
+    if again == Again::Other {
+        return Err(Refusal::new(Code::ValueInconsistent, "this MessageId came before with other content"));
     }
-    if same_payloads(known, came) {
-        node.store.replace_receipt(message, new.clone()).await.map_err(|e| Refusal::store(&e))?;
-        return Ok(Done { receipt: new });
+    tracing::info!(message.id = came.message.info.message_id, "duplicate; its receipt is sent again");
+    metrics::counter!(crate::metrics::DUPLICATES).increment(1);
+    if again == Again::Same {
+        return Ok(Done { receipt: stored.receipt });
     }
-    Err(Refusal::new(Code::ValueInconsistent, "this MessageId came before with other content"))
-}
-
-/// Whether both messages carry the same octets. Content-IDs say nothing: phase4 draws new ones whenever it builds a message.
-fn same_payloads(known: &[SignedReference], came: &[SignedReference]) -> bool {
-    same(payloads(known), payloads(came), |r| r.digest_value.clone())
-}
-
-fn payloads(references: &[SignedReference]) -> Vec<&SignedReference> {
-    references.iter().filter(|r| r.uri.starts_with("cid:")).collect()
-}
-
-fn same<'r, K: Ord>(
-    one: impl IntoIterator<Item = &'r SignedReference>,
-    other: impl IntoIterator<Item = &'r SignedReference>,
-    key: impl Fn(&SignedReference) -> K,
-) -> bool {
-    let sorted = |all: Vec<K>| {
-        let mut all = all;
-        all.sort();
-        all
-    };
-    sorted(one.into_iter().map(&key).collect()) == sorted(other.into_iter().map(&key).collect())
+    node.store.replace_receipt(stored.message, new.clone()).await.map_err(|e| Refusal::store(&e))?;
+    Ok(Done { receipt: new })
 }
 
 fn receipt(node: &Node, secured: &Secured) -> Result<Vec<u8>, Refusal> {
@@ -116,7 +91,6 @@ async fn inbound(node: &Node, checked: Checked, receipt: Vec<u8>) -> Result<NewI
     };
     let Secured { message, pmode, signer, references, messaging, parts, .. } = secured;
     let json = |value| serde_json::to_value(value).unwrap_or_default();
-    let corner = |name: &str| typed_property(&message, name);
     Ok(NewInbound {
         key: InboundKey {
             party: message.from.id.value.clone(),
@@ -129,8 +103,8 @@ async fn inbound(node: &Node, checked: Checked, receipt: Vec<u8>) -> Result<NewI
         class,
         service: (message.service.value.clone(), message.service.service_type.clone()),
         action: message.action.clone(),
-        original_sender: corner(names::ORIGINAL_SENDER),
-        final_recipient: corner(names::FINAL_RECIPIENT),
+        original_sender: message.corner(names::ORIGINAL_SENDER),
+        final_recipient: message.corner(names::FINAL_RECIPIENT),
         properties: json(serde_json::to_value(&message.properties).unwrap_or_default()),
         messaging,
         signed_references: serde_json::to_value(&references).unwrap_or_default(),
@@ -141,15 +115,6 @@ async fn inbound(node: &Node, checked: Checked, receipt: Vec<u8>) -> Result<NewI
         parts: parts.into_iter().filter_map(stored_part).collect(),
         backend: admitted.map(|a| a.backend),
         effect,
-    })
-}
-
-/// `scheme::value`: the scheme stands in `@type` in one spelling, in the value in the other.
-fn typed_property(message: &UserMessage, name: &str) -> Option<String> {
-    let property = message.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name))?;
-    Some(match &property.property_type {
-        Some(scheme) if !property.value.contains("::") => format!("{scheme}::{}", property.value),
-        _ => property.value.clone(),
     })
 }
 
@@ -186,28 +151,4 @@ async fn weigh(node: &Node, secured: &mut Secured) -> Result<Effect, Refusal> {
     let testimony =
         Testimony { message: &secured.message, pmode: &secured.pmode, evidence, signer: &secured.signer };
     node.intake.weigh(testimony).await.map_err(|e| Refusal::store(&e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reference(uri: &str, digest: &str) -> SignedReference {
-        SignedReference {
-            uri: uri.into(),
-            transforms: Vec::new(),
-            digest_method: String::new(),
-            digest_value: digest.as_bytes().to_vec(),
-        }
-    }
-
-    #[test]
-    fn a_message_built_anew_is_known_by_its_payloads_alone() {
-        let first = [reference("#msg-1", "h1"), reference("cid:a", "x"), reference("cid:b", "y")];
-        let anew = [reference("#msg-2", "h2"), reference("cid:c", "x"), reference("cid:d", "y")];
-        assert!(same_payloads(&first, &anew));
-        assert!(!same_payloads(&first, &[reference("cid:a", "x")]), "a part is missing");
-        assert!(!same_payloads(&first, &[reference("cid:a", "x"), reference("cid:b", "z")]));
-        assert!(!same_payloads(&first, &[reference("cid:a", "x"), reference("cid:b", "x")]));
-    }
 }

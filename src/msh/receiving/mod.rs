@@ -9,6 +9,7 @@
 
 mod accept;
 mod acknowledge;
+mod again;
 mod check;
 mod identify;
 mod parts;
