@@ -29,7 +29,7 @@ pub(super) struct Close {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Verdict {
-    /// The other side does not have it.
+    /// The other side does not have it: known by other means than an error.
     Failed,
     /// The recipient did not act in time.
     Missed,
@@ -76,16 +76,25 @@ pub(super) async fn close(
     if view.record.state.is_final() && !view.record.provisional {
         return Err(Problem::invalid(format!("the recipient is {} already", view.record.state.as_str())));
     }
-    let signal = match act.verdict {
-        Verdict::Failed => Signal::SendFailed,
-        Verdict::Missed => Signal::Expired,
-        Verdict::Sent if view.record.state == Standing::Uncertain => Signal::Receipted,
-        Verdict::Sent => return Err(Problem::invalid("only an uncertain message can be closed as sent")),
-    };
+    let signal = verdict(act.verdict, view.record.state)?;
     let now = api.store.clock().now();
     let detail = format!("{}: {}", act.who, act.why);
     let row = Row::operator(signal, now, format!("close-{}", crate::id::row_id()), detail);
     Ok(Json(api.store.append_evidence(recipient, vec![NewEvidence::statement(row)]).await?))
+}
+
+/// A verdict is for what nobody will settle: what is still being sent is cancelled, not closed.
+fn verdict(verdict: Verdict, state: Standing) -> Result<Signal, Problem> {
+    match (verdict, state) {
+        (Verdict::Failed, Standing::Uncertain) => Ok(Signal::SendFailed),
+        (Verdict::Sent, Standing::Uncertain) => Ok(Signal::Receipted),
+        (Verdict::Missed, Standing::AtRemoteGateway | Standing::Available) => Ok(Signal::Expired),
+        (_, Standing::Received) => Err(Problem::invalid("it is still being sent: cancel it, or wait")),
+        (Verdict::Missed, _) => Err(Problem::invalid("only what was sent can be closed as missed")),
+        (Verdict::Failed | Verdict::Sent, _) => {
+            Err(Problem::invalid("only an uncertain message can be closed as failed or as sent"))
+        }
+    }
 }
 
 /// Takes a notice off the list.

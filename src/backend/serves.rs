@@ -41,7 +41,7 @@ pub struct ServesAll(pub Vec<(Admitted, Serves)>);
 
 impl Admission for ServesAll {
     fn admit(&self, message: &UserMessage, pmode: &PMode) -> Result<Admitted, Refusal> {
-        let recipient = final_recipient(message);
+        let recipient = message.corner(names::FINAL_RECIPIENT).unwrap_or_default();
         let service = match &message.service.service_type {
             Some(scheme) => format!("{scheme}::{}", message.service.value),
             None => message.service.value.clone(),
@@ -62,17 +62,6 @@ fn not_serviced(pmode: &PMode) -> Option<String> {
     let peppol = pmode.profile.envelope == Envelope::Sbdh;
     let text = if peppol { "PEPPOL:NOT_SERVICED" } else { "The recipient is not served here." };
     Some(text.to_owned())
-}
-
-fn final_recipient(message: &UserMessage) -> String {
-    let property = message.properties.iter().find(|p| p.name.eq_ignore_ascii_case(names::FINAL_RECIPIENT));
-    match property {
-        Some(p) => match &p.property_type {
-            Some(scheme) if !p.value.contains("::") => format!("{scheme}::{}", p.value),
-            _ => p.value.clone(),
-        },
-        None => String::new(),
-    }
 }
 
 #[cfg(test)]

@@ -67,18 +67,10 @@ fn original(known: &OriginalMessage) -> Original {
 fn courier(message: &UserMessage, signer: &Certificate) -> Courier {
     Courier {
         from: (message.from.id.value.clone(), message.from.id.party_type.clone()),
-        original_sender: corner(message, names::ORIGINAL_SENDER),
-        final_recipient: corner(message, names::FINAL_RECIPIENT),
+        original_sender: message.corner(names::ORIGINAL_SENDER),
+        final_recipient: message.corner(names::FINAL_RECIPIENT),
         signer: signer.clone(),
     }
-}
-
-fn corner(message: &UserMessage, name: &str) -> Option<String> {
-    let property = message.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name))?;
-    Some(match &property.property_type {
-        Some(scheme) if !property.value.contains("::") => format!("{scheme}::{}", property.value),
-        _ => property.value.clone(),
-    })
 }
 
 fn stray(

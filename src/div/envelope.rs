@@ -69,6 +69,8 @@ pub struct FileEntry {
     pub digest: Vec<u8>,
     /// Whether the attachment is gzip.
     pub compressed: bool,
+    /// Which of the document's appendices it is, from 1; `None` for the document itself. It changes neither order nor name.
+    pub appendix_number: Option<u32>,
 }
 
 /// One recipient.
@@ -314,7 +316,13 @@ fn file(element: Element<'_>) -> Result<FileEntry, Error> {
         digest_method: method.to_owned(),
         digest: decode_base64(&digest).ok_or(Error::Malformed { element: "DigestValue", value: digest })?,
         compressed: text(element, "Compressed").is_some_and(|t| is_true(&t)),
+        appendix_number: text(element, "AppendixNumber").map(appendix).transpose()?,
     })
+}
+
+fn appendix(number: String) -> Result<u32, Error> {
+    let read = number.trim().parse().ok().filter(|number| *number >= 1);
+    read.ok_or(Error::Malformed { element: "AppendixNumber", value: number })
 }
 
 fn recipients(transport: Element<'_>) -> Result<Vec<Recipient>, Error> {

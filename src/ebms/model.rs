@@ -162,6 +162,16 @@ impl UserMessage {
         find(&self.properties, name)
     }
 
+    /// A participant among the properties, `scheme::value`: originalSender or finalRecipient. The scheme stands in `@type` in one
+    /// spelling, in the value in the other.
+    pub fn corner(&self, name: &str) -> Option<String> {
+        let property = self.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name))?;
+        Some(match &property.property_type {
+            Some(scheme) if !property.value.contains("::") => format!("{scheme}::{}", property.value),
+            _ => property.value.clone(),
+        })
+    }
+
     /// Whether this is a message to the test service (EBMS3 5.2.2.8).
     pub fn is_test(&self) -> bool {
         self.service.value == names::TEST_SERVICE && self.action == names::TEST_ACTION

@@ -113,15 +113,21 @@ pub enum Accepted {
         /// The status that evidence led to.
         record: Option<Box<Record>>,
     },
-    /// It was accepted before.
-    Duplicate {
-        /// Its row.
-        message: MessageRow,
-        /// The receipt of then.
-        receipt: Vec<u8>,
-        /// The SignedInfo references of then.
-        signed_references: Value,
-    },
+    /// Its MessageId was accepted before.
+    Duplicate(Box<Stored>),
+}
+
+/// What is kept of a message whose MessageId came again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// Its row.
+    pub message: MessageRow,
+    /// The receipt of then.
+    pub receipt: Vec<u8>,
+    /// The `eb:Messaging` octets of then.
+    pub messaging: Vec<u8>,
+    /// The SignedInfo references of then.
+    pub signed_references: Value,
 }
 
 /// An inbound message as it is kept.
@@ -308,11 +314,13 @@ impl Arrival {
             .fetch_optional(&mut work.conn)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Some(Accepted::Duplicate {
+        let octets = |column: &str| row.try_get::<Option<Vec<u8>>, _>(column).map(Option::unwrap_or_default);
+        Ok(Some(Accepted::Duplicate(Box::new(Stored {
             message: MessageRow::read(row.try_get("id")?)?,
-            receipt: row.try_get::<Option<Vec<u8>>, _>("receipt")?.unwrap_or_default(),
+            receipt: octets("receipt")?,
+            messaging: octets("messaging")?,
             signed_references: value(&row, "signed_references")?.unwrap_or_default(),
-        }))
+        }))))
     }
 
     async fn insert_message(&self, work: &mut Work, id: MessageRow) -> Result<(), Error> {

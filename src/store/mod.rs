@@ -33,7 +33,7 @@ pub use delivery::{DeliveryOutcome, DeliveryState, DeliveryView, LeasedDelivery,
 pub use events::{Event, NoticeRow, Rejected, RejectedRow};
 pub use evidence::{NewEvidence, StoredEvidence, StrayEvidence};
 pub use ids::{AttemptId, DeliveryId, MessageRow, PayloadId, RecipientId, SubmissionId};
-pub use inbound::{Accepted, Effect, InboundKey, InboundView, NewInbound, NewInboundPart};
+pub use inbound::{Accepted, Effect, InboundKey, InboundView, NewInbound, NewInboundPart, Stored};
 pub use integrity::{CheckpointProof, Difference, Recomputed, SealedLeaf};
 pub use open::{Config, Store};
 pub use outbound::{NewAttempt, OutMessage, OutPart, Planned};

@@ -47,8 +47,8 @@ async fn of_many_at_once_one_is_new_and_all_others_get_its_receipt() {
                 new += 1;
                 assert_eq!(message, kept.id);
             }
-            Accepted::Duplicate { message, receipt, .. } => {
-                assert_eq!((message, &receipt), (kept.id, &kept.receipt));
+            Accepted::Duplicate(stored) => {
+                assert_eq!((stored.message, &stored.receipt), (kept.id, &kept.receipt));
             }
         }
     }
@@ -79,8 +79,9 @@ async fn a_duplicate_is_known_after_a_restart() {
     drop(store);
     let store = open(folder.path()).await;
     let again = store.accept(inbound_message(&store, "1@sender")).await.unwrap();
-    let Accepted::Duplicate { receipt, message, .. } = again else { panic!("{again:?}") };
-    assert_eq!(receipt, b"receipt of 1@sender");
+    let Accepted::Duplicate(stored) = again else { panic!("{again:?}") };
+    let message = stored.message;
+    assert_eq!(stored.receipt, b"receipt of 1@sender");
     store.replace_receipt(message, b"another".to_vec()).await.unwrap();
     assert_eq!(store.inbound(message).await.unwrap().receipt, b"another");
 }
