@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
-use openssl::pkey::{PKey, Public};
+use openssl::pkey::{HasPublic, Id, PKey, PKeyRef, Public};
 use openssl::x509::{X509, X509KeyUsage, X509NameRef, X509Ref};
 
 use super::{Error, Name};
@@ -139,16 +139,17 @@ impl Certificate {
         Ok(self.0.public_key.get_or_init(|| key).clone())
     }
 
-    /// Whether the key usage allows signatures (no such extension allows all).
+    /// Whether the key can sign and its usage allows it (no such extension allows all).
     pub fn may_sign(&self) -> bool {
-        self.usage_allows(X509KeyUsage::DIGITAL_SIGNATURE | X509KeyUsage::NON_REPUDIATION)
+        !self.has_key(&[Id::X25519, Id::X448])
+            && self.usage_allows(X509KeyUsage::DIGITAL_SIGNATURE | X509KeyUsage::NON_REPUDIATION)
     }
 
-    /// Whether the key usage allows encrypting or agreeing on a key (no such extension allows all).
+    /// Whether the key can encrypt or agree on a key and its usage allows it (no such extension allows all).
     pub fn may_encrypt(&self) -> bool {
         let allowed =
             X509KeyUsage::KEY_ENCIPHERMENT | X509KeyUsage::DATA_ENCIPHERMENT | X509KeyUsage::KEY_AGREEMENT;
-        self.usage_allows(allowed)
+        !self.has_key(&[Id::ED25519, Id::ED448]) && self.usage_allows(allowed)
     }
 
     /// Whether `issuer`'s name and key identifier fit this certificate's issuer fields; the signature is not checked.
@@ -159,6 +160,10 @@ impl Certificate {
     /// Whether subject and issuer are one.
     pub fn is_self_issued(&self) -> bool {
         matches!((self.subject_name(), self.issuer_name()), (Some(a), Some(b)) if a == b)
+    }
+
+    fn has_key(&self, kinds: &[Id]) -> bool {
+        self.public_key().is_ok_and(|key| kinds.contains(&key.id()))
     }
 
     fn usage_allows(&self, any_of: X509KeyUsage) -> bool {
@@ -183,6 +188,17 @@ impl std::hash::Hash for Certificate {
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Certificate({}, sha256 {})", self.subject(), self.sha256_hex())
+    }
+}
+
+/// The kind of a key in a word: `RSA`, `EC`, `Ed25519`, `X25519`, or `other`.
+pub fn key_kind<T: HasPublic>(key: &PKeyRef<T>) -> &'static str {
+    match key.id() {
+        Id::RSA => "RSA",
+        Id::EC => "EC",
+        Id::ED25519 => "Ed25519",
+        Id::X25519 => "X25519",
+        _ => "other",
     }
 }
 

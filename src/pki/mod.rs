@@ -17,7 +17,7 @@ mod revocation;
 pub mod testing;
 mod trust;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, key_kind};
 pub use error::Error;
 pub use keystore::{Entry, KeyStore};
 pub use name::Name;

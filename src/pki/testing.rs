@@ -5,7 +5,7 @@ use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{Id, PKey, Private};
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, SubjectAlternativeName, SubjectKeyIdentifier,
 };
@@ -24,8 +24,23 @@ pub const LONG: (&str, &str) = ("20200101000000Z", "20991231000000Z");
 
 /// A P-256 key.
 pub fn ec_key() -> PKey<Private> {
-    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    curve_key(Nid::X9_62_PRIME256V1)
+}
+
+/// A key on that curve.
+pub fn curve_key(curve: Nid) -> PKey<Private> {
+    let group = EcGroup::from_curve_name(curve).unwrap();
     PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+}
+
+/// An Ed25519 key: signs only.
+pub fn ed25519_key() -> PKey<Private> {
+    PKey::generate_ed25519().unwrap()
+}
+
+/// An X25519 key: agrees only.
+pub fn x25519_key() -> PKey<Private> {
+    PKey::generate_x25519().unwrap()
 }
 
 /// An RSA key of 2048 bits.
@@ -76,6 +91,16 @@ impl Default for Options<'_> {
 /// A certificate as the options say, signed by `issuer` or by itself.
 pub fn certificate(subject: &str, options: &Options<'_>, issuer: Option<&Pair>) -> Pair {
     let key = if options.rsa { rsa_key() } else { ec_key() };
+    certificate_of(key, subject, options, issuer)
+}
+
+/// A certificate for that key, signed by `issuer` or by itself.
+pub fn certificate_of(
+    key: PKey<Private>,
+    subject: &str,
+    options: &Options<'_>,
+    issuer: Option<&Pair>,
+) -> Pair {
     let mut builder = X509::builder().unwrap();
     builder.set_version(2).unwrap();
     let mut serial = BigNum::new().unwrap();
@@ -88,7 +113,9 @@ pub fn certificate(subject: &str, options: &Options<'_>, issuer: Option<&Pair>) 
     builder.set_not_after(&Asn1Time::from_str(options.valid.1).unwrap()).unwrap();
     builder.set_pubkey(&key).unwrap();
     extensions(&mut builder, options, issuer);
-    builder.sign(issuer.map_or(&key, |(_, key)| key), MessageDigest::sha256()).unwrap();
+    let by = issuer.map_or(&key, |(_, key)| key);
+    let digest = if by.id() == Id::ED25519 { MessageDigest::null() } else { MessageDigest::sha256() };
+    builder.sign(by, digest).unwrap();
     (Certificate::from_x509(builder.build()).unwrap(), key)
 }
 

@@ -2,12 +2,12 @@
 
 use openssl::derive::Deriver;
 use openssl::pkey::{Id, PKey, PKeyRef, Private, Public};
-use openssl::pkey_ctx::{HkdfMode, PkeyCtx};
 
 use crate::xml::Element;
 
 use super::algorithms::DigestAlgorithm;
 use super::error::Error;
+use super::kdf::{concat_octets, hkdf_octets};
 use super::key_info::{KeyHint, hints};
 use super::keys::decode_base64;
 use super::names::{CONCAT_KDF, DS, DSIG_MORE, ECDH_ES, HKDF, X25519, XENC, XENC11};
@@ -19,6 +19,8 @@ pub struct Agreement<'d> {
     pub algorithm: &'d str,
     /// URI of the key derivation.
     pub kdf: Option<&'d str>,
+    /// URI of the pseudo-random function within HKDF, where it is said.
+    pub prf: Option<&'d str>,
     /// RecipientKeyInfo: which key of ours.
     pub recipient: Option<Element<'d>>,
     derivation: Option<Element<'d>>,
@@ -35,6 +37,7 @@ impl<'d> Agreement<'d> {
         Self {
             algorithm: element.attribute("Algorithm").unwrap_or_default(),
             kdf: derivation.and_then(|method| method.attribute("Algorithm")),
+            prf: derivation.and_then(parameters).and_then(prf_uri),
             recipient: element.child(XENC, "RecipientKeyInfo"),
             derivation,
             originator: element.child(XENC, "OriginatorKeyInfo"),
@@ -87,7 +90,7 @@ impl<'d> Agreement<'d> {
     }
 }
 
-fn agree(own: &PKeyRef<Private>, other: &PKeyRef<Public>) -> Result<Vec<u8>, Error> {
+pub(super) fn agree(own: &PKeyRef<Private>, other: &PKeyRef<Public>) -> Result<Vec<u8>, Error> {
     let mut deriver = Deriver::new(own)?;
     deriver.set_peer(other)?;
     let secret = deriver.derive_to_vec()?;
@@ -99,7 +102,7 @@ fn agree(own: &PKeyRef<Private>, other: &PKeyRef<Public>) -> Result<Vec<u8>, Err
 }
 
 fn hkdf(method: Element<'_>, secret: &[u8], length: usize) -> Result<Vec<u8>, Error> {
-    let parameters = method.children().find(|child| child.local() == "HKDFParams");
+    let parameters = parameters(method);
     let octets = |local: &str| -> Result<Vec<u8>, Error> {
         let Some(element) = parameters.and_then(|all| all.children().find(|child| child.local() == local))
         else {
@@ -118,27 +121,21 @@ fn hkdf(method: Element<'_>, secret: &[u8], length: usize) -> Result<Vec<u8>, Er
             return Err(Error::structure(format!("HKDF KeyLength {stated} does not fit the key wrap")));
         }
     }
-    let mut context = PkeyCtx::new_id(Id::HKDF)?;
-    context.derive_init()?;
-    context.set_hkdf_mode(HkdfMode::EXTRACT_THEN_EXPAND)?;
-    context.set_hkdf_md(prf(parameters)?.md())?;
-    context.set_hkdf_key(secret)?;
-    if !salt.is_empty() {
-        context.set_hkdf_salt(&salt)?;
-    }
-    if !info.is_empty() {
-        context.add_hkdf_info(&info)?;
-    }
-    let mut key = vec![0; length];
-    context.derive(Some(&mut key))?;
-    Ok(key)
+    hkdf_octets(prf(parameters)?, (&salt, &info), secret, length)
+}
+
+/// HKDFParams, whatever the namespace: peers differ (as4-wire 2.5).
+fn parameters(method: Element<'_>) -> Option<Element<'_>> {
+    method.children().find(|child| child.local() == "HKDFParams")
+}
+
+fn prf_uri(parameters: Element<'_>) -> Option<&str> {
+    parameters.children().find(|child| child.local() == "PRF").and_then(|prf| prf.attribute("Algorithm"))
 }
 
 /// The digest within HKDF's PRF; HMAC-SHA256 when not said.
 fn prf(parameters: Option<Element<'_>>) -> Result<DigestAlgorithm, Error> {
-    let uri = parameters
-        .and_then(|all| all.children().find(|child| child.local() == "PRF"))
-        .and_then(|prf| prf.attribute("Algorithm"));
+    let uri = parameters.and_then(prf_uri);
     match uri.map(|uri| uri.rsplit('#').next().unwrap_or_default()) {
         None | Some("hmac-sha256") => Ok(DigestAlgorithm::Sha256),
         Some("hmac-sha384") => Ok(DigestAlgorithm::Sha384),
@@ -160,14 +157,7 @@ fn concat_kdf(method: Element<'_>, secret: &[u8], length: usize) -> Result<Vec<u
     for name in ["AlgorithmID", "PartyUInfo", "PartyVInfo", "SuppPubInfo", "SuppPrivInfo"] {
         other_info.extend(bits(parameters.attribute(name).unwrap_or_default())?);
     }
-    let mut key = Vec::new();
-    let mut counter: u32 = 1;
-    while key.len() < length {
-        key.extend(digest.digest(&[&counter.to_be_bytes(), secret, &other_info].concat())?);
-        counter += 1;
-    }
-    key.truncate(length);
-    Ok(key)
+    concat_octets(digest, &other_info, secret, length)
 }
 
 /// A hex bit string: its first octet counts the unused bits, which have to be none.

@@ -1,22 +1,17 @@
-//! xenc:EncryptedKey and xenc:EncryptedData: read, unwrapped, written.
+//! xenc:EncryptedKey and xenc:EncryptedData: read and unwrapped.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use openssl::aes::{AesKey, unwrap_key};
-use openssl::encrypt::Encrypter;
-use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, PKeyRef, Private, Public};
 use openssl::pkey_ctx::PkeyCtx;
 use openssl::rsa::Padding;
 
-use crate::xml::{Element, Writer};
+use crate::xml::Element;
 
 use super::agreement::Agreement;
 use super::algorithms::{ContentAlgorithm, DigestAlgorithm};
 use super::error::Error;
-use super::gcm::ContentKey;
 use super::keys::decode_base64;
-use super::names::{DS, MGF1_SHA256, RSA_OAEP, RSA_OAEP_MGF1P, SHA256, XENC, XENC11};
+use super::names::{DS, KW_AES128, RSA_OAEP, RSA_OAEP_MGF1P, XENC, XENC11};
 
 /// An xenc:EncryptedKey as written.
 #[derive(Debug, Clone)]
@@ -174,45 +169,6 @@ impl<'d> EncryptedData<'d> {
     }
 }
 
-/// Writes an xenc:EncryptedKey for eDelivery 1.15: RSA-OAEP, SHA-256 and MGF1-SHA-256, prefixes `xenc`, `xenc11` and `ds`
-/// declared on it. `key_info` is the XML inside its ds:KeyInfo, `data_ids` are the Ids of the EncryptedData.
-pub fn write_encrypted_key(
-    id: &str,
-    content_key: &ContentKey,
-    recipient: &PKeyRef<Public>,
-    key_info: &str,
-    data_ids: &[String],
-) -> Result<String, Error> {
-    let value = wrap_oaep(recipient, content_key.octets())?;
-    let mut xml = Writer::new();
-    xml.start("xenc:EncryptedKey").attr("xmlns:xenc", XENC).attr("Id", id);
-    xml.start("xenc:EncryptionMethod").attr("Algorithm", RSA_OAEP);
-    xml.start("ds:DigestMethod").attr("xmlns:ds", DS).attr("Algorithm", SHA256).end();
-    xml.start("xenc11:MGF").attr("xmlns:xenc11", XENC11).attr("Algorithm", MGF1_SHA256).end();
-    xml.end();
-    xml.start("ds:KeyInfo").attr("xmlns:ds", DS).raw(key_info).end();
-    xml.start("xenc:CipherData").leaf("xenc:CipherValue", &STANDARD.encode(value)).end();
-    xml.start("xenc:ReferenceList");
-    for data in data_ids {
-        xml.start("xenc:DataReference").attr("URI", &format!("#{data}")).end();
-    }
-    Ok(xml.into_string())
-}
-
-fn wrap_oaep(recipient: &PKeyRef<Public>, octets: &[u8]) -> Result<Vec<u8>, Error> {
-    if recipient.id() != openssl::pkey::Id::RSA {
-        return Err(Error::KeyType(RSA_OAEP.to_owned()));
-    }
-    let mut encrypter = Encrypter::new(recipient)?;
-    encrypter.set_rsa_padding(Padding::PKCS1_OAEP)?;
-    encrypter.set_rsa_oaep_md(MessageDigest::sha256())?;
-    encrypter.set_rsa_mgf1_md(MessageDigest::sha256())?;
-    let mut wrapped = vec![0; encrypter.encrypt_len(octets)?];
-    let length = encrypter.encrypt(octets, &mut wrapped)?;
-    wrapped.truncate(length);
-    Ok(wrapped)
-}
-
 fn is_oaep(algorithm: &str) -> bool {
     matches!(algorithm, RSA_OAEP | RSA_OAEP_MGF1P)
 }
@@ -220,7 +176,7 @@ fn is_oaep(algorithm: &str) -> bool {
 /// Octets of the key that an AES key wrap algorithm needs.
 fn wrap_length(algorithm: &str) -> Option<usize> {
     match algorithm {
-        "http://www.w3.org/2001/04/xmlenc#kw-aes128" => Some(16),
+        KW_AES128 => Some(16),
         "http://www.w3.org/2001/04/xmlenc#kw-aes192" => Some(24),
         "http://www.w3.org/2001/04/xmlenc#kw-aes256" => Some(32),
         _ => None,
@@ -246,33 +202,7 @@ fn cipher_value(element: Element<'_>) -> Result<Vec<u8>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::testing::rsa_key;
     use crate::xml::{Document, Limits};
-
-    fn public(key: &PKey<Private>) -> PKey<Public> {
-        PKey::public_key_from_der(&key.public_key_to_der().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn a_content_key_comes_out_as_it_went_in_and_every_failure_reads_the_same() {
-        let (key, other) = (rsa_key(), rsa_key());
-        let content = ContentKey::random(ContentAlgorithm::Aes128Gcm).unwrap();
-        let xml =
-            write_encrypted_key("EK-1", &content, &public(&key), "<a/>", &["ED-1".into(), "ED-2".into()])
-                .unwrap();
-        let document = Document::parse(xml.as_bytes(), &Limits::default()).unwrap();
-        let mut read = EncryptedKey::parse(document.root()).unwrap();
-        assert_eq!((read.algorithm, read.digest, read.mgf), (RSA_OAEP, Some(SHA256), Some(MGF1_SHA256)));
-        assert_eq!(read.data_references, ["#ED-1", "#ED-2"]);
-        assert_eq!(read.unwrap(&key, &[]).unwrap(), content.octets());
-        assert_eq!(read.unwrap(&other, &[]), Err(Error::Decryption));
-        read.cipher_value[0] ^= 1;
-        assert_eq!(read.unwrap(&key, &[]), Err(Error::Decryption));
-        read.cipher_value.clear();
-        assert_eq!(read.unwrap(&key, &[]), Err(Error::Decryption));
-        read.algorithm = "http://www.w3.org/2001/04/xmlenc#rsa-1_5";
-        assert!(matches!(read.unwrap(&key, &[]), Err(Error::Unsupported { .. })));
-    }
 
     #[test]
     fn both_defaults_of_oaep_are_sha1() {

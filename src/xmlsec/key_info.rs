@@ -205,6 +205,11 @@ fn ec_key(curve: &str, point: &[u8]) -> Option<PKey<Public>> {
     PKey::from_ec_key(key).ok()
 }
 
+/// The object identifier of a curve that is read and written here.
+pub(super) fn curve_oid(curve: Nid) -> Option<&'static str> {
+    CURVES.iter().find(|(known, _)| *known == curve).map(|(_, oid)| *oid)
+}
+
 /// Curves of eDelivery AS4 2.0 (as4-wire 2.1).
 const CURVES: [(Nid, &str); 6] = [
     (Nid::X9_62_PRIME256V1, "1.2.840.10045.3.1.7"),

@@ -54,5 +54,7 @@ pub const ECDH_ES: &str = "http://www.w3.org/2009/xmlenc11#ECDH-ES";
 pub const X25519: &str = "http://www.w3.org/2021/04/xmldsig-more#x25519";
 /// HKDF.
 pub const HKDF: &str = "http://www.w3.org/2021/04/xmldsig-more#hkdf";
+/// HMAC-SHA256 as pseudo-random function of HKDF.
+pub const HMAC_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256";
 /// ConcatKDF.
 pub const CONCAT_KDF: &str = "http://www.w3.org/2009/xmlenc11#ConcatKDF";

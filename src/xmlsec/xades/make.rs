@@ -43,7 +43,7 @@ pub struct Signing<'a> {
 /// Signs, and puts the ds:Signature into the text of `document` at octet `at`, where an element may stand.
 ///
 /// # Errors
-/// [`Error::KeyType`] for a key that is neither RSA nor EC; [`Error::Structure`] when the document or a target is not there.
+/// [`Error::KeyType`] for a key that is neither RSA, EC nor Ed25519; [`Error::Structure`] when the document or a target is not there.
 pub fn sign(document: &str, at: usize, style: &Style, signing: &Signing<'_>) -> Result<String, Error> {
     let (Some(before), Some(after)) = (document.get(..at), document.get(at..)) else {
         return Err(Error::Structure(format!("no place for a signature at octet {at}")));
@@ -69,6 +69,7 @@ fn signed_info(style: &Style, signing: &Signing<'_>) -> Result<String, Error> {
     let method = match signing.key.id() {
         Id::RSA => SignatureAlgorithm::Rsa(style.digest),
         Id::EC => SignatureAlgorithm::Ecdsa(style.digest),
+        Id::ED25519 => SignatureAlgorithm::Ed25519,
         _ => return Err(Error::KeyType(signing.certificate.subject())),
     };
     let references: String = signing.targets.iter().map(|uri| reference(style, uri)).collect();
