@@ -26,6 +26,10 @@ fn example(name: &str) -> String {
 
 fn identity(name: &str) -> (X509, PKey<Private>) {
     let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+    (certificate(name, &key, &key), key)
+}
+
+fn certificate(name: &str, key: &PKey<Private>, issuer: &PKey<Private>) -> X509 {
     let mut subject = X509NameBuilder::new().unwrap();
     subject.append_entry_by_nid(Nid::COMMONNAME, name).unwrap();
     let subject = subject.build();
@@ -37,30 +41,44 @@ fn identity(name: &str) -> (X509, PKey<Private>) {
     certificate.set_issuer_name(&subject).unwrap();
     certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
     certificate.set_not_after(&Asn1Time::days_from_now(30).unwrap()).unwrap();
-    certificate.set_pubkey(&key).unwrap();
-    certificate.sign(&key, MessageDigest::sha256()).unwrap();
-    (certificate.build(), key)
+    certificate.set_pubkey(key).unwrap();
+    certificate.sign(issuer, MessageDigest::sha256()).unwrap();
+    certificate.build()
 }
 
-/// A folder with everything that `national.toml` and `two-gateways.toml` name.
+/// A folder with everything that the examples name, but for `single-node.toml`.
 struct Place(tempfile::TempDir);
 
 impl Place {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         let (certificate, key) = identity("AP-LV");
-        for store in ["key", "div", "red"] {
-            let mut builder = Pkcs12::builder();
-            builder.name(store).pkey(&key).cert(&certificate);
-            place.write(&format!("{store}.p12"), &builder.build2("secret").unwrap().to_der().unwrap());
-            place.write(&format!("{store}.password"), b"secret\n");
+        for store in ["key", "div", "red", "rsa"] {
+            place.store(store, &key, &certificate);
+        }
+        for kind in ["ed25519", "x25519"] {
+            let own = match kind {
+                "ed25519" => PKey::generate_ed25519().unwrap(),
+                _ => PKey::generate_x25519().unwrap(),
+            };
+            let certificate = self::certificate("AP-LV", &own, &key);
+            place.store(kind, &own, &certificate);
+            place.write(&format!("partners/neighbour-{kind}.pem"), &certificate.to_pem().unwrap());
         }
         let pem = certificate.to_pem().unwrap();
+        place.write("partners/neighbour-rsa.pem", &pem);
         for file in ["tls.pem", "blue.pem", "trust/smp.pem", "trust/ap.pem", "trust/div.pem"] {
             place.write(file, &pem);
         }
         place.write("tls.key", &key.private_key_to_pem_pkcs8().unwrap());
         place
+    }
+
+    fn store(&self, name: &str, key: &PKey<Private>, certificate: &X509) {
+        let mut builder = Pkcs12::builder();
+        builder.name(name).pkey(key).cert(certificate);
+        self.write(&format!("{name}.p12"), &builder.build2("secret").unwrap().to_der().unwrap());
+        self.write(&format!("{name}.password"), b"secret\n");
     }
 
     fn write(&self, name: &str, octets: &[u8]) {
@@ -101,7 +119,7 @@ fn every_example_is_read() {
 #[test]
 fn examples_load_whole_with_their_keys() {
     let place = Place::new();
-    for name in ["national.toml", "two-gateways.toml"] {
+    for name in ["national.toml", "two-gateways.toml", "edelivery-2.0.toml"] {
         assert_eq!(place.problems(&example(name)), "", "{name}");
     }
 }
@@ -135,6 +153,23 @@ fn a_wrong_password_is_named_by_its_store_and_never_shown() {
     assert!(problems.contains("key[1]") && problems.contains("red.p12"), "{problems}");
     assert!(problems.to_lowercase().contains("password"), "{problems}");
     assert!(!problems.contains("sesame"), "{problems}");
+}
+
+#[test]
+fn a_key_of_the_wrong_kind_is_named_with_the_right_one() {
+    let (place, text) = (Place::new(), example("edelivery-2.0.toml"));
+    let cases = [
+        ("file = \"ed25519.p12\"", "file = \"rsa.p12\"", &["another RSA key", "Ed25519"][..]),
+        ("file = \"ed25519.p12\"", "file = \"x25519.p12\"", &["cannot sign", "Ed25519"]),
+        ("file = \"x25519.p12\" ", "file = \"ed25519.p12\" ", &["cannot decrypt", "X25519"]),
+        ("\"partners/neighbour-x25519.pem\", ", "", &["neighbour-2.0", "X25519", "RSA"]),
+        ("profiles = {", "# profiles = {", &["bdxr-transport-ebms3-as4-v2p0", "edelivery-2.0"]),
+        ("v2p0\", \"", "v3\", \"", &["is not among its transport_profiles"]),
+    ];
+    for (from, to, words) in cases {
+        let problems = place.problems(&changed(&text, from, to));
+        assert!(words.iter().all(|word| problems.contains(word)), "{from}: {problems}");
+    }
 }
 
 #[test]

@@ -87,8 +87,7 @@ pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
         store: store.clone(),
         routes,
         backends,
-        evidence_certificate: keys.evidence.certificate.clone(),
-        evidence_key: keys.evidence.key.clone(),
+        evidence_keys: keys.evidence.into_iter().map(|k| (k.certificate, k.key)).collect(),
         evidence_trust,
         div,
     });

@@ -12,15 +12,15 @@ use crate::ebms::SignedReference;
 use crate::evidence::dossier::{Dossier, Entry, Proof, Subject, export};
 use crate::pki::Certificate;
 use crate::store::{self, MessageView, RecipientId, Store};
-use crate::wssec::SigningKey;
+use crate::wssec::SigningKeys;
 
 #[derive(Clone)]
 struct Archive {
     store: Store,
-    signing: std::sync::Arc<SigningKey>,
+    signing: std::sync::Arc<SigningKeys>,
 }
 
-/// The route, with our own certificate at hand: it signed what was sent.
+/// The route, with our own certificates at hand: one of them signed what was sent.
 pub(super) fn router(built: &Built) -> Router {
     let signing = std::sync::Arc::new(built.node.signing.clone());
     let archive = Archive { store: built.office.store.clone(), signing };
@@ -97,7 +97,7 @@ fn payloads(messages: &[MessageView]) -> Vec<String> {
 
 /// Ours, and the one that the message was encrypted for: its owner signs receipts and evidence.
 fn certificates(archive: &Archive, last: Option<&store::OutMessage>) -> Vec<Certificate> {
-    let mut all = vec![archive.signing.certificate.clone()];
+    let mut all: Vec<Certificate> = archive.signing.iter().map(|key| key.certificate.clone()).collect();
     let endpoint = last.and_then(|m| m.endpoint.as_ref());
     let theirs = endpoint.and_then(|e| e.get("certificate")).and_then(serde_json::Value::as_str);
     let theirs =

@@ -20,6 +20,7 @@ impl Intake for OfficeIntake {
     }
 
     fn weigh<'a>(&'a self, testimony: Testimony<'a>) -> BoxFuture<'a, Result<Effect, Error>> {
-        testimony::weigh(&self.0, testimony.message, testimony.signer, testimony.evidence).boxed()
+        let Testimony { message, evidence, signer, party_signs, .. } = testimony;
+        testimony::weigh(&self.0, message, (signer, party_signs), evidence).boxed()
     }
 }

@@ -42,10 +42,8 @@ pub struct Office {
     pub routes: routes::Routes,
     /// The backends.
     pub backends: Vec<Backend>,
-    /// Signs delivery evidence.
-    pub evidence_certificate: Certificate,
-    /// Its key.
-    pub evidence_key: PKey<Private>,
+    /// Sign delivery evidence: the one that fits the exchange, else the first. Never empty.
+    pub evidence_keys: Vec<(Certificate, PKey<Private>)>,
     /// Who may sign evidence besides the party itself, by domain.
     pub evidence_trust: BTreeMap<String, TrustStore>,
     /// The national side, where there is one.

@@ -2,11 +2,14 @@
 
 use serde_json::json;
 
+use openssl::pkey::{PKey, Private};
+
 use super::Office;
 use crate::clock::{SignedDuration, Timestamp};
 use crate::ebms::names;
 use crate::evidence::{self, Happening, NewRem, Spelling};
 use crate::id;
+use crate::pki::Certificate;
 use crate::pmode::{EvidenceRule, PMode};
 use crate::store::{Class, InboundView, NewEvidenceMessage};
 
@@ -36,7 +39,7 @@ pub(super) fn of(
         digest: inbound.parts.first().map(|part| part.original.sha256),
         spelling: Spelling::default(),
     };
-    let signed = evidence::build(&new, &office.evidence_certificate, &office.evidence_key)?;
+    let signed = signed(office, &pmode, &new)?;
     Ok(Some(NewEvidenceMessage {
         message_id: id::message_id(&office.domain),
         conversation: inbound.conversation.clone(),
@@ -53,6 +56,13 @@ pub(super) fn of(
         media_type: "application/xml".into(),
         send_until: now.checked_add(SEND_WITHIN).ok(),
     }))
+}
+
+/// By the key that signs AS4 messages to that party too, where several may sign: it recognises that one without more words.
+fn signed(office: &Office, pmode: &PMode, new: &NewRem) -> Result<evidence::Signed, evidence::Error> {
+    let rank = |(_, key): &&(Certificate, PKey<Private>)| pmode.signing_rank(key).unwrap_or(usize::MAX);
+    let (certificate, key) = office.evidence_keys.iter().min_by_key(rank).ok_or(evidence::Error::NoKey)?;
+    evidence::build(new, certificate, key)
 }
 
 /// Business messages under an agreement with evidence; evidence itself and tests are never evidenced.

@@ -3,7 +3,7 @@
 use super::Office;
 use crate::ebms::{UserMessage, names};
 use crate::evidence::{self, Courier, Original, Root, Testimony, Weight};
-use crate::pki::{Certificate, TrustStore};
+use crate::pki::{Certificate, Trust, TrustStore};
 use crate::pmode::{EvidenceRule, PMode};
 use crate::status::{Row, Signal};
 use crate::store::{Effect, Error, NewEvidence, OriginalMessage};
@@ -13,6 +13,9 @@ pub fn is_evidence(message: &UserMessage, pmode: &PMode) -> bool {
     pmode.evidence == EvidenceRule::Rem && Root::from_name(&message.action).is_some()
 }
 
+/// Whether a certificate, with those that came along, may sign for the party that sent the evidence.
+pub type PartySigns<'a> = &'a (dyn Fn(&Certificate, &[Certificate]) -> bool + Send + Sync);
+
 /// What a verified evidence message does: it moves the status of one recipient, or is kept without effect, with a notice.
 ///
 /// # Errors
@@ -20,7 +23,7 @@ pub fn is_evidence(message: &UserMessage, pmode: &PMode) -> bool {
 pub async fn weigh(
     office: &Office,
     message: &UserMessage,
-    signer: &Certificate,
+    (signer, party_signs): (&Certificate, PartySigns<'_>),
     octets: Vec<u8>,
 ) -> Result<Effect, Error> {
     let claimed = message.property(names::ORIGINAL_MESSAGE_ID);
@@ -42,7 +45,9 @@ pub async fn weigh(
         &testimony,
         &courier(message, signer),
         original.as_ref(),
-        (trust, office.clock.now()),
+        &|witness: &Certificate, extra: &[Certificate]| {
+            party_signs(witness, extra) || trust.judge(witness, extra, office.clock.now()) == Trust::Trusted
+        },
     );
     Ok(match (weight, known) {
         (Weight::Counts, Some(known)) => {

@@ -2,6 +2,7 @@
 //!
 //! Paths are relative to the folder of the file. Secrets come by file path only.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -223,7 +224,10 @@ pub struct Domain {
     pub allow_sha1: bool,
     /// Network profile.
     pub profile: String,
-    /// Fields of the profile that differ here.
+    /// Network profile by transport profile, for those that mean another one than `profile`.
+    #[serde(default)]
+    pub profiles: BTreeMap<String, String>,
+    /// Fields of the profiles that differ here.
     #[serde(default)]
     pub overrides: serde_json::Map<String, serde_json::Value>,
     /// What counts as proof of delivery.
@@ -289,14 +293,16 @@ pub struct Partner {
     pub party_type: Option<String>,
     /// Where it receives.
     pub url: Option<String>,
-    /// PEM or DER: its certificate, pinned; also the one that we encrypt for.
-    pub certificate: Option<PathBuf>,
+    /// PEM or DER: its certificate, or several of different kinds; pinned, and encrypted for.
+    #[serde(default)]
+    pub certificate: Paths,
     /// PEM: anchors of its certificate, together with `subject`.
     pub anchor: Option<PathBuf>,
     /// Subject that its certificate must have.
     pub subject: Option<String>,
-    /// PEM or DER: the certificate that signs, where it is not `certificate`.
-    pub signer: Option<PathBuf>,
+    /// PEM or DER: the certificate that signs, where it is not `certificate`; or several.
+    #[serde(default)]
+    pub signer: Paths,
     /// PEM anchors of its TLS; the system's when absent.
     pub tls_trust: Option<PathBuf>,
     /// Networks that may be reached besides public addresses.
@@ -498,6 +504,25 @@ where
             serde::de::Error::custom(format!(
                 "{text:?}: {e}; write a duration such as \"30s\" or \"5 minutes\""
             ))
+        })
+    }
+}
+
+/// One path, or a list of them.
+#[derive(Debug, Clone, Default)]
+pub struct Paths(pub Vec<PathBuf>);
+
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a path or a list of paths")]
+        enum Written {
+            One(PathBuf),
+            Several(Vec<PathBuf>),
+        }
+        Ok(match Written::deserialize(input)? {
+            Written::One(path) => Self(vec![path]),
+            Written::Several(paths) => Self(paths),
         })
     }
 }

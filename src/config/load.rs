@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 
 use super::file::{self, File};
 use super::problems::Problems;
-use super::trust;
+use super::{suites, trust};
 use crate::clock::Timestamp;
 use crate::msh::{DomainTrust, Partner, Peers, SignerRule};
-use crate::pki::{Entry, Name};
+use crate::pki::{Certificate, Entry, Name};
 use crate::pmode::{Agreement, Agreements, Dynamic, EvidenceRule, PartyId, Profile, Service};
 use crate::status::{EvidenceProfile, Policy};
-use crate::wssec::SigningKey;
+use crate::wssec::{SigningKey, SigningKeys};
 
 /// Everything that the node needs to know before it opens its store.
 pub struct Settings {
@@ -35,10 +35,10 @@ pub struct Settings {
 
 /// Our keys by use.
 pub struct Keys {
-    /// Signs AS4 messages and signals.
-    pub signing: SigningKey,
-    /// Signs delivery evidence.
-    pub evidence: SigningKey,
+    /// Sign AS4 messages and signals, one of each kind.
+    pub signing: SigningKeys,
+    /// Sign delivery evidence; the signing keys when no key is for evidence.
+    pub evidence: Vec<SigningKey>,
     /// Signs DIV envelopes.
     pub div: Option<SigningKey>,
     /// Decrypt what comes in.
@@ -78,7 +78,9 @@ fn assemble(problems: &mut Problems, file: File, base: PathBuf, now: Timestamp) 
     let peers = peers(problems, &file, &base);
     let policies = policies(problems, &file);
     unique(problems, &file);
-    Some(Settings { own, keys: keys?, agreements, peers, policies, file, base })
+    let keys = keys?;
+    suites::check(problems, &file, &agreements, (&keys, &peers));
+    Some(Settings { own, keys, agreements, peers, policies, file, base })
 }
 
 fn listeners(problems: &mut Problems, file: &File) {
@@ -124,9 +126,14 @@ fn agreement(problems: &mut Problems, file: &File, index: usize, a: &file::Agree
 }
 
 fn dynamic(problems: &mut Problems, d: &file::Domain) -> Option<Dynamic> {
-    let profile = profile(problems, &format!("domain {:?}", d.name), &d.profile, &d.overrides)?;
-    let party_type = d.party_type.clone().or_else(|| profile.party_type.clone());
-    Some(Dynamic { domain: d.name.clone(), party_type, profile, evidence: d.evidence })
+    let at = format!("domain {:?}", d.name);
+    let own = profile(problems, &at, &d.profile, &d.overrides)?;
+    let party_type = d.party_type.clone().or_else(|| own.party_type.clone());
+    let others = d.profiles.iter().filter_map(|(transport, name)| {
+        Some((transport.clone(), profile(problems, &format!("{at}.profiles"), name, &d.overrides)?))
+    });
+    let by_transport = others.collect();
+    Some(Dynamic { domain: d.name.clone(), party_type, profile: own, by_transport, evidence: d.evidence })
 }
 
 fn profile(problems: &mut Problems, at: &str, name: &str, overrides: &Map<String, Value>) -> Option<Profile> {
@@ -152,19 +159,20 @@ fn peers(problems: &mut Problems, file: &File, base: &Path) -> Peers {
 
 fn partner(problems: &mut Problems, base: &Path, p: &file::Partner) -> Option<Partner> {
     let at = format!("partner {:?}", p.party_id);
-    let mut read = |key: &str, path: &Option<PathBuf>| match path {
-        Some(path) => trust::certificate(problems, &format!("{at}.{key}"), &base.join(path)).map(Some),
-        None => Some(None),
+    let mut read = |key: &str, paths: &file::Paths| -> Option<Vec<Certificate>> {
+        let at = format!("{at}.{key}");
+        paths.0.iter().map(|path| trust::certificate(problems, &at, &base.join(path))).collect()
     };
-    let encryption = read("certificate", &p.certificate)?;
-    let signer = read("signer", &p.signer)?;
-    let rule = match (signer.or_else(|| encryption.clone()), &p.anchor, &p.subject) {
+    let certificates = read("certificate", &p.certificate)?;
+    let signers = read("signer", &p.signer)?;
+    let named = if signers.is_empty() { certificates.clone() } else { signers };
+    let rule = match (named.as_slice(), &p.anchor, &p.subject) {
         (_, Some(anchor), Some(subject)) => {
             let trust = trust::anchors(problems, &format!("{at}.anchor"), &base.join(anchor))?;
             let name = Name::parse(subject).ok_or_else(|| format!("{subject:?} is no distinguished name"));
             SignerRule::Anchored { trust, subject: problems.keep(&format!("{at}.subject"), name)? }
         }
-        (Some(pinned), None, None) => SignerRule::Pinned(pinned),
+        ([_, ..], None, None) => SignerRule::Pinned(named),
         _ => {
             problems.add(
                 at,
@@ -173,7 +181,7 @@ fn partner(problems: &mut Problems, base: &Path, p: &file::Partner) -> Option<Pa
             return None;
         }
     };
-    Some(Partner { url: p.url.clone(), encryption, signer: rule })
+    Some(Partner { url: p.url.clone(), encryption: certificates, signer: rule })
 }
 
 fn policies(problems: &mut Problems, file: &File) -> BTreeMap<String, (EvidenceProfile, Policy)> {

@@ -4,6 +4,7 @@
 pub mod file;
 mod load;
 mod problems;
+mod suites;
 mod trust;
 
 pub use load::{Keys, Settings, load};

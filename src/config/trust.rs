@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::file::{Key, KeyUse};
 use super::load::Keys;
 use super::problems::Problems;
+use super::suites;
 use crate::clock::Timestamp;
 use crate::pki::{Certificate, Entry, KeyStore, TrustStore};
-use crate::wssec::SigningKey;
+use crate::wssec::{SigningKey, SigningKeys};
 
 /// Anchors from a PEM file (or any other store).
 pub fn anchors(problems: &mut Problems, at: &str, path: &Path) -> Option<TrustStore> {
@@ -33,24 +34,34 @@ pub fn keys(problems: &mut Problems, base: &Path, all: &[Key], now: Timestamp) -
         let at = format!("key[{}]", index + 1);
         if let Some(entry) = entry(problems, &at, base, key) {
             judge_validity(problems, &at, &entry, now);
+            suites::judge_uses(problems, &at, &entry, &key.r#use);
+            if key.r#use.contains(&KeyUse::Sign) {
+                suites::judge_kind(problems, &at, &entry, &found.sign);
+            }
             found.take(&key.r#use, entry);
         }
     }
-    if found.sign.is_none() {
+    if found.sign.is_empty() {
         problems.add("key", "no key has use = [\"sign\"]; AS4 messages and receipts must be signed");
     }
     if found.decrypt.is_empty() {
         problems.add("key", "no key has use = [\"decrypt\"]; nothing encrypted could be read");
     }
-    let signing = signing_key(found.sign?)?;
-    let evidence = found.evidence.and_then(signing_key).unwrap_or_else(|| signing.clone());
+    let signing: Vec<SigningKey> = found.sign.into_iter().filter_map(signing_key).collect();
+    if signing.is_empty() {
+        return None;
+    }
+    let evidence = match found.evidence.and_then(signing_key) {
+        Some(own) => vec![own],
+        None => signing.clone(),
+    };
     let div = found.div.and_then(signing_key);
-    Some(Keys { evidence, div, decryption: found.decrypt, signing })
+    Some(Keys { evidence, div, decryption: found.decrypt, signing: SigningKeys::new(signing) })
 }
 
 #[derive(Default)]
 struct Found {
-    sign: Option<Entry>,
+    sign: Vec<Entry>,
     evidence: Option<Entry>,
     div: Option<Entry>,
     decrypt: Vec<Entry>,
@@ -60,7 +71,7 @@ impl Found {
     fn take(&mut self, uses: &[KeyUse], entry: Entry) {
         for one in uses {
             match one {
-                KeyUse::Sign => self.sign = Some(entry.clone()),
+                KeyUse::Sign => self.sign.push(entry.clone()),
                 KeyUse::Evidence => self.evidence = Some(entry.clone()),
                 KeyUse::Div => self.div = Some(entry.clone()),
                 KeyUse::Decrypt => self.decrypt.push(entry.clone()),

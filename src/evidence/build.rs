@@ -100,7 +100,7 @@ pub fn build(new: &NewRem, certificate: &Certificate, key: &PKey<Private>) -> Re
     Ok(Signed { octets, action: root.local() })
 }
 
-/// Enveloped, exclusive C14N, RSA-SHA256 (ECDSA for an EC key), SigningCertificate: the schema knows no V2 (model 4).
+/// Enveloped, exclusive C14N, RSA-SHA256 (ECDSA for an EC key, EdDSA for Ed25519), SigningCertificate: the schema knows no V2 (model 4).
 fn style() -> Style {
     Style {
         c14n: C14n::exclusive(),

@@ -40,6 +40,9 @@ pub enum Error {
     /// Ours: the evidence could not be signed.
     #[error("evidence: {0}")]
     Signing(#[from] crate::xmlsec::Error),
+    /// Ours: there is nothing to sign evidence with.
+    #[error("evidence: no key of ours signs evidence")]
+    NoKey,
     /// The zip handed in cannot be read.
     #[error("dossier: {0}")]
     Zip(#[from] zip::result::ZipError),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::Timestamp;
 use crate::pki::testing::{self, Pair};
-use crate::pki::{Certificate, TrustStore};
+use crate::pki::{Certificate, Trust, TrustStore};
 use crate::status::chain::{Checkpoint, Leaf, Link, RawDigest, START, merkle_proof, merkle_root};
 use crate::status::{Acceptance, EvidenceProfile, Policy, Row, Signal, fold};
 use crate::xmlsec::SignedReference;
@@ -184,7 +184,10 @@ fn only_the_party_that_the_message_went_to_may_testify() {
     };
     let (nobody, anchors) = (TrustStore::new(Vec::new()), TrustStore::new(vec![ca.0.clone()]));
     let by = |testimony: &Testimony, courier: &Courier, trust: &TrustStore| {
-        weigh(testimony, courier, Some(&original), (trust, noon()))
+        let believed = |signer: &Certificate, extra: &[Certificate]| {
+            trust.judge(signer, extra, noon()) == Trust::Trusted
+        };
+        weigh(testimony, courier, Some(&original), &believed)
     };
     assert_eq!(by(&testimony(&party), &courier, &nobody), Weight::Counts);
     assert_eq!(by(&testimony(&service), &courier, &anchors), Weight::Counts);
@@ -198,7 +201,7 @@ fn only_the_party_that_the_message_went_to_may_testify() {
         ..courier.clone()
     };
     assert!(matches!(by(&testimony(&party), &unswapped, &nobody), Weight::None(_)));
-    assert_eq!(weigh(&testimony(&party), &courier, None, (&nobody, noon())), Weight::Orphan);
+    assert_eq!(weigh(&testimony(&party), &courier, None, &|_, _| true), Weight::Orphan);
     let mut unsigned = testimony(&party);
     unsigned.signature = SignatureState::Absent;
     assert!(matches!(by(&unsigned, &courier, &nobody), Weight::None(_)));

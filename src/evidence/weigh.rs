@@ -1,8 +1,7 @@
 //! Who may testify (model 4): pure, so that the rule can be read and tested in one place.
 
 use super::read::{SignatureState, Testimony};
-use crate::clock::Timestamp;
-use crate::pki::{Certificate, Trust, TrustStore};
+use crate::pki::Certificate;
 
 /// The message of ours that evidence speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +38,13 @@ pub enum Weight {
     None(String),
 }
 
-/// Weighs a testimony. `trust` holds the domain's `evidence_trust`, which is asked for the time `at`.
+/// Weighs a testimony. `believed` says whether a certificate, with those that came along, is one of the party's or under
+/// the domain's `evidence_trust`.
 pub fn weigh(
     testimony: &Testimony,
     courier: &Courier,
     original: Option<&Original>,
-    (trust, at): (&TrustStore, Timestamp),
+    believed: &dyn Fn(&Certificate, &[Certificate]) -> bool,
 ) -> Weight {
     let Some(original) = original else { return Weight::Orphan };
     let swapped = courier.final_recipient == original.original_sender
@@ -54,7 +54,7 @@ pub fn weigh(
     } else if !swapped {
         "originalSender and finalRecipient are not those of the message, swapped".to_owned()
     } else {
-        match signature_refusal(testimony, courier, trust, at) {
+        match signature_refusal(testimony, courier, believed) {
             Some(refusal) => refusal,
             None => return Weight::Counts,
         }
@@ -65,8 +65,7 @@ pub fn weigh(
 fn signature_refusal(
     testimony: &Testimony,
     courier: &Courier,
-    trust: &TrustStore,
-    at: Timestamp,
+    believed: &dyn Fn(&Certificate, &[Certificate]) -> bool,
 ) -> Option<String> {
     match &testimony.signature {
         SignatureState::Valid => {}
@@ -75,9 +74,7 @@ fn signature_refusal(
         SignatureState::Unsupported(why) => return Some(format!("its signature cannot be checked: {why}")),
     }
     let Some(signer) = &testimony.signer else { return Some("its signer is not named".to_owned()) };
-    if signer.der() == courier.signer.der()
-        || trust.judge(signer, &testimony.certificates, at) == Trust::Trusted
-    {
+    if signer.der() == courier.signer.der() || believed(signer, &testimony.certificates) {
         return None;
     }
     Some(format!("its signer {} is neither the party nor under evidence_trust", signer.subject()))

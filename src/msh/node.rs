@@ -14,7 +14,7 @@ use crate::pki::{Certificate, Entry};
 use crate::pmode::{Admission, Agreements, PMode};
 use crate::store::{Effect, Store};
 use crate::transport::Client;
-use crate::wssec::SigningKey;
+use crate::wssec::{self, SecurityPolicy, SigningKeys};
 
 /// One access point.
 pub struct Node {
@@ -28,8 +28,8 @@ pub struct Node {
     pub agreements: Agreements,
     /// Who the others are.
     pub peers: Peers,
-    /// Signs messages and signals.
-    pub signing: SigningKey,
+    /// Sign messages and signals.
+    pub signing: SigningKeys,
     /// Decrypt what comes in.
     pub decryption: Vec<Entry>,
     /// Says whether a business message can be taken.
@@ -42,6 +42,18 @@ pub struct Node {
     pub clients: BTreeMap<String, Client>,
     /// Bounds.
     pub limits: Limits,
+}
+
+impl Node {
+    /// A signal in its envelope, signed by the key of ours that fits the policy. `id` is the `wsu:Id` of `messaging`.
+    pub(super) fn seal_signal(
+        &self,
+        messaging: &str,
+        id: &str,
+        policy: &SecurityPolicy,
+    ) -> Result<Vec<u8>, wssec::Error> {
+        wssec::seal_signal(messaging, id, policy, self.signing.for_policy(policy)?)
+    }
 }
 
 /// How access points of one domain are found.
@@ -81,6 +93,8 @@ pub struct Testimony<'a> {
     pub evidence: Vec<u8>,
     /// The certificate that signed the AS4 message.
     pub signer: &'a Certificate,
+    /// Whether a certificate, with those that came along, may sign for the party that sent the message.
+    pub party_signs: &'a (dyn Fn(&Certificate, &[Certificate]) -> bool + Send + Sync),
 }
 
 /// Judges incoming evidence. The business half implements it; the composition root brings the two together.

@@ -20,16 +20,16 @@ pub struct Peers {
 pub struct Partner {
     /// Where it receives; absent for a partner that only sends.
     pub url: Option<String>,
-    /// The certificate that we encrypt for.
-    pub encryption: Option<Certificate>,
+    /// The certificates that we encrypt for: the first that fits the profile.
+    pub encryption: Vec<Certificate>,
     /// How its signatures are recognised.
     pub signer: SignerRule,
 }
 
 /// How a static partner's signatures are recognised.
 pub enum SignerRule {
-    /// Exactly this certificate.
-    Pinned(Certificate),
+    /// Exactly one of these certificates.
+    Pinned(Vec<Certificate>),
     /// A certificate with this subject under these anchors.
     Anchored {
         /// The anchors.
@@ -52,11 +52,11 @@ pub enum Disbelief {
     #[error("no trust is configured for party {0:?}")]
     Unknown(String),
     /// Another certificate than the pinned one.
-    #[error("signed by {found}, but the certificate registered for the partner is {pinned}")]
+    #[error("signed by {found}, but registered for the partner is {pinned}")]
     NotPinned {
         /// SHA-256 of the signer's certificate.
         found: String,
-        /// SHA-256 of the registered one.
+        /// SHA-256 of those registered.
         pinned: String,
     },
     /// Untrusted, expired or not yet valid.
@@ -111,7 +111,7 @@ impl Peers {
         for partner in self.partners.values() {
             known.extend(partner.encryption.clone());
             match &partner.signer {
-                SignerRule::Pinned(certificate) => known.push(certificate.clone()),
+                SignerRule::Pinned(certificates) => known.extend(certificates.iter().cloned()),
                 SignerRule::Anchored { trust, .. } => known.extend(trust.anchors().iter().cloned()),
             }
         }
@@ -128,10 +128,11 @@ fn by_partner(
     at: Timestamp,
 ) -> Result<(), Disbelief> {
     match &partner.signer {
-        SignerRule::Pinned(pinned) if pinned.der() != signer.der() => {
-            Err(Disbelief::NotPinned { found: signer.sha256_hex(), pinned: pinned.sha256_hex() })
+        SignerRule::Pinned(pinned) if !pinned.contains(signer) => {
+            let pinned: Vec<String> = pinned.iter().map(Certificate::sha256_hex).collect();
+            Err(Disbelief::NotPinned { found: signer.sha256_hex(), pinned: pinned.join(" or ") })
         }
-        SignerRule::Pinned(pinned) => judged(&TrustStore::new(vec![pinned.clone()]), signer, extra, at),
+        SignerRule::Pinned(_) => judged(&TrustStore::new(vec![signer.clone()]), signer, extra, at),
         SignerRule::Anchored { trust, subject } => {
             judged(trust, signer, extra, at)?;
             match signer.subject_name().is_some_and(|name| name.means_the_same(subject)) {

@@ -1,10 +1,13 @@
 //! Agreements as configured, and the effective record of one exchange.
 
+use std::collections::BTreeMap;
+
+use openssl::pkey::{HasPublic, PKeyRef};
 use serde::{Deserialize, Serialize};
 
-use super::profile::{AgreementRule, CryptoSuite, Encryption, Profile, Token};
+use super::profile::{AgreementRule, Profile};
 use crate::ebms::{AgreementRef, Party, PartyId, Service};
-use crate::wssec::{SecurityPolicy, TokenForm};
+use crate::wssec::SecurityPolicy;
 
 /// What is wrong with the configuration of agreements. All of it is ours to mend.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub struct Dynamic {
     pub party_type: Option<String>,
     /// The effective profile.
     pub profile: Profile,
+    /// The effective profiles of transport profiles to which another one applies.
+    pub by_transport: BTreeMap<String, Profile>,
     /// What counts as proof of delivery.
     pub evidence: EvidenceRule,
 }
@@ -83,6 +88,9 @@ pub struct PMode {
     pub profile: Profile,
     /// What counts as proof of delivery.
     pub evidence: EvidenceRule,
+    /// SignatureMethod of the message that came, where one did: the answers to it are signed so too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 impl PMode {
@@ -95,13 +103,27 @@ impl PMode {
 
     /// Algorithms, tokens and demands for the Security header.
     pub fn security_policy(&self) -> SecurityPolicy {
-        let profile = &self.profile;
-        let mut policy = match profile.crypto_suite {
-            CryptoSuite::RsaGcm128 => SecurityPolicy::edelivery_1_15(),
-        };
-        policy.sign = profile.sign;
-        policy.encrypt = profile.encryption == Encryption::Required;
-        policy.with_tokens(form(profile.signing_token), form(profile.encryption_token))
+        let policy = self.profile.security_policy();
+        match &self.signature {
+            Some(signature) => policy.preferring(signature),
+            None => policy,
+        }
+    }
+
+    /// Place of a key among those that sign here, the best first; `None` for a key that does not sign here.
+    pub fn signing_rank<T: HasPublic>(&self, key: &PKeyRef<T>) -> Option<usize> {
+        self.security_policy().signatures.iter().position(|algorithm| algorithm.fits(key))
+    }
+
+    /// The same header rules under the security of another processing mode: the access point now speaks another
+    /// transport profile.
+    #[must_use]
+    pub fn secured_as(mut self, other: &Self) -> Self {
+        self.profile.name.clone_from(&other.profile.name);
+        self.profile.crypto_suite = other.profile.crypto_suite;
+        self.profile.signing_token = other.profile.signing_token;
+        self.profile.encryption_token = other.profile.encryption_token;
+        self
     }
 
     /// The AgreementRef that we write.
@@ -114,14 +136,5 @@ impl PMode {
                 pmode: None,
             }),
         }
-    }
-}
-
-fn form(token: Token) -> TokenForm {
-    match token {
-        Token::X509v3 => TokenForm::BinarySecurityToken,
-        Token::X509PkiPath => TokenForm::PkiPath,
-        Token::SubjectKeyIdentifier => TokenForm::SubjectKeyIdentifier,
-        Token::IssuerSerial => TokenForm::IssuerSerial,
     }
 }

@@ -1,7 +1,7 @@
 //! Finds the processing mode of a message from its header (as4-wire 4.7): static agreements first, then domains.
 
 use super::agreement::{Agreement, Dynamic, PMode};
-use super::profile::{AgreementRule, ConversationRule, RefToRule};
+use super::profile::{AgreementRule, ConversationRule, Profile, RefToRule};
 use crate::ebms::{PartyId, Service, UserMessage};
 
 /// All agreements of a node.
@@ -59,20 +59,21 @@ pub struct Outbound<'a> {
 }
 
 impl Agreements {
-    /// The processing mode of a received message, judged by its (still unverified) header.
+    /// The processing mode of a received message, judged by its (still unverified) header. Of several that fit, the first
+    /// that allows the signature algorithm which the message shows.
     ///
     /// # Errors
     /// [`Mismatch`], which the peer reads as EBMS:0010.
-    pub fn inbound(&self, message: &UserMessage) -> Result<PMode, Mismatch> {
+    pub fn inbound(&self, message: &UserMessage, signature: Option<&str>) -> Result<PMode, Mismatch> {
         if message.to.id != self.own {
             return Err(Mismatch::NotForUs(message.to.id.value.clone()));
         }
         let from = &message.from.id;
-        let fixed = self.agreements.iter().find(|a| a.partner == *from && serves(a, message));
-        let pmode = match fixed {
-            Some(agreement) => self.fixed(agreement),
-            None => self.dynamic_for(from).ok_or_else(|| no_agreement(message))?,
-        };
+        let fixed = self.agreements.iter().filter(|a| a.partner == *from && serves(a, message));
+        let fixed = choose(fixed, |a| &a.profile, signature).map(|a| self.fixed(a));
+        let mut pmode =
+            fixed.or_else(|| self.dynamic_for(from, signature)).ok_or_else(|| no_agreement(message))?;
+        pmode.signature = signature.map(str::to_owned);
         header_rules(&pmode, message).map(|()| pmode)
     }
 
@@ -86,9 +87,11 @@ impl Agreements {
         self.agreements.iter().find(fits).map(|a| self.fixed(a))
     }
 
-    /// The processing mode towards an access point that discovery found in `domain`.
-    pub fn discovered(&self, domain: &str, peer: PartyId) -> Option<PMode> {
-        self.dynamic.iter().find(|d| d.domain == domain).map(|d| self.of_domain(d, peer))
+    /// The processing mode towards an access point that discovery found in `domain` under that transport profile.
+    pub fn discovered(&self, domain: &str, transport_profile: Option<&str>, peer: PartyId) -> Option<PMode> {
+        let dynamic = self.dynamic.iter().find(|d| d.domain == domain)?;
+        let own = transport_profile.and_then(|name| dynamic.by_transport.get(name));
+        Some(self.of_domain(dynamic, own.unwrap_or(&dynamic.profile), peer))
     }
 
     fn fixed(&self, agreement: &Agreement) -> PMode {
@@ -99,24 +102,51 @@ impl Agreements {
             peer: agreement.partner.clone(),
             profile: agreement.profile.clone(),
             evidence: agreement.evidence,
+            signature: None,
         }
     }
 
-    fn dynamic_for(&self, from: &PartyId) -> Option<PMode> {
+    fn dynamic_for(&self, from: &PartyId, signature: Option<&str>) -> Option<PMode> {
         let fits = |d: &&Dynamic| d.party_type.is_none() || d.party_type == from.party_type;
-        self.dynamic.iter().find(fits).map(|d| self.of_domain(d, from.clone()))
+        let profiles = self.dynamic.iter().filter(fits).flat_map(|dynamic| {
+            std::iter::once(&dynamic.profile)
+                .chain(dynamic.by_transport.values())
+                .map(move |profile| (dynamic, profile))
+        });
+        let chosen = choose(profiles, |(_, profile)| profile, signature);
+        chosen.map(|(dynamic, profile)| self.of_domain(dynamic, profile, from.clone()))
     }
 
-    fn of_domain(&self, dynamic: &Dynamic, peer: PartyId) -> PMode {
+    fn of_domain(&self, dynamic: &Dynamic, profile: &Profile, peer: PartyId) -> PMode {
         PMode {
             id: format!("dynamic:{}", dynamic.domain),
             domain: Some(dynamic.domain.clone()),
             own: self.own.clone(),
             peer,
-            profile: dynamic.profile.clone(),
+            profile: profile.clone(),
             evidence: dynamic.evidence,
+            signature: None,
         }
     }
+}
+
+/// The first whose profile allows the signature that a message shows; without such a one the first, under which the
+/// message is then refused.
+fn choose<T>(
+    candidates: impl Iterator<Item = T>,
+    profile: impl for<'t> Fn(&'t T) -> &'t Profile,
+    signature: Option<&str>,
+) -> Option<T> {
+    let mut candidates = candidates.peekable();
+    let first = candidates.next()?;
+    let allows = |candidate: &T| {
+        signature.is_none_or(|uri| profile(candidate).security_policy().accepts_signature(uri))
+    };
+    // Nearly always there is one, and nothing to choose.
+    if candidates.peek().is_none() || allows(&first) {
+        return Some(first);
+    }
+    candidates.find(allows).or(Some(first))
 }
 
 /// The test service is configured for every combination of parties (EDEL115 1.4.4.3).
@@ -158,5 +188,93 @@ fn header_rules(pmode: &PMode, message: &UserMessage) -> Result<(), Mismatch> {
             broken("ConversationId", conversation, "the network demands the empty string")
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::ebms::{MessageInfo, Party};
+    use crate::pmode::EvidenceRule;
+
+    const RSA: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
+    const EDDSA: &str = "http://www.w3.org/2021/04/xmldsig-more#eddsa-ed25519";
+    const ECDSA: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
+
+    fn party(value: &str) -> PartyId {
+        PartyId { value: value.into(), party_type: None }
+    }
+
+    fn message(from: &str) -> UserMessage {
+        let role = |value: &str| Party { id: party(value), role: "urn:r".into() };
+        UserMessage {
+            mpc: None,
+            info: MessageInfo {
+                timestamp: "2026-11-22T12:00:00Z".parse().unwrap(),
+                message_id: "1@x".into(),
+                ref_to_message_id: None,
+            },
+            from: role(from),
+            to: role("urn:own"),
+            agreement_ref: None,
+            service: Service { value: "urn:s".into(), service_type: None },
+            action: "a".into(),
+            conversation_id: "c".into(),
+            properties: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+
+    fn agreements() -> Agreements {
+        let fixed = |id: &str, profile| Agreement {
+            id: id.into(),
+            partner: party("urn:both"),
+            profile,
+            service: None,
+            action: None,
+            evidence: EvidenceRule::ReceiptOnly,
+        };
+        let by_transport = BTreeMap::from([("two".to_owned(), Profile::edelivery_2_0())]);
+        Agreements {
+            own: party("urn:own"),
+            agreements: vec![fixed("old", Profile::edelivery_1_15()), fixed("new", Profile::edelivery_2_0())],
+            dynamic: vec![Dynamic {
+                domain: "d".into(),
+                party_type: None,
+                profile: Profile::edelivery_1_15(),
+                by_transport,
+                evidence: EvidenceRule::ReceiptOnly,
+            }],
+        }
+    }
+
+    #[test]
+    fn of_several_agreements_the_one_that_allows_the_signature_applies() {
+        let all = agreements();
+        let id =
+            |signature| all.inbound(&message("urn:both"), signature).map(|p| (p.id, p.signature)).unwrap();
+        assert_eq!(id(Some(RSA)), ("old".to_owned(), Some(RSA.to_owned())));
+        assert_eq!(id(Some(EDDSA)), ("new".to_owned(), Some(EDDSA.to_owned())));
+        assert_eq!(id(Some(ECDSA)).0, "old", "refused under the first");
+        assert_eq!(id(None), ("old".to_owned(), None));
+        let name = |signature| all.inbound(&message("urn:any"), Some(signature)).unwrap().profile.name;
+        assert_eq!((name(RSA).as_str(), name(EDDSA).as_str()), ("edelivery-1.15", "edelivery-2.0"));
+        assert_eq!(name(ECDSA), "edelivery-1.15");
+    }
+
+    #[test]
+    fn the_transport_profile_found_chooses_the_network_profile() {
+        let all = agreements();
+        let name = |transport| all.discovered("d", transport, party("urn:x")).unwrap().profile.name;
+        assert_eq!(name(Some("two")), "edelivery-2.0");
+        assert_eq!(
+            (name(Some("one")), name(None)),
+            ("edelivery-1.15".to_owned(), "edelivery-1.15".to_owned())
+        );
+        let kept = all.discovered("d", None, party("urn:x")).unwrap();
+        let moved = kept.clone().secured_as(&all.discovered("d", Some("two"), party("urn:y")).unwrap());
+        assert_eq!((moved.profile.name.as_str(), &moved.peer), ("edelivery-2.0", &kept.peer));
     }
 }

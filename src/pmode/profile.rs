@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use crate::clock::SignedDuration;
 use crate::ebms::names;
+use crate::wssec::{SecurityPolicy, TokenForm};
 
 /// One network's rules, versioned. Fields of a site's `overrides` have the same names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +62,12 @@ pub struct Profile {
 pub enum CryptoSuite {
     /// RSA-SHA256, RSA-OAEP with SHA-256 and MGF1-SHA256, AES-128-GCM (eDelivery AS4 1.15 Common, Peppol).
     RsaGcm128,
+    /// Ed25519, X25519 with HKDF, AES-128-GCM (eDelivery AS4 2.0 Common).
+    EddsaX25519,
+    /// ECDSA-SHA256, ECDH-ES with HKDF, AES-128-GCM (eDelivery AS4 2.0, alternative elliptic curves).
+    EcdsaEcdhHkdf,
+    /// Either of the two of eDelivery AS4 2.0: the other side's keys decide.
+    EddsaOrEcdsa,
 }
 
 /// Whether payload parts are encrypted.
@@ -85,6 +92,17 @@ pub enum Token {
     SubjectKeyIdentifier,
     /// Issuer and serial number.
     IssuerSerial,
+}
+
+impl Token {
+    fn form(self) -> TokenForm {
+        match self {
+            Self::X509v3 => TokenForm::BinarySecurityToken,
+            Self::X509PkiPath => TokenForm::PkiPath,
+            Self::SubjectKeyIdentifier => TokenForm::SubjectKeyIdentifier,
+            Self::IssuerSerial => TokenForm::IssuerSerial,
+        }
+    }
 }
 
 /// What ConversationId must look like.
@@ -202,7 +220,7 @@ impl Retry {
 
 /// Names of the built-in profiles.
 pub fn known_profiles() -> &'static [&'static str] {
-    &["edelivery-1.15", "peppol"]
+    &["edelivery-1.15", "edelivery-2.0", "edelivery-2.0-ec", "peppol"]
 }
 
 impl Profile {
@@ -213,6 +231,8 @@ impl Profile {
     pub fn named(name: &str) -> Result<Self, Error> {
         match name {
             "edelivery-1.15" => Ok(Self::edelivery_1_15()),
+            "edelivery-2.0" => Ok(Self::edelivery_2_0()),
+            "edelivery-2.0-ec" => Ok(Self::edelivery_2_0_ec()),
             "peppol" => Ok(Self::peppol()),
             other => Err(Error::UnknownProfile { name: other.into(), known: known_profiles() }),
         }
@@ -259,6 +279,38 @@ impl Profile {
             tls_client_certificate: false,
             retry: Retry { first_seconds: 10, factor: 2, longest_seconds: 3600, within_seconds: 86_400 },
         }
+    }
+
+    /// eDelivery AS4 2.0, Common and Four Corner profile: the header rules of 1.15 under other keys (as4-wire 2.1).
+    pub fn edelivery_2_0() -> Self {
+        Self {
+            name: "edelivery-2.0".into(),
+            crypto_suite: CryptoSuite::EddsaX25519,
+            signing_token: Token::X509PkiPath,
+            ..Self::edelivery_1_15()
+        }
+    }
+
+    /// eDelivery AS4 2.0 with the option of alternative elliptic curves, which is off unless agreed (as4-wire 2.6).
+    pub fn edelivery_2_0_ec() -> Self {
+        Self {
+            name: "edelivery-2.0-ec".into(),
+            crypto_suite: CryptoSuite::EcdsaEcdhHkdf,
+            ..Self::edelivery_2_0()
+        }
+    }
+
+    /// Algorithms, tokens and demands for the Security header.
+    pub fn security_policy(&self) -> SecurityPolicy {
+        let mut policy = match self.crypto_suite {
+            CryptoSuite::RsaGcm128 => SecurityPolicy::edelivery_1_15(),
+            CryptoSuite::EddsaX25519 => SecurityPolicy::edelivery_2_0_eddsa(),
+            CryptoSuite::EcdsaEcdhHkdf => SecurityPolicy::edelivery_2_0_ec(),
+            CryptoSuite::EddsaOrEcdsa => SecurityPolicy::edelivery_2_0(),
+        };
+        policy.sign = self.sign;
+        policy.encrypt = self.encryption == Encryption::Required;
+        policy.with_tokens(self.signing_token.form(), self.encryption_token.form())
     }
 
     /// Peppol AS4 2.0.3: header and security rules.

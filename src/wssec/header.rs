@@ -61,6 +61,12 @@ impl Header {
     pub fn is_signed(&self, document: &Document) -> bool {
         self.security.is_some_and(|id| document.element(id).child(DS, "Signature").is_some())
     }
+
+    /// SignatureMethod as the message shows it: chooses among agreements, and proves nothing.
+    pub fn shown_signature<'d>(&self, document: &'d Document) -> Option<&'d str> {
+        let signature = document.element(self.security?).child(DS, "Signature")?;
+        signature.child(DS, "SignedInfo")?.child(DS, "SignatureMethod")?.attribute("Algorithm")
+    }
 }
 
 /// The Security blocks for the ultimate receiver: those for another role or actor are not ours (EBMS3 7.10).

@@ -8,6 +8,7 @@
 mod attachment;
 mod error;
 mod header;
+mod keys;
 pub mod names;
 mod open;
 mod policy;
@@ -17,9 +18,10 @@ mod token;
 pub use attachment::{AttachmentVerifier, Canonical, is_xml};
 pub use error::Error;
 pub use header::{Block, Header, UNDERSTOOD};
+pub use keys::{SigningKey, SigningKeys};
 pub use open::{Signed, Signer, Verified, recipient_keys, unwrap_key};
 pub use policy::{Allowed, KeyProtection, SecurityPolicy, TokenForm};
-pub use seal::{PartToSeal, Sealed, SigningKey, seal, seal_signal, sealed_len, unsecured};
+pub use seal::{PartToSeal, Sealed, seal, seal_signal, sealed_len, unsecured};
 pub use token::key_hints;
 
 pub use crate::xml::{Document, Limits as XmlLimits};
@@ -27,3 +29,5 @@ pub use crate::xmlsec::{ContentKey, Decryptor, Encryptor, SignedReference};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_2_0;

@@ -1,6 +1,11 @@
 //! What is written and what is accepted: a value that an agreement yields.
 
-use crate::xmlsec::{EncryptedData, EncryptedKey, Signature, SignatureAlgorithm, names as x};
+use openssl::pkey::{HasPublic, PKeyRef};
+
+use crate::pki::Certificate;
+use crate::xmlsec::{
+    DigestAlgorithm, EncryptedData, EncryptedKey, KeyEncryption, Signature, SignatureAlgorithm, names as x,
+};
 
 use super::error::Error;
 
@@ -28,8 +33,8 @@ pub struct SecurityPolicy {
     pub signing_token: TokenForm,
     /// How the recipient's certificate is referred to.
     pub encryption_token: TokenForm,
-    /// What is written; its URI is accepted too.
-    pub signature: SignatureAlgorithm,
+    /// What is written, best first: the first that fits the signing key.
+    pub signatures: Vec<SignatureAlgorithm>,
     /// What is accepted. `None`: every algorithm that is known here, only to take messages apart.
     pub allowed: Option<Allowed>,
 }
@@ -66,7 +71,7 @@ impl SecurityPolicy {
             encrypt: true,
             signing_token: TokenForm::BinarySecurityToken,
             encryption_token: TokenForm::SubjectKeyIdentifier,
-            signature: SignatureAlgorithm::Rsa(crate::xmlsec::DigestAlgorithm::Sha256),
+            signatures: vec![SignatureAlgorithm::Rsa(DigestAlgorithm::Sha256)],
             allowed: Some(allowed(&[x::RSA_SHA256], vec![oaep(x::RSA_OAEP, x::SHA256, x::MGF1_SHA256)])),
         }
     }
@@ -76,15 +81,32 @@ impl SecurityPolicy {
         Self { encryption_token: TokenForm::BinarySecurityToken, ..Self::edelivery_1_15() }
     }
 
-    /// eDelivery AS4 2.0, read only: Ed25519 or ECDSA, X25519 or ECDH-ES with HKDF, AES-128-GCM.
+    /// eDelivery AS4 2.0 with either kind of keys, those of the Common Usage Profile first.
     pub fn edelivery_2_0() -> Self {
-        let agreed = |by: &str| KeyProtection::Agreement(x::KW_AES128.into(), by.into(), x::HKDF.into());
+        let (mut both, ec) = (Self::edelivery_2_0_eddsa(), Self::edelivery_2_0_ec());
+        both.signatures.extend(ec.signatures);
+        if let (Some(allowed), Some(more)) = (&mut both.allowed, ec.allowed) {
+            allowed.signatures.extend(more.signatures);
+            allowed.keys.extend(more.keys);
+        }
+        both
+    }
+
+    /// eDelivery AS4 2.0 Common Usage Profile: Ed25519, X25519 with HKDF, AES-128-GCM.
+    pub fn edelivery_2_0_eddsa() -> Self {
+        Self::agreeing(SignatureAlgorithm::Ed25519, KeyEncryption::X25519)
+    }
+
+    /// eDelivery AS4 2.0 with alternative elliptic curves: ECDSA-SHA256, ECDH-ES with HKDF, AES-128-GCM.
+    pub fn edelivery_2_0_ec() -> Self {
+        Self::agreeing(SignatureAlgorithm::Ecdsa(DigestAlgorithm::Sha256), KeyEncryption::EcdhEs)
+    }
+
+    fn agreeing(signature: SignatureAlgorithm, key: KeyEncryption) -> Self {
         Self {
-            signature: SignatureAlgorithm::Ed25519,
-            allowed: Some(allowed(
-                &[x::EDDSA_ED25519, x::ECDSA_SHA256],
-                vec![agreed(x::X25519), agreed(x::ECDH_ES)],
-            )),
+            signing_token: TokenForm::PkiPath,
+            signatures: vec![signature],
+            allowed: Some(allowed(&[signature.uri()], vec![protection(key)])),
             ..Self::edelivery_1_15()
         }
     }
@@ -98,6 +120,45 @@ impl SecurityPolicy {
     pub fn with_tokens(mut self, signing: TokenForm, encryption: TokenForm) -> Self {
         (self.signing_token, self.encryption_token) = (signing, encryption);
         self
+    }
+
+    /// The same, writing signatures by the algorithm of that URI first, if it is among those that are written.
+    pub fn preferring(mut self, signature: &str) -> Self {
+        // Stable: the others keep their order.
+        self.signatures.sort_by_key(|algorithm| algorithm.uri() != signature);
+        self
+    }
+
+    /// The same, writing first the signatures that go with keys such as the recipient's.
+    pub fn preferring_kin_of(self, recipient: &Certificate) -> Self {
+        let kind = recipient.public_key().ok().and_then(|key| KeyEncryption::for_key(&key));
+        match kind {
+            Some(KeyEncryption::X25519) => self.preferring(x::EDDSA_ED25519),
+            Some(KeyEncryption::EcdhEs) => self.preferring(x::ECDSA_SHA256),
+            Some(KeyEncryption::RsaOaep) | None => self,
+        }
+    }
+
+    /// What is written with that key; `None` when the policy signs with other kinds.
+    pub fn signature_with<T: HasPublic>(&self, key: &PKeyRef<T>) -> Option<SignatureAlgorithm> {
+        self.signatures.iter().copied().find(|algorithm| algorithm.fits(key))
+    }
+
+    /// Whether signatures by the algorithm of that URI are accepted.
+    pub fn accepts_signature(&self, uri: &str) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.signatures.iter().any(|known| known == uri))
+    }
+
+    /// Whether content keys are protected for such a key; the same goes for keys of ours.
+    pub fn encrypts_for<T: HasPublic>(&self, key: &PKeyRef<T>) -> bool {
+        KeyEncryption::for_key(key).is_some_and(|kind| {
+            self.allowed.as_ref().is_none_or(|allowed| allowed.keys.contains(&protection(kind)))
+        })
+    }
+
+    /// The first certificate that the policy encrypts for.
+    pub fn recipient<'c>(&self, certificates: &'c [Certificate]) -> Option<&'c Certificate> {
+        certificates.iter().find(|c| c.public_key().is_ok_and(|key| self.encrypts_for(&key)))
     }
 
     /// The same for receipts, errors and pull requests: signed, never encrypted (as4-wire 2.2).
@@ -151,9 +212,12 @@ impl SecurityPolicy {
             ),
             None => oaep(key.algorithm, key.digest.unwrap_or_default(), key.mgf.unwrap_or_default()),
         };
-        match allowed.keys.contains(&found) {
-            true => Ok(()),
-            false => Err(Error::policy(format!("the content key is protected by {found:?}"))),
+        if !allowed.keys.contains(&found) {
+            return Err(Error::policy(format!("the content key is protected by {found:?}")));
+        }
+        match key.agreement.as_ref().and_then(|by| by.prf) {
+            None | Some(x::HMAC_SHA256) => Ok(()),
+            Some(other) => Err(Error::policy(format!("PRF `{other}` is not allowed"))),
         }
     }
 
@@ -180,6 +244,16 @@ fn allowed(signatures: &[&str], keys: Vec<KeyProtection>) -> Allowed {
         canonicalizations: vec![x::EXC_C14N.into()],
         contents: vec![x::AES128_GCM.into()],
         keys,
+    }
+}
+
+/// What is written for a key of that kind.
+fn protection(kind: KeyEncryption) -> KeyProtection {
+    let agreed = |by: &str| KeyProtection::Agreement(x::KW_AES128.into(), by.into(), x::HKDF.into());
+    match kind {
+        KeyEncryption::RsaOaep => oaep(x::RSA_OAEP, x::SHA256, x::MGF1_SHA256),
+        KeyEncryption::X25519 => agreed(x::X25519),
+        KeyEncryption::EcdhEs => agreed(x::ECDH_ES),
     }
 }
 

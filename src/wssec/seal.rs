@@ -3,10 +3,6 @@
 //! SignedInfo and Body are written in the canonical form that is signed, and `eb:Messaging` is self-contained, so one
 //! message costs one parse of that header, one private-key operation and some microseconds of text.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use openssl::pkey::{PKey, Private};
-
 use crate::id::xml_id;
 use crate::mime::href_of_cid;
 use crate::pki::Certificate;
@@ -16,22 +12,14 @@ use crate::xmlsec::{
     ContentAlgorithm, ContentKey, DigestAlgorithm, Hasher, SignedReference, names as x, sign_octets,
     signed_info, write_encrypted_key,
 };
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use super::error::Error;
+use super::keys::SigningKey;
 use super::names::{BASE64, ENCRYPTED_KEY, PKIPATH, SKI, WSSE, WSSE11, WSU, X509V3};
 use super::policy::{SecurityPolicy, TokenForm};
 use super::token::write_pki_path;
-
-/// Our key for signing.
-#[derive(Clone)]
-pub struct SigningKey {
-    /// Its certificate.
-    pub certificate: Certificate,
-    /// The certificates above it, nearest first.
-    pub chain: Vec<Certificate>,
-    /// The key.
-    pub key: PKey<Private>,
-}
 
 /// A payload part as far as its seal needs it.
 #[derive(Debug, Clone, Copy)]
@@ -163,8 +151,11 @@ fn signature(
     policy: &SecurityPolicy,
     signing: &SigningKey,
 ) -> Result<String, Error> {
-    let info = signed_info(policy.signature, references);
-    let value = sign_octets(policy.signature, &signing.key, info.as_bytes())
+    let algorithm = policy.signature_with(&signing.key).ok_or_else(|| {
+        Error::Configuration(format!("the key of {} does not sign here", signing.certificate.subject()))
+    })?;
+    let info = signed_info(algorithm, references);
+    let value = sign_octets(algorithm, &signing.key, info.as_bytes())
         .map_err(|error| Error::Configuration(format!("signing key: {error}")))?;
     let own: Vec<Certificate> =
         std::iter::once(&signing.certificate).chain(&signing.chain).cloned().collect();
@@ -190,6 +181,12 @@ fn encryption(
     let key_id = xml_id("EK");
     let data_ids: Vec<String> = parts.iter().map(|_| xml_id("ED")).collect();
     let key = recipient.public_key().map_err(|error| Error::Configuration(error.to_string()))?;
+    if !policy.encrypts_for(&key) {
+        let whose = recipient.subject();
+        return Err(Error::Configuration(format!(
+            "nothing is encrypted here for a key such as that of {whose}"
+        )));
+    }
     let form = match policy.encryption_token {
         TokenForm::PkiPath => TokenForm::BinarySecurityToken,
         form => form,

@@ -11,9 +11,10 @@ use super::reject::Refusal;
 use super::secure::Secured;
 use crate::clock::Timestamp;
 use crate::ebms::{Code, MessageInfo, SignedReference, UserMessage, names, write_receipt};
+use crate::pki::Certificate;
 use crate::pmode::Admitted;
 use crate::store::{Accepted, Class, Effect, InboundKey, NewInbound, NewInboundPart, Stored};
-use crate::{id, store, wssec};
+use crate::{id, store};
 
 /// Largest evidence that is read into memory, in octets.
 const EVIDENCE_OCTETS: u64 = 1 << 20;
@@ -75,12 +76,10 @@ fn receipt(node: &Node, secured: &Secured) -> Result<Vec<u8>, Refusal> {
     };
     let xml_id = id::xml_id("msg");
     let messaging = write_receipt(&info, &secured.reference_elements, &xml_id);
-    wssec::seal_signal(&messaging, &xml_id, &secured.pmode.security_policy(), &node.signing).map_err(
-        |error| {
-            let text = format!("the receipt could not be signed: {error}");
-            Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, text)
-        },
-    )
+    node.seal_signal(&messaging, &xml_id, &secured.pmode.security_policy()).map_err(|error| {
+        let text = format!("the receipt could not be signed: {error}");
+        Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, text)
+    })
 }
 
 async fn inbound(node: &Node, checked: Checked, receipt: Vec<u8>) -> Result<NewInbound, Refusal> {
@@ -148,7 +147,15 @@ async fn weigh(node: &Node, secured: &mut Secured) -> Result<Effect, Refusal> {
             Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, format!("the spool cannot be read: {e}"))
         })?;
     }
-    let testimony =
-        Testimony { message: &secured.message, pmode: &secured.pmode, evidence, signer: &secured.signer };
+    let (pmode, now) = (&secured.pmode, node.clock.now());
+    let party_signs =
+        |signer: &Certificate, extra: &[Certificate]| node.peers.believe(pmode, signer, extra, now).is_ok();
+    let testimony = Testimony {
+        message: &secured.message,
+        pmode,
+        evidence,
+        signer: &secured.signer,
+        party_signs: &party_signs,
+    };
     node.intake.weigh(testimony).await.map_err(|e| Refusal::store(&e))
 }

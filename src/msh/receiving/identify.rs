@@ -44,7 +44,7 @@ pub(super) fn identify(node: &Node, unpacked: Unpacked) -> Result<Identified, Re
         .map_err(|e| Refusal::new(e.code(), e.to_string()))?;
     let message = the_user_message(messaging)?;
     let about = |refusal: Refusal| refusal.about(&message);
-    let pmode = node.agreements.inbound(&message);
+    let pmode = node.agreements.inbound(&message, header.shown_signature(&document));
     let pmode = pmode.map_err(|e| about(Refusal::new(Code::ProcessingModeMismatch, e.to_string())))?;
     payloads_inside(&message, rest.is_some()).map_err(|r| about(r).under(&pmode))?;
     Ok(Identified { document, header, message, pmode, rest })

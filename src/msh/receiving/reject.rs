@@ -142,7 +142,7 @@ fn signal(node: &Node, refusal: &Refusal, entry: ErrorEntry) -> Response<Full<By
     let xml_id = id::xml_id("msg");
     let messaging = write_error_signal(&info, &[entry], &xml_id);
     let octets = match &refusal.policy {
-        Some(policy) => wssec::seal_signal(&messaging, &xml_id, policy, &node.signing),
+        Some(policy) => node.seal_signal(&messaging, &xml_id, policy),
         None => Ok(wssec::unsecured(&messaging)),
     };
     match octets {

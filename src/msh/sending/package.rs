@@ -260,6 +260,7 @@ mod tests {
             peer: party("urn:b"),
             profile: Profile { compression, ..Profile::edelivery_1_15() },
             evidence: EvidenceRule::Rem,
+            signature: None,
         }
     }
 

@@ -120,7 +120,9 @@ fn to_partner<'m>(node: &Node, message: &'m OutMessage, pmode: PMode) -> Result<
     let partner = partner.ok_or_else(|| Unplanned::never(format!("there is no [[partner]] {name:?}")))?;
     let url =
         partner.url.clone().ok_or_else(|| Unplanned::never(format!("[[partner]] {name:?} has no url")))?;
-    let endpoint = Endpoint { url, certificate: partner.encryption.clone(), transport_profile: None };
+    let certificates = &partner.encryption;
+    let fitting = pmode.profile.security_policy().recipient(certificates).or(certificates.first());
+    let endpoint = Endpoint { url, certificate: fitting.cloned(), transport_profile: None };
     let client = format!("{PARTNER}{name}");
     Ok(Planned { message, pmode, endpoint, client, steps: json!([]), question: None })
 }
@@ -141,8 +143,9 @@ async fn discovered<'m>(
         transport_profile: Some(found.endpoint.transport_profile.clone()),
     };
     let (peer, endpoint) = stay_or_move(message, peer, endpoint)?;
-    let pmode = kept_pmode(message).or_else(|| node.agreements.discovered(domain, peer));
+    let pmode = node.agreements.discovered(domain, endpoint.transport_profile.as_deref(), peer);
     let pmode = pmode.ok_or_else(|| Unplanned::never(format!("there is no [[domain]] {domain:?}")))?;
+    let pmode = kept_pmode(message).map(|kept| kept.secured_as(&pmode)).unwrap_or(pmode);
     Ok(Planned { message, pmode, endpoint, client: domain.to_owned(), steps, question: Some(question) })
 }
 
@@ -225,6 +228,9 @@ async fn evidence<'m>(node: &Node, message: &'m OutMessage) -> Result<Planned<'m
             bound.value, peer.value
         );
         return Err(Unplanned::never(reason));
+    }
+    if let Some(now) = node.agreements.discovered(&domain, Some(&found.endpoint.transport_profile), peer) {
+        pmode = pmode.secured_as(&now);
     }
     let discovery::Endpoint { url, certificate, transport_profile, .. } = found.endpoint;
     let endpoint =

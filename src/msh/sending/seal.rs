@@ -7,10 +7,11 @@ use super::package::{self, Packaged};
 use super::plan::Unplanned;
 use crate::ebms::SignedReference;
 use crate::mime::writer::{Layout, Part, random_boundary};
-use crate::pmode::Encryption;
+use crate::pki::Certificate;
+use crate::pmode::{Encryption, PMode};
 use crate::soap;
 use crate::store::{self, AttemptId, NewAttempt, OutMessage, Planned};
-use crate::wssec::{self, ContentKey, PartToSeal};
+use crate::wssec::{self, ContentKey, PartToSeal, SecurityPolicy};
 
 /// A message whose every octet but the payloads' is known.
 pub(super) struct Sealed<'m> {
@@ -40,7 +41,11 @@ pub(super) fn seal<'m>(node: &Node, packaged: Packaged<'m>) -> Result<Sealed<'m>
         .iter()
         .map(|p| PartToSeal { cid: &p.part.cid, media_type: &p.media_type, digest: p.measure.sha256 })
         .collect();
-    let sealed = wssec::seal(&packaged.messaging, &parts, &pmode.security_policy(), &node.signing, recipient)
+    let policy = policy(pmode, recipient);
+    let sealed = node
+        .signing
+        .for_policy(&policy)
+        .and_then(|signing| wssec::seal(&packaged.messaging, &parts, &policy, signing, recipient))
         .map_err(|e| Unplanned::never(format!("the message cannot be sealed: {e}")))?;
     let layout = layout(&packaged, sealed.envelope.len(), sealed.content_key.is_some())
         .map_err(|e| Unplanned::never(format!("the message cannot be packaged: {e}")))?;
@@ -51,6 +56,14 @@ pub(super) fn seal<'m>(node: &Node, packaged: Packaged<'m>) -> Result<Sealed<'m>
         references: sealed.references,
         layout,
     })
+}
+
+/// Where both kinds of keys are allowed, the signature goes with what the other side signed by or decrypts with.
+fn policy(pmode: &PMode, recipient: Option<&Certificate>) -> SecurityPolicy {
+    match (&pmode.signature, recipient) {
+        (None, Some(recipient)) => pmode.security_policy().preferring_kin_of(recipient),
+        _ => pmode.security_policy(),
+    }
 }
 
 fn layout(
