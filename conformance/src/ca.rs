@@ -7,14 +7,14 @@ use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
 use openssl::hash::MessageDigest;
 use openssl::pkcs12::Pkcs12;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::stack::Stack;
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
 };
-use openssl::x509::{X509, X509Builder, X509NameBuilder};
+use openssl::x509::{X509, X509Builder, X509Extension, X509NameBuilder};
 
 /// A root that signs leaf certificates.
 pub struct Authority {
@@ -81,16 +81,21 @@ impl Authority {
 
     /// A leaf with an RSA key of `bits` and that validity.
     pub fn issue_for(&self, name: &str, bits: u32, purpose: Purpose, valid: Validity) -> Result<Identity> {
-        let key = PKey::from_rsa(Rsa::generate(bits)?)?;
+        self.issue_key(PKey::from_rsa(Rsa::generate(bits)?)?, name, purpose, valid)
+    }
+
+    /// A leaf for that key. The key itself signs nothing: an X25519 key could not.
+    pub fn issue_key(
+        &self,
+        key: PKey<Private>,
+        name: &str,
+        purpose: Purpose,
+        valid: Validity,
+    ) -> Result<Identity> {
         let mut builder = blank(name, &key, valid)?;
         builder.set_issuer_name(self.certificate.subject_name())?;
         builder.append_extension(BasicConstraints::new().critical().build()?)?;
-        let mut usage = KeyUsage::new();
-        usage.critical().digital_signature().key_encipherment();
-        if purpose == Purpose::Message {
-            usage.non_repudiation().data_encipherment();
-        }
-        builder.append_extension(usage.build()?)?;
+        builder.append_extension(usage(&key, purpose)?)?;
         if purpose == Purpose::Tls {
             builder.append_extension(ExtendedKeyUsage::new().server_auth().client_auth().build()?)?;
             let context = builder.x509v3_context(Some(&self.certificate), None);
@@ -133,6 +138,22 @@ impl Identity {
         self.write_certificate(certificate)?;
         write(key, &self.key.private_key_to_pem_pkcs8()?)
     }
+}
+
+/// What a key of that kind can do, and no more.
+fn usage(key: &PKey<Private>, purpose: Purpose) -> Result<X509Extension> {
+    let mut usage = KeyUsage::new();
+    usage.critical();
+    match key.id() {
+        Id::X25519 => usage.key_agreement(),
+        Id::ED25519 => usage.digital_signature(),
+        Id::EC => usage.digital_signature().key_agreement(),
+        _ if purpose == Purpose::Message => {
+            usage.digital_signature().key_encipherment().non_repudiation().data_encipherment()
+        }
+        _ => usage.digital_signature().key_encipherment(),
+    };
+    Ok(usage.build()?)
 }
 
 fn blank(name: &str, key: &PKey<Private>, valid: Validity) -> Result<X509Builder> {

@@ -27,6 +27,9 @@ pub const PROCESS: &str = "bdx-procid-transport::bdx:noprocess";
 /// Transport profile of eDelivery AS4 1.x.
 pub const TRANSPORT: &str = "bdxr-transport-ebms3-as4-v1p0";
 
+/// Transport profile of eDelivery AS4 2.0.
+pub const TRANSPORT_2: &str = "bdxr-transport-ebms3-as4-v2p0";
+
 /// The world: folders and authorities.
 pub struct World {
     /// Everything lies below.
@@ -51,6 +54,8 @@ pub struct AccessPoint {
     pub node: Node,
     /// Its message certificate as PEM.
     pub certificate: PathBuf,
+    /// Transport profile under which it is published.
+    pub transport: &'static str,
 }
 
 /// The SML and the SMP while they run.
@@ -111,7 +116,8 @@ impl World {
         let ports = Ports::free()?;
         let config = folder.join("tilts.toml");
         fs::write(&config, self.config(name, &ports, resolver) + extra)?;
-        Ok(AccessPoint { name: name.into(), node: Node::new(&self.tilts, &config, ports), certificate })
+        let node = Node::new(&self.tilts, &config, ports);
+        Ok(AccessPoint { name: name.into(), node, certificate, transport: TRANSPORT })
     }
 
     fn config(&self, name: &str, ports: &Ports, resolver: std::net::SocketAddr) -> String {
@@ -202,7 +208,7 @@ ports = []
         let mut command = Command::new(&self.tilts);
         command.args(["smp", "sign", "--dialect", "bdxr1", "--participant", participant]);
         command.args(["--document-type", document_type, "--process", PROCESS]);
-        command.args(["--transport-profile", TRANSPORT, "--url", &url, "--base-url", base]);
+        command.args(["--transport-profile", access_point.transport, "--url", &url, "--base-url", base]);
         command.arg("--certificate").arg(&access_point.certificate);
         command.arg("--keystore").arg(folder.join("key.p12")).args(["--password", "changeit"]);
         command.arg("--out").arg(folder.join("www"));
