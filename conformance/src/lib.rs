@@ -5,6 +5,7 @@ pub mod ca;
 pub mod crash;
 pub mod demo;
 pub mod encryption;
+pub mod hostile;
 pub mod http;
 pub mod large;
 pub mod node;

@@ -1,0 +1,7 @@
+//! Valid requests bent by a seeded generator: octets, structure, and signatures wrapped around something else.
+
+pub mod line;
+pub mod mutation;
+pub mod scan;
+pub mod target;
+pub mod wrapping;
