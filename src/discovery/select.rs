@@ -102,7 +102,8 @@ fn permitted(url: &str, plain_http: bool) -> bool {
     scheme.as_deref() == Some("https") || (plain_http && scheme.as_deref() == Some("http"))
 }
 
-/// The certificate to encrypt to: of several, the first whose type code speaks of encryption.
+/// The certificate to encrypt to: of several, the first whose type code speaks of encryption, else the first that can be
+/// encrypted to (AS4 2.0 has one for signatures beside it).
 fn usable_certificate(
     endpoint: &PublishedEndpoint,
     trusts: &Trusts,
@@ -110,8 +111,9 @@ fn usable_certificate(
 ) -> Result<Certificate, String> {
     let for_encryption =
         |code: &Option<String>| code.as_deref().is_some_and(|code| code.to_lowercase().contains("encrypt"));
-    let chosen =
-        endpoint.certificates.iter().find(|(code, _)| for_encryption(code)).or(endpoint.certificates.first());
+    let all = &endpoint.certificates;
+    let coded = all.iter().find(|(code, _)| for_encryption(code));
+    let chosen = coded.or_else(|| all.iter().find(|(_, c)| c.may_encrypt())).or(all.first());
     let Some((_, certificate)) = chosen else { return Err(" (none is published)".to_owned()) };
     let verdict = match &trusts.ap {
         Some(anchors) => anchors.judge(certificate, &[], at),
@@ -198,5 +200,23 @@ mod tests {
         assert_eq!(run(&[process(&["s::p"], &[&good])], &nobody, now), Err(Filter::Certificate));
         let bare = PublishedEndpoint { certificates: vec![], ..good };
         assert_eq!(run(&[process(&["s::p"], &[&bare])], &trusts, now), Err(Filter::Certificate));
+    }
+
+    #[test]
+    fn of_several_certificates_one_that_can_be_encrypted_to_is_chosen() {
+        use testing::{Options, certificate_of, ed25519_key, x25519_key};
+        let ca = testing::ca("CN=ca");
+        let made = |key| certificate_of(key, "CN=ap", &Options::default(), Some(&ca)).0;
+        let (signs, agrees, other) = (made(ed25519_key()), made(x25519_key()), made(x25519_key()));
+        let trusts = Trusts { ap: Some(TrustStore::new(vec![ca.0.clone()])), ..Trusts::default() };
+        let chosen = |certificates: &[(Option<&str>, &Certificate)]| {
+            let all = certificates.iter().map(|(code, c)| (code.map(str::to_owned), (*c).clone()));
+            let endpoint =
+                PublishedEndpoint { certificates: all.collect(), ..endpoint("b", "https://x/", &signs) };
+            usable_certificate(&endpoint, &trusts, at("2026-02-15T00:00:00Z"))
+        };
+        assert_eq!(chosen(&[(None, &signs), (None, &agrees)]).as_ref(), Ok(&agrees));
+        assert_eq!(chosen(&[(None, &agrees), (Some("encryption"), &other)]).as_ref(), Ok(&other));
+        assert!(chosen(&[(None, &signs)]).unwrap_err().contains("may not be encrypted to"));
     }
 }
