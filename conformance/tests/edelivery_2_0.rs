@@ -258,6 +258,33 @@ async fn access_points_without_an_rsa_key_find_each_other_by_the_transport_profi
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn ec_keys_are_refused_where_they_were_not_agreed() -> Result<()> {
+    let stage = Stage::set()?;
+    let (mut a, mut b) = (stage.node("a", &[Eddsa, Ec], false)?, stage.node("b", &[Eddsa, Ec], false)?);
+    stage.append("a", &agree(&b, Ec, "", &url(&b)))?;
+    stage.append("b", &agree(&a, Eddsa, ", \"../a/ec.pem\"", &url(&a)))?;
+    a.node.start().await?;
+    b.node.start().await?;
+    submit(&a, SENDER, "to-b::1").await?;
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let rejected = http::get(b.node.ports.admin, "/api/rejected").await?;
+        if let Some(row) = rejected.as_array().and_then(|rows| rows.first()) {
+            ensure!(row["rejected"]["code"] == "EBMS:0103", "{row}");
+            ensure!(
+                row.to_string().contains("ecdsa-sha256"),
+                "the reason does not name the algorithm: {row}"
+            );
+            let taken = http::get(b.node.ports.admin, "/api/messages").await?;
+            ensure!(taken.as_array().is_some_and(Vec::is_empty), "something was taken: {taken}");
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "nothing was refused: {}", fs::read_to_string(b.node.log())?);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Takes one request as it comes, and gives no answer that means anything.
 async fn captured(listener: TcpListener) -> Result<Vec<u8>> {
     let (mut stream, _) = listener.accept().await?;
