@@ -186,29 +186,36 @@ async fn with_large_keys(setting: &mut Setting, folder: &Path) -> Result<String>
 
 async fn duplicates(setting: &mut Setting, report: &mut Report, folder: &Path) -> Result<()> {
     let letter = || Part::new(folder, "letter.xml", Content::Xml, true);
-    let again = twice(setting, vec![letter()?], vec![letter()?]).await;
+    let same = json!({ "conversation": "one" });
+    let again = twice(setting, case("", vec![letter()?], same.clone()), letter()?).await;
     let again = again.and_then(|(id, sent)| {
         ensure!(sent["signal"] == "receipt" && sent["nri"] == "valid", "no receipt for {id}: {sent}");
-        Ok("a new receipt, delivered once".into())
+        Ok("a receipt of its own, delivered once".into())
     });
     report.add(PAIR, "duplicate: built anew under the same MessageId", again);
     let other = Part::new(folder, "other", Content::Noise(50), true)?;
-    let contradiction = twice(setting, vec![letter()?], vec![other]).await.and_then(|(id, sent)| {
-        ensure!(sent["codes"] == json!(["EBMS:0003"]), "EBMS:0003 was expected for {id}: {sent}");
-        Ok("EBMS:0003, delivered once".into())
-    });
-    report.add(PAIR, "other content under the same MessageId", contradiction);
+    let changed = twice(setting, case("", vec![letter()?], same), other).await;
+    report.add(PAIR, "other content under the same MessageId", contradiction(changed));
+    // phase4 draws a ConversationId for each building unless its caller gives one.
+    let drawn = twice(setting, case("", vec![letter()?], json!({})), letter()?).await;
+    report.add(PAIR, "other ConversationId under the same MessageId", contradiction(drawn));
     report.add(PAIR, "receipt lost: the same octets again", lost(setting, vec![letter()?]).await);
     Ok(())
 }
 
-/// Sends two messages under one MessageId; gives what came of the second. The first must be delivered, and nothing more.
-async fn twice(setting: &mut Setting, first: Vec<Part>, second: Vec<Part>) -> Result<(String, Value)> {
+fn contradiction(outcome: Result<(String, Value)>) -> Result<String> {
+    let (id, sent) = outcome?;
+    ensure!(sent["codes"] == json!(["EBMS:0003"]), "EBMS:0003 was expected for {id}: {sent}");
+    Ok("EBMS:0003, delivered once".into())
+}
+
+/// Sends two messages under one MessageId, the second with another part; gives what came of that one. The first must be
+/// delivered, and nothing more.
+async fn twice(setting: &mut Setting, first: Case<'_>, second: Part) -> Result<(String, Value)> {
     let (id, url) = (new_id(), setting.node.url());
-    let first = case("", first, json!({}));
     let sent = send(setting, &id, &url, &first).await?;
     believed(&sent, &setting.node)?;
-    let again = send(setting, &id, &url, &case("", second, json!({}))).await?;
+    let again = send(setting, &id, &url, &case("", vec![second], first.other.clone())).await?;
     delivered(&setting.node, &id, &first.parts).await?;
     Ok((id, again))
 }
