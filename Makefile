@@ -1,7 +1,8 @@
 # Two commands on a fresh Debian machine: `make demo` and `make test`. Each installs what is missing first, and says what.
 
 CARGO  ?= cargo
-PROFILE_DIR = $(or $(CARGO_TARGET_DIR),target)/debug
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+PROFILE_DIR = $(TARGET_DIR)/debug
 
 .PHONY: demo test bench conformance test-large check tools
 
@@ -18,13 +19,14 @@ test: tools
 conformance: tools
 	./docker/java.sh
 	$(CARGO) build --workspace --bins
-	$(PROFILE_DIR)/tilts-conformance --tilts $(PROFILE_DIR)/tilts \
-		--phase4 conformance/peers/phase4/target/phase4-peer.jar --root $(or $(CARGO_TARGET_DIR),target)/conformance
+	$(CARGO) build --locked --manifest-path conformance/peers/asx/Cargo.toml --target-dir $(TARGET_DIR)/peers
+	$(PROFILE_DIR)/tilts-conformance --tilts $(PROFILE_DIR)/tilts --asx $(TARGET_DIR)/peers/debug/asx-peer \
+		--phase4 conformance/peers/phase4/target/phase4-peer.jar --root $(TARGET_DIR)/conformance
 
 ## a 2 GiB payload and 50 recipients between two processes of the release build; by hand
 test-large: tools
 	$(CARGO) build --release --workspace --bins
-	$(or $(CARGO_TARGET_DIR),target)/release/tilts-large --tilts $(or $(CARGO_TARGET_DIR),target)/release/tilts
+	$(TARGET_DIR)/release/tilts-large --tilts $(TARGET_DIR)/release/tilts
 
 ## format, lints, documentation, dependencies: what CI asks before the tests
 check: tools

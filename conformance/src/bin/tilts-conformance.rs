@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use conformance::peers::{inbound, outbound, report::Report, setting::Setting};
+use conformance::peers::{asx::Asx, edelivery2, inbound, outbound, report::Report, setting::Setting};
 
 /// Real peers.
 #[derive(Parser)]
@@ -16,6 +16,9 @@ struct Args {
     /// phase4-peer.jar, made by Maven
     #[arg(long)]
     phase4: PathBuf,
+    /// asx-peer, our program around asx-rs
+    #[arg(long)]
+    asx: Option<PathBuf>,
     /// Where everything is put; a temporary folder when absent. It is emptied first
     #[arg(long)]
     root: Option<PathBuf>,
@@ -42,6 +45,14 @@ async fn run(args: &Args) -> Result<bool> {
     println!("phase4 on Java {} ({})\n", setting.java.major, setting.java.binary.display());
     inbound::run(&mut setting, &mut report).await?;
     outbound::run(&mut setting, &mut report).await?;
+    edelivery2::run(&setting, &mut report).await?;
+    match &args.asx {
+        Some(binary) => {
+            let binary = binary.canonicalize().with_context(|| format!("no {}", binary.display()))?;
+            Asx::start(&setting.world, &binary).await?.run(&setting.world.root, &mut report).await?;
+        }
+        None => report.leave_out("asx-rs", "all cases", "--asx was not given"),
+    }
     setting.stop().await?;
     Ok(report.finish())
 }

@@ -7,17 +7,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use super::gateway::Gateway;
 use super::job::{Content, Part, canonical, same_parts};
+use super::process::Process;
 use super::report::Report;
-use super::setting::{Gateway, Setting};
+use super::setting::Setting;
 use crate::demo::list;
 use crate::http;
 
 /// Name of the pair in the table.
 pub const PAIR: &str = "phase4 -> tilts";
 const ANSWER: Duration = Duration::from_secs(180);
-const TEST_SERVICE: &str = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/service";
-const TEST_ACTION: &str = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/test";
+/// Service of test messages.
+pub(super) const TEST_SERVICE: &str = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/service";
+/// Their action.
+pub(super) const TEST_ACTION: &str = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/test";
 
 /// A message for phase4 to send; fields of `job` that differ from the usual one.
 struct Case<'c> {
@@ -231,31 +235,39 @@ async fn lost(setting: &mut Setting, parts: Vec<Part>) -> Result<String> {
     Ok("the second attempt got the stored receipt; delivered once".into())
 }
 
-/// Has phase4 send a case and waits for what it says of it.
+/// Has phase4 send a case to the node and waits for what it says of it.
 async fn send(setting: &mut Setting, id: &str, url: &str, case: &Case<'_>) -> Result<Value> {
-    let parts = case.parts.iter().map(|part| {
-        let mut part = part.job();
+    let mut job = job(id, url, &setting.node.party, &case.parts);
+    for part in job["parts"].as_array_mut().into_iter().flatten() {
         part["pretend_gzip"] = case.other["pretend_gzip"].clone();
-        part
-    });
-    let mut job = json!({
-        "job": uuid::Uuid::new_v4().to_string(), "message_id": id, "url": url, "from": "PHASE4", "to": setting.node.party,
+    }
+    ask(&mut setting.sender, job, &case.other).await
+}
+
+/// The usual message from phase4, as our Java program takes it.
+pub(super) fn job(id: &str, url: &str, to: &str, parts: &[Part]) -> Value {
+    json!({
+        "job": uuid::Uuid::new_v4().to_string(), "message_id": id, "url": url, "from": "PHASE4", "to": to,
         "party_type": crate::world::PARTY_TYPE, "service": "bdx:noprocess", "service_type": "bdx-procid-transport",
-        "action": "bdx-docid-qns::urn:example:letter", "parts": parts.collect::<Vec<_>>(),
+        "action": "bdx-docid-qns::urn:example:letter", "parts": parts.iter().map(Part::job).collect::<Vec<_>>(),
         "properties": [
             { "name": "originalSender", "type": "iso6523-actorid-upis", "value": "0191:10000001" },
             { "name": "finalRecipient", "type": "iso6523-actorid-upis", "value": "0218:90000000001" },
         ],
-    });
-    for (name, value) in case.other.as_object().into_iter().flatten() {
+    })
+}
+
+/// Hands a job with other fields over and waits for its result.
+pub(super) async fn ask(sender: &mut Process, mut job: Value, other: &Value) -> Result<Value> {
+    for (name, value) in other.as_object().into_iter().flatten() {
         job[name] = value.clone();
     }
-    setting.sender.tell(&job).await?;
-    setting.sender.line(ANSWER, |line| line["job"] == job["job"]).await
+    sender.tell(&job).await?;
+    sender.line(ANSWER, |line| line["job"] == job["job"]).await
 }
 
 /// phase4 got a receipt, signed by that node, whose digests are those that phase4 signed.
-fn believed(sent: &Value, by: &Gateway) -> Result<()> {
+pub(super) fn believed(sent: &Value, by: &Gateway) -> Result<()> {
     ensure!(sent["result"] == "success" && sent["signal"] == "receipt", "no receipt: {sent}");
     ensure!(sent["signer"] == by.fingerprint.as_str(), "the receipt is not signed by the node: {sent}");
     ensure!(sent["nri"] == "valid", "phase4 does not believe the receipt: {sent}");
@@ -263,13 +275,13 @@ fn believed(sent: &Value, by: &Gateway) -> Result<()> {
 }
 
 /// Every delivery of that MessageId, whatever its state.
-async fn deliveries(at: &Gateway, id: &str) -> Result<Vec<Value>> {
+pub(super) async fn deliveries(at: &Gateway, id: &str) -> Result<Vec<Value>> {
     let all = at.admin("/api/deliveries").await?;
     Ok(list(&all).filter(|d| d["message"]["message_id"] == id).cloned().collect())
 }
 
 /// The message is at the backend's disposal, once, with exactly these parts.
-async fn delivered(at: &Gateway, id: &str, sent: &[Part]) -> Result<()> {
+pub(super) async fn delivered(at: &Gateway, id: &str, sent: &[Part]) -> Result<()> {
     let message = disposal(at, id).await?;
     let found = deliveries(at, id).await?;
     ensure!(found.len() == 1, "delivered {} times", found.len());
@@ -314,6 +326,6 @@ async fn rejected(setting: &Setting, id: &str, code: &str, sent: &Value) -> Resu
     Ok(format!("{code} ({signed}); operator reads: {}", detail.chars().take(90).collect::<String>()))
 }
 
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     format!("{}@phase4.example", uuid::Uuid::new_v4())
 }

@@ -1,26 +1,18 @@
 //! Everything that the cases run on: keys, tilts nodes with a partner per agreement, phase4 in both directions.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context, Result};
-use openssl::x509::X509;
-use serde_json::Value;
+use anyhow::Result;
 
+use super::gateway::{Gateway, PASSWORD, Place, common_name};
 use super::java::Java;
-use super::job::hex;
-use super::phase4::{Phase4, Process};
+use super::phase4::Phase4;
+use super::process::Process;
 use super::relay::Relay;
-use crate::ca::{Authority, Identity, Purpose, Validity};
-use crate::http;
-use crate::node::{Node, Ports};
+use crate::ca::{Authority, Purpose, Validity};
+use crate::node::Ports;
 use crate::world::{PARTY_TYPE, World};
 
-/// Password of every key store here.
-const PASSWORD: &str = "changeit";
-/// How long a peer may take to say that it is ready.
-const READY: Duration = Duration::from_secs(60);
 /// Scheme of the participants that partners are reached by.
 pub const SCHEME: &str = "tilts-peer";
 
@@ -34,6 +26,8 @@ pub struct Setting {
     pub large_key: Gateway,
     /// One whose certificate is under an authority that phase4 does not know.
     pub stranger: Gateway,
+    /// How phase4 is started.
+    pub phase4: Phase4,
     /// phase4 that receives.
     pub receiver: Process,
     /// phase4 that sends.
@@ -44,18 +38,6 @@ pub struct Setting {
     pub from_phase4: Relay,
     /// Where `from_phase4` stands for phase4, `to_node` stands for the node.
     pub to_node: Relay,
-}
-
-/// A tilts process with what others know of it.
-pub struct Gateway {
-    /// The process.
-    pub node: Node,
-    /// PartyId.
-    pub party: String,
-    /// Its certificate as PEM.
-    pub certificate: PathBuf,
-    /// SHA-256 of that certificate.
-    pub fingerprint: String,
 }
 
 /// A partner as a tilts node has it configured. Each is an agreement of its own with the same phase4.
@@ -144,15 +126,19 @@ impl Setting {
         let phase4 = Phase4 { java: java.clone(), jar: jar.to_owned(), folder: folder.clone() };
         let mut receiver = phase4_receiver(&phase4, &world, &trust)?;
         let sender = phase4_sender(&phase4, &world, &trust)?;
-        let port = ready(&mut receiver).await?;
+        let port = receiver.port().await?;
         let from_phase4 = Relay::start(format!("127.0.0.1:{port}").parse()?, 1).await?;
         let to_node = Relay::start(ports[0].as4, 1).await?;
         let [node, large_key, stranger] = identities;
-        let place = Place { world: &world, port, relay: from_phase4.address.port() };
+        let partners = partners(port, from_phase4.address.port());
+        let own = |name, identity| Place { world: &world, name, identity, decrypt: None, ca: &world.ap_ca };
+        let elsewhere =
+            Place { world: &world, name: "stranger", identity: &stranger, decrypt: None, ca: &foreign };
         Ok(Self {
-            node: place.gateway("lv", &node, &world.ap_ca, ports[0]).await?,
-            large_key: place.gateway("lv-3072", &large_key, &world.ap_ca, ports[1]).await?,
-            stranger: place.gateway("stranger", &stranger, &foreign, ports[2]).await?,
+            node: own("lv", &node).start(ports[0], &partners).await?,
+            large_key: own("lv-3072", &large_key).start(ports[1], &partners).await?,
+            stranger: elsewhere.start(ports[2], &partners).await?,
+            phase4,
             receiver,
             sender,
             java,
@@ -176,79 +162,21 @@ impl Setting {
     }
 }
 
-impl Gateway {
-    /// GET of the administration interface.
-    pub async fn admin(&self, path: &str) -> Result<Value> {
-        http::get(self.node.ports.admin, path).await
-    }
-
-    /// Its AS4 endpoint.
-    pub fn url(&self) -> String {
-        format!("https://{}/as4", self.node.ports.as4)
-    }
-}
-
-/// Where nodes are made, and where phase4 is.
-struct Place<'w> {
-    world: &'w World,
-    port: u16,
-    relay: u16,
-}
-
-impl Place<'_> {
-    async fn gateway(
-        &self,
-        name: &str,
-        identity: &Identity,
-        ca: &Authority,
-        ports: Ports,
-    ) -> Result<Gateway> {
-        let folder = self.world.root.join(name);
-        fs::create_dir_all(&folder)?;
-        ca.write_p12(identity, &folder.join("key.p12"), PASSWORD)?;
-        fs::write(folder.join("password"), PASSWORD)?;
-        let certificate = folder.join("certificate.pem");
-        identity.write_certificate(&certificate)?;
-        let tls = self.world.tls_ca.issue(&format!("{name} TLS"), 2048, Purpose::Tls)?;
-        tls.write_pair(&folder.join("tls.pem"), &folder.join("tls.key"))?;
-        let config = folder.join("tilts.toml");
-        let party = common_name(&identity.certificate);
-        fs::write(&config, self.config(&party, &ports))?;
-        let mut node = Node::new(&self.world.tilts, &config, ports);
-        node.start().await?;
-        let fingerprint = fingerprint(&identity.certificate)?;
-        Ok(Gateway { node, party, certificate, fingerprint })
-    }
-
-    fn config(&self, party: &str, ports: &Ports) -> String {
-        let Ports { as4, backend, admin } = ports;
-        let mut text = format!(
-            "# Generated for make conformance: everything on loopback, so loopback and its ports are allowed openly.\n\
-             [node]\nparty_id = \"{party}\"\nparty_type = \"{PARTY_TYPE}\"\ndomain = \"{}.example\"\n\n\
-             [listen.as4]\naddress = \"{as4}\"\ntls = {{ certificate = \"tls.pem\", key = \"tls.key\" }}\n\n\
-             [listen.backend]\naddress = \"{backend}\"\n\n[listen.admin]\naddress = \"{admin}\"\n\n\
-             [store]\npath = \"data\"\n\n\
-             [[key]]\nfile = \"key.p12\"\npassword_file = \"password\"\nuse = [\"sign\", \"decrypt\"]\n\n\
-             [[backend]]\nid = \"office\"\nadapter = \"rest\"\n\n\
-             [limits]\nrejected_per_minute = 100000\n",
-            party.to_lowercase()
-        );
-        for partner in PARTNERS {
-            let url = format!("https://127.0.0.1:{}{}", self.port, partner.path);
-            text += &block(partner, &url, "");
-        }
-        // The answer to its first request is lost on the way back.
-        let lossy = partner("PHASE4-LOSSY", "");
-        text += &block(&lossy, &format!("http://127.0.0.1:{}/as4", self.relay), "allow_http = true\n");
-        // Known by its authority and subject instead of its certificate, and for one service only.
-        text += &format!(
-            "\n[[partner]]\nparty_id = \"PHASE4-ANCHORED\"\nparty_type = \"{PARTY_TYPE}\"\nanchor = \"../ca/ap.pem\"\n\
-             subject = \"C=LV,O=tilts test,CN=PHASE4-ANCHORED\"\n\n\
-             [[agreement]]\npartner = \"PHASE4-ANCHORED\"\nprofile = \"edelivery-1.15\"\nservice = \"bdx:noprocess\"\n\
-             service_type = \"bdx-procid-transport\"\n"
-        );
-        text
-    }
+/// The agreements of a node with phase4, as TOML; `port` is phase4's, `relay` that of the relay in front of it.
+fn partners(port: u16, relay: u16) -> String {
+    let direct = |partner: &Partner| block(partner, &format!("https://127.0.0.1:{port}{}", partner.path), "");
+    let mut text: String = PARTNERS.iter().map(direct).collect();
+    // The answer to its first request is lost on the way back.
+    text +=
+        &block(&partner("PHASE4-LOSSY", ""), &format!("http://127.0.0.1:{relay}/as4"), "allow_http = true\n");
+    // Known by its authority and subject instead of its certificate, and for one service only.
+    text += &format!(
+        "\n[[partner]]\nparty_id = \"PHASE4-ANCHORED\"\nparty_type = \"{PARTY_TYPE}\"\nanchor = \"../ca/ap.pem\"\n\
+         subject = \"C=LV,O=tilts test,CN=PHASE4-ANCHORED\"\n\n\
+         [[agreement]]\npartner = \"PHASE4-ANCHORED\"\nprofile = \"edelivery-1.15\"\nservice = \"bdx:noprocess\"\n\
+         service_type = \"bdx-procid-transport\"\n"
+    );
+    text
 }
 
 fn block(partner: &Partner, url: &str, more: &str) -> String {
@@ -301,18 +229,4 @@ fn phase4_sender(phase4: &Phase4, world: &World, trust: &[PathBuf]) -> Result<Pr
         vec![("keystore", &key), ("tls-trust", &tls), ("receiver", &receiver)];
     options.extend(trust.iter().map(|file| ("trust", file.as_path())));
     phase4.start("sender", "send", &options, &[("profile", "edelivery-1.15"), ("password", PASSWORD)])
-}
-
-async fn ready(process: &mut Process) -> Result<u16> {
-    let line = process.line(READY, |line| line["event"] == "ready").await?;
-    line["port"].as_u64().and_then(|port| port.try_into().ok()).context("no port")
-}
-
-fn common_name(certificate: &X509) -> String {
-    let entry = certificate.subject_name().entries_by_nid(openssl::nid::Nid::COMMONNAME).next();
-    entry.and_then(|e| e.data().to_string().ok()).unwrap_or_default()
-}
-
-fn fingerprint(certificate: &X509) -> Result<String> {
-    Ok(hex(&openssl::sha::sha256(&certificate.to_der()?)))
 }
