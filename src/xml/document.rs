@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::encoding::Decoder;
+use super::encoding::{self, Decoder};
 use super::error::{Error, Limits};
 use super::names::{Symbol, Symbols};
 use super::reader::{Reader, Sink, Tag};
@@ -56,8 +56,13 @@ impl Document {
         let mut source = String::with_capacity(octets.len());
         decoder.push(octets, &mut source)?;
         decoder.finish(&mut source)?;
+        Self::of(source, decoder.kind(), limits)
+    }
+
+    /// Reads text that was decoded already.
+    pub(super) fn of(source: String, kind: Option<encoding::Kind>, limits: &Limits) -> Result<Self, Error> {
         let mut reader = Reader::new(limits.clone());
-        if let Some(kind) = decoder.kind() {
+        if let Some(kind) = kind {
             reader.set_encoding(kind);
         }
         let mut builder = Builder::new(&source);

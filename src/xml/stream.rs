@@ -161,7 +161,7 @@ impl<'w> Sink<'w> for State {
 /// Tells how much of a window ends between tokens, so that the reader gets only whole ones. It decides nothing about
 /// meaning: a cut inside a token would be an error of the reader, never another reading.
 #[derive(Default)]
-struct Cutter {
+pub(super) struct Cutter {
     scanned: usize,
     inside: Inside,
     /// Where the token being scanned begins; in text, where the text does.
@@ -179,7 +179,7 @@ enum Inside {
 }
 
 impl Cutter {
-    fn advance(&mut self, window: &[u8]) -> usize {
+    pub(super) fn advance(&mut self, window: &[u8]) -> usize {
         while self.scanned < window.len() {
             let rest = &window[self.scanned..];
             match self.inside {
