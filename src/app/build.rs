@@ -15,11 +15,13 @@ use crate::clock::Clock;
 use crate::config::file;
 use crate::config::{Problems, Settings, anchors};
 use crate::discovery::{self, Dnssec, Identifier, Resolver, Trusts};
+use crate::mime;
 use crate::msh::{Finder, Limits, Node};
 use crate::pmode::Admitted;
 use crate::status::{EvidenceProfile, Policy};
 use crate::store::Store;
 use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, ServerCheck};
+use crate::wssec::XmlLimits;
 
 /// A node, built.
 pub(super) struct Built {
@@ -115,10 +117,22 @@ fn admitted(b: &Backend) -> (Admitted, Serves) {
 
 fn limits(file: &file::Limits) -> Limits {
     Limits {
-        envelope_octets: file.envelope_octets,
-        message_octets: file.message_octets,
         payload_octets: file.payload_octets,
         inflate_ratio: file.inflate_ratio,
+        mime: mime::Limits {
+            header_octets: file.part_header_octets,
+            headers: file.part_headers,
+            parts: file.parts,
+            root_octets: file.envelope_octets as u64,
+            body_octets: file.message_octets,
+        },
+        xml: XmlLimits {
+            max_octets: file.envelope_octets,
+            max_depth: file.xml_depth,
+            max_nodes: file.xml_nodes,
+            max_attributes: file.xml_attributes,
+            ..XmlLimits::default()
+        },
         exchange: longest(file),
         sending: file.sending,
         rejected_per_minute: file.rejected_per_minute,

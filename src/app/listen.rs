@@ -67,6 +67,10 @@ async fn bind(built: &Built, address: std::net::SocketAddr, tls: Option<&file::T
     let idle = Duration::from_secs(limits.idle_seconds);
     let server = ServerLimits {
         connections: limits.connections,
+        header_octets: limits.header_octets,
+        headers: limits.headers,
+        handshake: Duration::from_secs(limits.handshake_seconds),
+        header_read: Duration::from_secs(limits.header_seconds),
         body_idle: idle,
         write_idle: idle,
         ..ServerLimits::default()

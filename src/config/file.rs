@@ -435,8 +435,28 @@ pub struct Limits {
     pub payload_octets: u64,
     /// Most times that a payload may grow when decompressed, beyond the first 64 MiB.
     pub inflate_ratio: u64,
-    /// Connections at once on the AS4 listener.
+    /// Payload parts of one message, and the envelope.
+    pub parts: usize,
+    /// MIME headers of one part.
+    pub part_headers: usize,
+    /// Octets of the MIME headers of one part.
+    pub part_header_octets: usize,
+    /// Elements within elements of an envelope.
+    pub xml_depth: usize,
+    /// Elements, texts, comments and processing instructions of an envelope together.
+    pub xml_nodes: usize,
+    /// Attributes and namespace declarations of one element.
+    pub xml_attributes: usize,
+    /// Connections at once on a listener.
     pub connections: usize,
+    /// HTTP headers of a request.
+    pub headers: usize,
+    /// Octets of a request's head.
+    pub header_octets: usize,
+    /// Seconds for a TLS handshake.
+    pub handshake_seconds: u64,
+    /// Seconds for a whole request head, and between two requests.
+    pub header_seconds: u64,
     /// Seconds without an octet before a connection is closed.
     pub idle_seconds: u64,
     /// Seconds that one exchange with a partner may take besides the time that its octets need.
@@ -454,7 +474,17 @@ impl Default for Limits {
             message_octets: 16 << 30,
             payload_octets: 8 << 30,
             inflate_ratio: 200,
+            parts: 256,
+            part_headers: 64,
+            part_header_octets: 16 << 10,
+            xml_depth: 100,
+            xml_nodes: 200_000,
+            xml_attributes: 256,
             connections: 2000,
+            headers: 64,
+            header_octets: 32 << 10,
+            handshake_seconds: 10,
+            header_seconds: 30,
             idle_seconds: 60,
             exchange_seconds: 120,
             sending: 16,

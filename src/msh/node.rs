@@ -10,11 +10,12 @@ use super::peers::Peers;
 use crate::clock::Clock;
 use crate::discovery::{Identifier, Resolver};
 use crate::ebms::UserMessage;
+use crate::mime;
 use crate::pki::{Certificate, Entry};
 use crate::pmode::{Admission, Agreements, PMode};
 use crate::store::{Effect, Store};
 use crate::transport::Client;
-use crate::wssec::{self, SecurityPolicy, SigningKeys};
+use crate::wssec::{self, SecurityPolicy, SigningKeys, XmlLimits};
 
 /// One access point.
 pub struct Node {
@@ -67,10 +68,10 @@ pub struct Finder {
 /// Bounds on what comes in and on how much goes on at once.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Octets of a SOAP envelope.
-    pub envelope_octets: usize,
-    /// Octets of a whole message on the wire.
-    pub message_octets: u64,
+    /// Of the request body: octets of envelope and whole, parts and their headers.
+    pub mime: mime::Limits,
+    /// Of the envelope.
+    pub xml: XmlLimits,
     /// Octets of one payload after decompression.
     pub payload_octets: u64,
     /// Most times that a payload may grow when decompressed.

@@ -3,5 +3,7 @@
 pub mod line;
 pub mod mutation;
 pub mod scan;
+pub mod seeds;
+pub mod siege;
 pub mod target;
 pub mod wrapping;

@@ -12,7 +12,7 @@ use crate::ebms::Code;
 use crate::mime::{self, ContentType, Event, PartHeaders, PushParser};
 use crate::soap;
 use crate::transport::body::RequestBody;
-use crate::wssec::{Document, XmlLimits};
+use crate::wssec::Document;
 
 /// An envelope, and the rest of the request behind it.
 pub(super) struct Unpacked {
@@ -90,7 +90,7 @@ fn unsupported(media_type: &str) -> Refusal {
 async fn plain(node: &Node, mut body: RequestBody) -> Result<Unpacked, Refusal> {
     let mut envelope = Vec::new();
     while let Some(chunk) = next_chunk(&mut body).await? {
-        if envelope.len() + chunk.len() > node.limits.envelope_octets {
+        if envelope.len() + chunk.len() > node.limits.xml.max_octets {
             return Err(Refusal::http(StatusCode::PAYLOAD_TOO_LARGE, "the SOAP envelope is too large"));
         }
         envelope.extend_from_slice(&chunk);
@@ -103,7 +103,7 @@ async fn multipart(
     content_type: &ContentType,
     mut body: RequestBody,
 ) -> Result<Unpacked, Refusal> {
-    let mut parser = PushParser::new(content_type, limits(node))?;
+    let mut parser = PushParser::new(content_type, node.limits.mime)?;
     let mut root = Root::default();
     while !root.complete {
         let chunk = next_chunk(&mut body).await?.ok_or_else(|| truncated("the end of the SOAP envelope"))?;
@@ -132,17 +132,8 @@ pub(super) fn truncated(what: &str) -> Refusal {
     Refusal::new(Code::MimeInconsistency, format!("the request broke off before {what}"))
 }
 
-fn limits(node: &Node) -> mime::Limits {
-    mime::Limits {
-        root_octets: node.limits.envelope_octets as u64,
-        body_octets: node.limits.message_octets,
-        ..mime::Limits::default()
-    }
-}
-
 fn parse(node: &Node, envelope: &[u8]) -> Result<Document, Refusal> {
-    let limits = XmlLimits { max_octets: node.limits.envelope_octets, ..XmlLimits::default() };
-    Document::parse(envelope, &limits).map_err(|e| Refusal::new(Code::InvalidHeader, e.to_string()))
+    Document::parse(envelope, &node.limits.xml).map_err(|e| Refusal::new(Code::InvalidHeader, e.to_string()))
 }
 
 /// Collects the first part and keeps whatever comes behind it in the same chunk.
