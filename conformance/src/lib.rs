@@ -14,5 +14,6 @@ pub mod probe;
 pub mod random;
 pub mod sml;
 pub mod smp;
+pub mod stage;
 pub mod wire;
 pub mod world;

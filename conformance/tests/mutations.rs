@@ -2,73 +2,116 @@
 //!
 //! `TILTS_MUTATIONS` says how many of each message, `TILTS_SEED` where they begin.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
-use conformance::as4::{Message, Part, Request};
-use conformance::ca::Identity;
-use conformance::encryption::encrypt;
+use conformance::as4::Request;
 use conformance::hostile::target::{clean, delivered, plain, throw};
 use conformance::hostile::{mutation, wrapping};
-use conformance::probe::Probe;
+use conformance::probe::SENDER;
 use conformance::random::{Random, setting};
-use openssl::pkey::PKey;
-use openssl::x509::X509;
+use conformance::stage::Kind::{self, Ec, Eddsa, Rsa};
+use conformance::stage::{Stage, agree, captured, submit};
+use conformance::world::AccessPoint;
+use tokio::net::TcpListener;
 
-/// A valid message of profile 1.15 for the node: two parts, signed and encrypted.
-fn original(probe: &Probe) -> Result<Request> {
-    let parts = vec![Part::new("one@suite", b"the first part"), Part::new("two@suite", &[7; 200])];
-    let message = Message { parts, ..probe.message() };
-    let certificate = X509::from_pem(&std::fs::read(&probe.node.certificate)?)?;
-    // Only the certificate is used to encrypt.
-    let node = Identity { certificate, key: PKey::from_rsa(openssl::rsa::Rsa::generate(2048)?)? };
-    Ok(encrypt(&message, &probe.sender, &node)?.request())
+/// A node, and a message that another one made for it under keys of one kind.
+struct Scene {
+    node: AccessPoint,
+    request: Request,
+    _stage: Stage,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bent_message_is_refused_or_says_what_the_original_said() -> Result<()> {
-    let (count, seed) = (setting("TILTS_MUTATIONS", 5000), setting("TILTS_SEED", 1));
-    let bent = Probe::with(plain).await?;
-    let request = original(&bent)?;
+impl Scene {
+    async fn set(kind: Kind) -> Result<Self> {
+        let stage = Stage::set()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (mut from, mut node) = (stage.node("from", &[kind], false)?, stage.node("node", &[kind], false)?);
+        let caught = format!("http://{}/as4", listener.local_addr()?);
+        stage.append("from", &agree(&node, kind, "", &caught))?;
+        stage.append(
+            "node",
+            &(agree(&from, kind, "", &caught) + "\n[limits]\nrejected_per_minute = 100000\n"),
+        )?;
+        plain(&stage.world.root.join("node/tilts.toml"))?;
+        from.node.start().await?;
+        node.node.start().await?;
+        submit(&from, SENDER, "to-node::1").await?;
+        let octets = tokio::time::timeout(Duration::from_secs(30), captured(listener)).await??;
+        from.node.stop().await?;
+        Ok(Self { node, request: request(&octets)?, _stage: stage })
+    }
+}
+
+fn request(octets: &[u8]) -> Result<Request> {
+    let end = octets.windows(4).position(|w| w == b"\r\n\r\n").context("no end of the head")?;
+    let head = std::str::from_utf8(&octets[..end])?;
+    let content_type = head.lines().filter_map(|line| line.split_once(':'));
+    let content_type = content_type
+        .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        .map(|(_, v)| v.trim())
+        .next();
+    Ok(Request::post(content_type.context("no Content-Type")?, &octets[end + 4..]))
+}
+
+async fn bent(kind: Kind) -> Result<()> {
+    let (count, seed) = (setting("TILTS_MUTATIONS", 1700), setting("TILTS_SEED", 1));
+    let scene = Scene::set(kind).await?;
     let mut random = Random::new(seed);
     let mutants = (0..count).map(|number| {
         let mutant = match number % 2 {
-            0 => mutation::octet(&request, &mut random),
-            _ => mutation::structure(&request, &mut random),
+            0 => mutation::octet(&scene.request, &mut random),
+            _ => mutation::structure(&scene.request, &mut random),
         };
         (format!("seed {seed}, mutant {number}: {}", mutant.what), mutant.request)
     });
-    let (figures, receipted) = throw(&bent, mutants).await?;
-    println!("{figures:?}");
-    prove(&bent, &request, &receipted).await
+    let (figures, receipted) = throw(&scene.node, mutants).await?;
+    println!("{kind:?}: {figures:?}");
+    prove(&scene, &receipted).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bent_message_of_1_15_is_refused_or_says_what_the_original_said() -> Result<()> {
+    bent(Rsa).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bent_message_of_2_0_is_refused_or_says_what_the_original_said() -> Result<()> {
+    bent(Eddsa).await?;
+    bent(Ec).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_wrapped_signature_is_taken() -> Result<()> {
-    let probe = Probe::with(plain).await?;
-    let request = original(&probe)?;
-    let forge = |messaging: &str| messaging.replace("10000001", "66666666");
-    let all = wrapping::wrapped(&request, &forge);
-    ensure!(all.len() >= 500, "only {} wrapped messages", all.len());
-    let (figures, receipted) = throw(&probe, all.into_iter().map(|w| (w.what, w.request))).await?;
-    println!("{figures:?}");
-    ensure!(receipted.is_empty(), "taken: {receipted:#?}");
-    ensure!(delivered(&probe).await?.is_empty());
-    prove(&probe, &request, &receipted).await
+    for kind in [Rsa, Eddsa] {
+        let scene = Scene::set(kind).await?;
+        let forge = |messaging: &str| messaging.replace(">1<", ">66666666<");
+        let all = wrapping::wrapped(&scene.request, &forge);
+        ensure!(all.len() >= 500, "only {} wrapped messages", all.len());
+        let (figures, receipted) = throw(&scene.node, all.into_iter().map(|w| (w.what, w.request))).await?;
+        println!("{kind:?}: {figures:?}");
+        ensure!(receipted.is_empty(), "taken: {receipted:#?}");
+        ensure!(delivered(&scene.node).await?.is_empty());
+        prove(&scene, &receipted).await?;
+    }
+    Ok(())
 }
 
 /// Sends the original; then one message is there, whatever of the bent ones was taken, and it is the original.
-async fn prove(probe: &Probe, request: &Request, receipted: &[String]) -> Result<()> {
-    let before = delivered(probe).await?;
+async fn prove(scene: &Scene, receipted: &[String]) -> Result<()> {
+    let before = delivered(&scene.node).await?;
     ensure!(before.len() <= 1, "{} messages were taken: {receipted:#?}", before.len());
-    let (figures, _) = throw(probe, std::iter::once(("the original".to_owned(), request.clone()))).await?;
+    let original = std::iter::once(("the original".to_owned(), scene.request.clone()));
+    let (figures, _) = throw(&scene.node, original).await?;
     ensure!(figures.receipted == 1, "the original is not taken after {receipted:#?}");
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-    let after = delivered(probe).await?;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let after = delivered(&scene.node).await?;
     let [(message, contents)] = &after[..] else { anyhow::bail!("{} messages", after.len()) };
-    ensure!(contents == &[b"the first part".to_vec(), vec![7; 200]], "other contents after {receipted:#?}");
-    let recipient = message["final_recipient"].as_str().context("no recipient")?;
-    ensure!(recipient == conformance::probe::RECIPIENT, "{recipient} after {receipted:#?}");
+    let letter = format!("<letter>{}</letter>", "text ".repeat(400)).into_bytes();
+    ensure!(contents == &[letter, (0..=255).collect()], "other contents after {receipted:#?}");
+    ensure!(message["final_recipient"] == "to-node::1", "{message} after {receipted:#?}");
     if let [(first, _)] = &before[..] {
         ensure!(first == message, "{first} is not {message}");
     }
-    clean(probe)
+    clean(&scene.node)
 }

@@ -61,7 +61,7 @@ async fn honest_messages_pass_while_a_hundred_attack() -> Result<()> {
     ensure!(passed > 0 && attacks > 100, "{passed} honest messages, {attacks} attacks");
     ensure!(peak < MOST_MEMORY, "peak memory {} MB", peak >> 20);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    clean(&probe)
+    clean(&probe.node)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,5 +126,5 @@ async fn a_sender_of_one_octet_a_second_does_not_stay_for_ever() -> Result<()> {
     let reply =
         Line::new(probe.node.node.ports.as4).send(&seal(&probe.message(), &probe.sender)?.request()).await?;
     ensure!(reply.is_receipt());
-    clean(&probe)
+    clean(&probe.node)
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::line::Line;
 use crate::as4::Request;
 use crate::http;
-use crate::probe::{Probe, files};
+use crate::probe::files;
+use crate::world::AccessPoint;
 
 /// What came of many bent requests.
 #[derive(Debug, Default, Clone, Copy)]
@@ -33,10 +34,10 @@ pub fn plain(config: &Path) -> Result<()> {
 
 /// Sends every request on one connection and counts the answers. None may go unanswered.
 pub async fn throw(
-    probe: &Probe,
+    node: &AccessPoint,
     requests: impl Iterator<Item = (String, Request)>,
 ) -> Result<(Count, Vec<String>)> {
-    let mut line = Line::new(probe.node.node.ports.as4);
+    let mut line = Line::new(node.node.ports.as4);
     let mut count = Count::default();
     let mut receipted = Vec::new();
     for (what, request) in requests {
@@ -58,8 +59,8 @@ pub async fn throw(
 }
 
 /// What the node's backend was given: (metadata without ids and times of ours, contents).
-pub async fn delivered(probe: &Probe) -> Result<Vec<(Value, Vec<Vec<u8>>)>> {
-    let backend = probe.node.node.ports.backend;
+pub async fn delivered(node: &AccessPoint) -> Result<Vec<(Value, Vec<Vec<u8>>)>> {
+    let backend = node.node.ports.backend;
     let listed = http::get(backend, "/v1/messages").await?;
     let mut all = Vec::new();
     for message in listed["messages"].as_array().context("no list")? {
@@ -81,8 +82,9 @@ pub async fn delivered(probe: &Probe) -> Result<Vec<(Value, Vec<Vec<u8>>)>> {
 }
 
 /// Nothing is left in the spool, and there are no more payload files than deliveries need.
-pub fn clean(probe: &Probe) -> Result<()> {
-    let left = files(&probe.world.root.join("node/data/spool"))?;
+pub fn clean(node: &AccessPoint) -> Result<()> {
+    let folder = node.certificate.parent().context("no folder")?;
+    let left = files(&folder.join("data/spool"))?;
     ensure!(left.is_empty(), "left in the spool: {left:?}");
     Ok(())
 }
