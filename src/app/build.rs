@@ -17,7 +17,7 @@ use crate::config::{Problems, Settings, anchors};
 use crate::discovery::{self, Dnssec, Identifier, Resolver, Trusts};
 use crate::mime;
 use crate::msh::{Finder, Limits, Node};
-use crate::pmode::Admitted;
+use crate::pmode::{Admitted, Envelope};
 use crate::status::{EvidenceProfile, Policy};
 use crate::store::Store;
 use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, ServerCheck};
@@ -313,6 +313,7 @@ fn routes(settings: &Settings) -> Routes {
             service: None,
             action: None,
             form: if d.form == "plain" { Form::Plain } else { Form::Div },
+            envelope: domain_envelope(settings, &d.name),
             profile,
             policy,
             send_within: d.send_within.0,
@@ -322,6 +323,18 @@ fn routes(settings: &Settings) -> Routes {
     let partners = settings.file.partners.iter().filter_map(|p| partner_route(settings, p));
     let addresses = settings.file.addresses.iter().map(|a| (a.eaddress.clone(), a.participant.clone()));
     Routes { routes: domains.chain(partners).collect(), addresses: addresses.collect() }
+}
+
+/// Business envelope of a domain's network.
+fn domain_envelope(settings: &Settings, name: &str) -> Envelope {
+    let dynamic = settings.agreements.dynamic.iter().find(|d| d.domain == name);
+    dynamic.map_or(Envelope::None, |d| d.profile.envelope)
+}
+
+/// Business envelope under the first agreement with a partner.
+fn partner_envelope(settings: &Settings, party: &str) -> Envelope {
+    let agreement = settings.agreements.agreements.iter().find(|a| a.partner.value == party);
+    agreement.map_or(Envelope::None, |a| a.profile.envelope)
 }
 
 /// The first agreement of a partner gives the route's defaults.
@@ -338,6 +351,7 @@ fn partner_route(settings: &Settings, p: &file::Partner) -> Option<Route> {
         service: agreement.service.clone().map(|s| (s, agreement.service_type.clone())),
         action: agreement.action.clone(),
         form: Form::Plain,
+        envelope: partner_envelope(settings, &p.party_id),
         profile,
         policy,
         send_within: crate::clock::SignedDuration::from_hours(24),

@@ -108,6 +108,7 @@ async fn draft(office: &Office, backend: &Backend, octets: &[u8], files: Vec<Par
         conversation: None,
         ref_to: None,
         class: Class::Business,
+        sbdh: None,
         payloads,
         recipients: recipients.collect(),
     })

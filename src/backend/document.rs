@@ -40,6 +40,8 @@ pub struct Document {
     /// More message properties.
     #[serde(default)]
     pub properties: Vec<PropertyDocument>,
+    /// The business envelope of networks that demand one (Peppol), where the payload comes without it.
+    pub sbdh: Option<SbdhDocument>,
     /// The parts in their order; all parts as they come when absent.
     #[serde(default)]
     pub parts: Vec<PartDocument>,
@@ -54,6 +56,23 @@ pub struct RecipientDocument {
     /// Until when the recipient may take the message, RFC 3339.
     #[schema(value_type = Option<String>, example = "2026-12-24T12:00:00Z")]
     pub deadline: Option<Timestamp>,
+}
+
+/// What goes into the header of a business envelope (SBDH) besides sender, recipient, document type and process.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SbdhDocument {
+    /// COUNTRY_C1: country of the sender, ISO 3166-1 alpha-2.
+    #[schema(example = "LV")]
+    pub country_c1: Option<String>,
+    /// InstanceIdentifier: names the envelope worldwide; a new UUID when absent.
+    pub instance_identifier: Option<String>,
+    /// TypeVersion; the last part of the document type when absent.
+    pub type_version: Option<String>,
+    /// MLS_TO: where message level statuses go, a participant.
+    pub mls_to: Option<String>,
+    /// MLS_TYPE: `FAILURE_ONLY` or `ALWAYS_SEND`.
+    pub mls_type: Option<String>,
 }
 
 /// One message property.
@@ -142,6 +161,7 @@ impl Document {
             conversation: self.conversation_id.clone(),
             ref_to: self.ref_to_message_id.clone(),
             class: if self.test { Class::Test } else { Class::Business },
+            sbdh: self.sbdh.clone(),
             payloads,
             recipients: recipients.collect(),
         })

@@ -9,6 +9,7 @@ pub mod deadlines;
 pub mod delivery;
 pub mod div;
 pub mod document;
+mod envelope;
 pub mod folder;
 mod proof;
 pub mod rest;

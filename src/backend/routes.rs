@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::serves::matches;
 use crate::clock::SignedDuration;
+use crate::pmode::Envelope;
 use crate::status::{EvidenceProfile, Policy};
 
 /// Prefix of the route of a static partner, in the store and in `msh`.
@@ -39,6 +40,8 @@ pub struct Route {
     pub action: Option<String>,
     /// Form of DIV messages.
     pub form: Form,
+    /// Business envelope that the network demands.
+    pub envelope: Envelope,
     /// Evidence profile for new recipients.
     pub profile: EvidenceProfile,
     /// Policy for new recipients.
@@ -148,6 +151,7 @@ mod tests {
                 service: None,
                 action: None,
                 form: Form::Div,
+                envelope: Envelope::None,
                 profile,
                 policy: Policy::for_profile(profile),
                 send_within: SignedDuration::from_hours(1),

@@ -1,7 +1,8 @@
 //! Which messages a backend takes: the admission that receiving asks before the receipt (model.md 6).
 
+use super::envelope;
 use crate::ebms::{Code, UserMessage, names};
-use crate::pmode::{Admission, Admitted, Envelope, PMode, Refusal};
+use crate::pmode::{Admission, Admitted, Envelope, Opening, PMode, Refusal};
 
 /// What a backend takes. Empty lists mean everything; a trailing `*` means all that begin so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,7 +41,19 @@ pub(super) fn matches(pattern: &str, value: &str) -> bool {
 pub struct ServesAll(pub Vec<(Admitted, Serves)>);
 
 impl Admission for ServesAll {
-    fn admit(&self, message: &UserMessage, pmode: &PMode) -> Result<Admitted, Refusal> {
+    fn admit(
+        &self,
+        message: &UserMessage,
+        pmode: &PMode,
+        opening: Option<&Opening>,
+    ) -> Result<Admitted, Refusal> {
+        if pmode.profile.envelope == Envelope::Sbdh {
+            envelope::examine(message, opening).map_err(|reason| Refusal {
+                code: Code::Other,
+                detail: Some(reason.clone()),
+                reason,
+            })?;
+        }
         let recipient = message.corner(names::FINAL_RECIPIENT).unwrap_or_default();
         let service = match &message.service.service_type {
             Some(scheme) => format!("{scheme}::{}", message.service.value),

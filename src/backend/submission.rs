@@ -8,8 +8,9 @@
 
 use serde_json::{Value, json};
 
-use super::Office;
+use super::document::SbdhDocument;
 use super::routes::{Route, Unroutable};
+use super::{Office, envelope};
 use crate::clock::{SignedDuration, Timestamp, wire_time};
 use crate::ebms::names;
 use crate::id;
@@ -39,6 +40,8 @@ pub struct Draft {
     pub ref_to: Option<String>,
     /// Business or test.
     pub class: Class,
+    /// For the business envelope that is made here where the network demands one.
+    pub sbdh: Option<SbdhDocument>,
     /// The payloads, once for all recipients.
     pub payloads: Vec<StagedPayload>,
     /// At least one.
@@ -103,6 +106,7 @@ impl Error {
 pub async fn submit(office: &Office, draft: Draft) -> Result<Submitted, Error> {
     validate(&draft)?;
     let now = office.clock.now();
+    let draft = envelope::enclose(office, draft, now)?;
     let conversation = draft.conversation.unwrap_or_else(|| id::row_id().to_string());
     let shared = Shared { office, now, conversation, ref_to: draft.ref_to, class: draft.class };
     let recipients = draft.recipients.into_iter().map(|r| shared.recipient(r)).collect();

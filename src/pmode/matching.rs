@@ -169,11 +169,16 @@ fn no_agreement(message: &UserMessage) -> Mismatch {
 fn header_rules(pmode: &PMode, message: &UserMessage) -> Result<(), Mismatch> {
     let profile = &pmode.profile;
     let broken = |field, value: &str, rule| Err(Mismatch::Header { field, value: value.into(), rule });
-    if let (AgreementRule::Fixed { value, .. }, Some(found)) =
-        (&profile.agreement_ref, &message.agreement_ref)
-        && found.value != *value
-    {
-        return broken("AgreementRef", &found.value, "the network has one fixed agreement");
+    if let AgreementRule::Fixed { value, agreement_type } = &profile.agreement_ref {
+        let found = message.agreement_ref.as_ref();
+        if !found.is_some_and(|found| found.value == *value && found.agreement_type == *agreement_type) {
+            let found = found.map(|found| found.value.as_str()).unwrap_or_default();
+            return broken(
+                "AgreementRef",
+                found,
+                "the network has one fixed agreement, and every message names it",
+            );
+        }
     }
     if let (RefToRule::Forbidden, Some(found)) = (profile.ref_to_message_id, &message.info.ref_to_message_id)
     {
@@ -196,7 +201,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::ebms::{MessageInfo, Party};
+    use crate::ebms::{AgreementRef, MessageInfo, Party};
     use crate::pmode::EvidenceRule;
 
     const RSA: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
@@ -262,6 +267,33 @@ mod tests {
         let name = |signature| all.inbound(&message("urn:any"), Some(signature)).unwrap().profile.name;
         assert_eq!((name(RSA).as_str(), name(EDDSA).as_str()), ("edelivery-1.15", "edelivery-2.0"));
         assert_eq!(name(ECDSA), "edelivery-1.15");
+    }
+
+    #[test]
+    fn peppol_demands_its_agreement_and_forbids_answers() {
+        let mut all = agreements();
+        all.dynamic[0].profile = Profile::peppol();
+        let named = |value: &str, kind: Option<&str>| {
+            let agreement_type = kind.map(str::to_owned);
+            let mut message = message("urn:any");
+            message.agreement_ref = Some(AgreementRef { value: value.into(), agreement_type, pmode: None });
+            message
+        };
+        let right = "urn:fdc:peppol.eu:2017:agreements:tia:ap_provider";
+        let answered = UserMessage {
+            info: MessageInfo { ref_to_message_id: Some("0@x".into()), ..message("urn:any").info },
+            ..named(right, None)
+        };
+        assert!(all.inbound(&named(right, None), Some(RSA)).is_ok());
+        for (wrong, field) in [
+            (message("urn:any"), "AgreementRef"),
+            (named("urn:other", None), "AgreementRef"),
+            (named(right, Some("urn:type")), "AgreementRef"),
+            (answered, "RefToMessageId"),
+        ] {
+            let refused = all.inbound(&wrong, Some(RSA)).unwrap_err();
+            assert!(refused.to_string().contains(field), "{refused}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod matching;
 mod profile;
 
 pub use crate::ebms::{PartyId, Service};
-pub use admission::{Admission, Admitted, Refusal};
+pub use admission::{Admission, Admitted, Opening, Refusal};
 pub use agreement::{Agreement, Dynamic, Error, EvidenceRule, PMode};
 pub use matching::{Agreements, Mismatch, Outbound};
 pub use profile::{

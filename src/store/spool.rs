@@ -203,7 +203,7 @@ impl SpoolWriter {
         };
         let stored = Measure { size: sink.count, sha256: sink.hash.finish() };
         let held = sink.held.settle().map_err(Error::spool)?;
-        Ok(StagedPayload { original, form, stored, held })
+        Ok(StagedPayload { original, form, stored, identity: original.sha256, held })
     }
 
     /// Judges the sample, once it is full or the payload has ended.
@@ -268,6 +268,7 @@ pub struct StagedPayload {
     pub form: Form,
     /// Size and digest of that form.
     pub stored: Measure,
+    identity: [u8; 32],
     held: Settled,
 }
 
@@ -280,6 +281,19 @@ impl StagedPayload {
     /// SHA-256 of the octets as written.
     pub fn sha256(&self) -> [u8; 32] {
         self.original.sha256
+    }
+
+    /// This payload was made here out of `other`, in a way that differs each time: for the question whether a submission came
+    /// before it counts as `other`.
+    #[must_use]
+    pub fn standing_for(mut self, other: &Self) -> Self {
+        self.identity = other.identity;
+        self
+    }
+
+    /// What a submission is recognised by: SHA-256 of the octets that its sender handed over.
+    pub(super) fn identity(&self) -> [u8; 32] {
+        self.identity
     }
 
     /// Reads the original octets, unpacked where they are held compressed: to look at a payload before it is accepted.

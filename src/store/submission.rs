@@ -125,11 +125,11 @@ impl Store {
     }
 }
 
-/// SHA-256 over the envelope octets and the parts' digests in order (model 1).
+/// SHA-256 over the envelope octets and the digests of the parts as handed over, in order (model 1).
 fn digest(envelope: &[u8], payloads: &[StagedPayload]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(envelope);
-    payloads.iter().for_each(|p| hash.update(&p.sha256()));
+    payloads.iter().for_each(|p| hash.update(&p.identity()));
     hash.finish()
 }
 

@@ -29,6 +29,7 @@ use crate::backend::document;
         document::RecipientDocument,
         document::PropertyDocument,
         document::PartDocument,
+        document::SbdhDocument,
         submit::Answer,
         deliver::Acknowledgement,
         deliver::Word,

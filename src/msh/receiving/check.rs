@@ -7,7 +7,7 @@ use super::parts::ReceivedPart;
 use super::reject::Refusal;
 use super::secure::Secured;
 use crate::ebms::{Code, UserMessage, names};
-use crate::pmode::{Admitted, FourCorners, PMode};
+use crate::pmode::{Admitted, Envelope, FourCorners, Opening, PMode};
 use crate::store::Class;
 
 /// A message that may be stored.
@@ -49,7 +49,7 @@ fn judge(node: &Node, secured: &Secured) -> Result<(Class, Option<Admitted>), Re
             )),
         };
     }
-    let admitted = node.admission.admit(message, pmode);
+    let admitted = node.admission.admit(message, pmode, opening(parts, pmode)?.as_ref());
     admitted
         .map(|admitted| (Class::Business, Some(admitted)))
         .map_err(|refused| Refusal::new(refused.code, refused.reason).detail(refused.detail))
@@ -70,6 +70,16 @@ fn part_properties(part: &ReceivedPart) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+/// The beginning of the first part, where the profile puts a business envelope there.
+fn opening(parts: &[ReceivedPart], pmode: &PMode) -> Result<Option<Opening>, Refusal> {
+    let first = parts.first().and_then(|part| part.payload.as_ref());
+    let Some(payload) = first.filter(|_| pmode.profile.envelope != Envelope::None) else { return Ok(None) };
+    let reader = payload.open().map_err(|e| Refusal::store(&e))?;
+    Opening::read(reader, payload.size()).map(Some).map_err(|e| {
+        Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, format!("the spool cannot be read: {e}"))
+    })
 }
 
 /// `EncName` of XML 1.0, 4.3.3.
