@@ -119,7 +119,7 @@ fn every_example_is_read() {
 #[test]
 fn examples_load_whole_with_their_keys() {
     let place = Place::new();
-    for name in ["national.toml", "two-gateways.toml", "edelivery-2.0.toml"] {
+    for name in ["national.toml", "two-gateways.toml", "edelivery-2.0.toml", "peppol.toml"] {
         assert_eq!(place.problems(&example(name)), "", "{name}");
     }
 }

@@ -30,6 +30,11 @@ pub const TRANSPORT: &str = "bdxr-transport-ebms3-as4-v1p0";
 /// Transport profile of eDelivery AS4 2.0.
 pub const TRANSPORT_2: &str = "bdxr-transport-ebms3-as4-v2p0";
 
+/// Transport profile of Peppol AS4.
+pub const TRANSPORT_PEPPOL: &str = "peppol-transport-as4-v2_0";
+/// Process of what is published under it.
+pub const PROCESS_PEPPOL: &str = "cenbii-procid-ubl::urn:fdc:peppol.eu:2017:poacc:billing:01:1.0";
+
 /// The world: folders and authorities.
 pub struct World {
     /// Everything lies below.
@@ -205,9 +210,13 @@ ports = []
     ) -> Result<()> {
         let url = format!("https://{}/as4", access_point.node.ports.as4);
         let folder = self.root.join("smp");
+        let (dialect, process) = match access_point.transport {
+            TRANSPORT_PEPPOL => ("peppol", PROCESS_PEPPOL),
+            _ => ("bdxr1", PROCESS),
+        };
         let mut command = Command::new(&self.tilts);
-        command.args(["smp", "sign", "--dialect", "bdxr1", "--participant", participant]);
-        command.args(["--document-type", document_type, "--process", PROCESS]);
+        command.args(["smp", "sign", "--dialect", dialect, "--participant", participant]);
+        command.args(["--document-type", document_type, "--process", process]);
         command.args(["--transport-profile", access_point.transport, "--url", &url, "--base-url", base]);
         command.arg("--certificate").arg(&access_point.certificate);
         command.arg("--keystore").arg(folder.join("key.p12")).args(["--password", "changeit"]);

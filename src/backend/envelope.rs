@@ -86,34 +86,30 @@ fn differs(name: &str, said: &str, found: &str) -> String {
 /// [`Error::Invalid`] for the backend to mend; nothing is stored then.
 pub(super) fn enclose(office: &Office, mut draft: Draft, now: Timestamp) -> Result<Draft, Error> {
     let count = draft.recipients.iter().filter(|r| wants(r)).count();
+    let sbdh = draft.sbdh.take();
     if draft.class == Class::Test || count == 0 {
-        return Ok(draft);
+        let routed = draft.recipients.iter().any(|r| r.target.is_ok());
+        return match sbdh {
+            Some(_) if routed => {
+                Err(Error::invalid("sbdh", "is given, but nothing here travels in an envelope"))
+            }
+            _ => Ok(draft),
+        };
     }
     if draft.ref_to.is_some() {
         return Err(Error::invalid("ref_to_message_id", "must not be given: the network knows no answers"));
     }
-    let sbdh = draft.sbdh.take().unwrap_or_default();
-    if count > 1 && sbdh.instance_identifier.is_some() {
+    if count > 1 && sbdh.as_ref().is_some_and(|sbdh| sbdh.instance_identifier.is_some()) {
         return Err(Error::invalid("sbdh.instance_identifier", "is for one recipient only"));
     }
-    let mut made = Vec::new();
-    let mut told = Vec::new();
+    let desk = Desk { office, sbdh: sbdh.as_ref(), now };
+    let (mut made, mut told) = (Vec::new(), Vec::new());
     for recipient in draft.recipients.iter_mut().filter(|r| wants(r)) {
-        let at = only_part(recipient)?;
-        let desk = Desk { office, sbdh: &sbdh, now };
-        let (header, wrapped) =
-            tokio::task::block_in_place(|| desk.envelope(recipient, &draft.payloads[at]))?;
+        let (header, wrapped) = tokio::task::block_in_place(|| desk.envelope(recipient, &draft.payloads))?;
         told.push(json!({ "participant": recipient.address, "instance": header.instance }));
-        recipient.document_type = header.document_type().map(|id| id.to_string());
-        recipient.process = header.process().map(|id| id.to_string());
-        let part = &mut recipient.parts[0];
-        part.media_type = "application/xml".into();
-        // No file name travels in this network (Peppol AS4 2.0.3, 10).
-        part.properties.retain(|(name, _)| name != "name");
-        if let Some(wrapped) = wrapped {
-            part.payload = draft.payloads.len() + made.len();
-            made.push(wrapped);
-        }
+        let payload = wrapped.is_some().then_some(draft.payloads.len() + made.len());
+        address(recipient, &header, payload);
+        made.extend(wrapped);
     }
     draft.payloads.append(&mut made);
     if let Value::Object(metadata) = &mut draft.metadata {
@@ -121,6 +117,18 @@ pub(super) fn enclose(office: &Office, mut draft: Draft, now: Timestamp) -> Resu
     }
     compact(&mut draft);
     Ok(draft)
+}
+
+/// The recipient and its only part, as the envelope says; `payload` is the index of the one that was made here.
+fn address(recipient: &mut DraftRecipient, header: &Header, payload: Option<usize>) {
+    recipient.document_type = header.document_type().map(|id| id.to_string());
+    recipient.process = header.process().map(|id| id.to_string());
+    for part in &mut recipient.parts {
+        part.media_type = "application/xml".into();
+        // No file name travels in this network (Peppol AS4 2.0.3, 10).
+        part.properties.retain(|(name, _)| name != "name");
+        part.payload = payload.unwrap_or(part.payload);
+    }
 }
 
 fn wants(recipient: &DraftRecipient) -> bool {
@@ -154,7 +162,7 @@ fn compact(draft: &mut Draft) {
 /// What one envelope is made from.
 struct Desk<'d> {
     office: &'d Office,
-    sbdh: &'d SbdhDocument,
+    sbdh: Option<&'d SbdhDocument>,
     now: Timestamp,
 }
 
@@ -163,10 +171,15 @@ impl Desk<'_> {
     fn envelope(
         &self,
         recipient: &DraftRecipient,
-        came: &StagedPayload,
+        payloads: &[StagedPayload],
     ) -> Result<(Header, Option<StagedPayload>), Error> {
+        let came = &payloads[only_part(recipient)?];
         let opening = Opening::read(came.open()?, came.size()).map_err(unread)?;
         match sbdh::open(&opening.octets, opening.whole).map_err(unfit)? {
+            sbdh::Opening::Envelope(_) if self.sbdh.is_some() => Err(Error::invalid(
+                "sbdh",
+                "is given, but the business document comes in an envelope of its own",
+            )),
             sbdh::Opening::Envelope(envelope) => {
                 envelope.check(Rules::Peppol).map_err(unfit)?;
                 said(recipient).agrees(&envelope.header).map_err(|problem| {
@@ -195,14 +208,14 @@ impl Desk<'_> {
         let process = process.ok_or_else(|| Error::invalid("process", "is missing"))?;
         names_the_document(&document_type, bare)?;
         let participant = recipient.target.as_ref().map_or(&recipient.address, |target| &target.participant);
-        let own = self.sbdh.type_version.clone();
+        let own = self.sbdh.cloned().unwrap_or_default();
         let header = Header {
             version: "1.0".into(),
             sender: Identifier::parse(&recipient.original_sender, PARTICIPANT_SCHEME),
             receiver: Identifier::parse(participant, PARTICIPANT_SCHEME),
             standard: bare.root.namespace.clone(),
-            type_version: own.or_else(|| last(&document_type)).unwrap_or_default(),
-            instance: self.sbdh.instance_identifier.clone().unwrap_or_else(|| id::row_id().to_string()),
+            type_version: own.type_version.clone().or_else(|| last(&document_type)).unwrap_or_default(),
+            instance: own.instance_identifier.clone().unwrap_or_else(|| id::row_id().to_string()),
             document: bare.root.local.clone(),
             created: self.now,
             scopes: self.scopes(&document_type, &process)?,
@@ -213,7 +226,7 @@ impl Desk<'_> {
     }
 
     fn scopes(&self, document_type: &Identifier, process: &Identifier) -> Result<Vec<Scope>, Error> {
-        let country = self.sbdh.country_c1.as_deref().ok_or_else(|| {
+        let country = self.sbdh.and_then(|sbdh| sbdh.country_c1.as_deref()).ok_or_else(|| {
             let problem = "is missing: the business document comes without its envelope, and whoever makes one needs it";
             Error::invalid("sbdh.country_c1", problem)
         })?;
@@ -222,10 +235,10 @@ impl Desk<'_> {
             Scope::of(PROCESS_ID, process),
             Scope::plain(COUNTRY_C1, country),
         ];
-        if let Some(to) = &self.sbdh.mls_to {
+        if let Some(to) = self.sbdh.and_then(|sbdh| sbdh.mls_to.as_deref()) {
             scopes.push(Scope::of(MLS_TO, &Identifier::parse(to, PARTICIPANT_SCHEME)));
         }
-        if let Some(kind) = &self.sbdh.mls_type {
+        if let Some(kind) = self.sbdh.and_then(|sbdh| sbdh.mls_type.as_deref()) {
             scopes.push(Scope::plain(MLS_TYPE, kind));
         }
         Ok(scopes)
