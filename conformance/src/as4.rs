@@ -278,6 +278,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Content-Length as announced, where it is not the body's.
     pub announced: Option<usize>,
+    /// In chunks, without Content-Length.
+    pub chunked: bool,
 }
 
 impl Request {
@@ -288,7 +290,7 @@ impl Request {
             kind => vec![("Content-Type".into(), kind.into())],
         };
         let (method, path) = ("POST".into(), "/as4".into());
-        Self { method, path, headers, body: body.into(), announced: None }
+        Self { method, path, headers, body: body.into(), announced: None, chunked: false }
     }
 
     /// SOAP with attachments.
@@ -322,6 +324,14 @@ impl Request {
             format!("{} {} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             let _ = write!(head, "{name}: {value}\r\n");
+        }
+        if self.chunked {
+            let chunks = self
+                .body
+                .chunks(1000)
+                .flat_map(|c| [format!("{:x}\r\n", c.len()).as_bytes(), c, b"\r\n"].concat());
+            let body: Vec<u8> = chunks.chain(*b"0\r\n\r\n").collect();
+            return [head.as_bytes(), b"Transfer-Encoding: chunked\r\n\r\n", &body].concat();
         }
         let length = self.announced.unwrap_or(self.body.len());
         if self.method != "GET" {

@@ -23,6 +23,7 @@ pub struct Authority {
 }
 
 /// A key with its certificate.
+#[derive(Clone)]
 pub struct Identity {
     /// The certificate.
     pub certificate: X509,
@@ -37,6 +38,8 @@ pub enum Purpose {
     Message,
     /// TLS on a loopback address, server and client.
     Tls,
+    /// Agreeing on keys and nothing else: what it signs is worth nothing.
+    KeyAgreement,
 }
 
 /// How long a certificate is valid, in days from now; negative days lie in the past.
@@ -148,6 +151,7 @@ fn usage(key: &PKey<Private>, purpose: Purpose) -> Result<X509Extension> {
         Id::X25519 => usage.key_agreement(),
         Id::ED25519 => usage.digital_signature(),
         Id::EC => usage.digital_signature().key_agreement(),
+        _ if purpose == Purpose::KeyAgreement => usage.key_agreement(),
         _ if purpose == Purpose::Message => {
             usage.digital_signature().key_encipherment().non_repudiation().data_encipherment()
         }

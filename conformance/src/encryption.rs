@@ -112,7 +112,8 @@ pub fn sealed(part: &Part, content_key: &[u8; 16]) -> Result<Part> {
     Ok(Part { media_type: "application/octet-stream".into(), octets, ..part.clone() })
 }
 
-fn encrypted_data(number: usize, cid: &str) -> String {
+/// The EncryptedData of part `number`.
+pub fn encrypted_data(number: usize, cid: &str) -> String {
     format!(
         "<xenc:EncryptedData xmlns:xenc=\"{XENC}\" Id=\"ED-{number}\" MimeType=\"application/octet-stream\" \
          Type=\"{CONTENT_ONLY}\"><xenc:EncryptionMethod Algorithm=\"{AES128_GCM}\"/><ds:KeyInfo xmlns:ds=\"{DS}\">\

@@ -15,5 +15,6 @@ pub mod random;
 pub mod sml;
 pub mod smp;
 pub mod stage;
+pub mod suite;
 pub mod wire;
 pub mod world;

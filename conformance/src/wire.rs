@@ -50,22 +50,74 @@ pub async fn send(to: SocketAddr, request: &Request) -> Result<Reply> {
     read(&answer)
 }
 
+/// The same without TLS.
+pub async fn send_plain(to: SocketAddr, request: &Request) -> Result<Reply> {
+    let octets = request.octets(&to.to_string());
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut stream = connect(to)?;
+        let _ = stream.write_all(&octets).and_then(|()| stream.flush());
+        anyhow::Ok(rest(&mut stream))
+    });
+    read(&answer.await??)
+}
+
 /// Sends octets and then says that no more will come; gives whatever came back, which may be nothing.
 pub async fn send_and_break_off(to: SocketAddr, octets: Vec<u8>) -> Result<Vec<u8>> {
     tokio::task::spawn_blocking(move || exchange(to, &octets, true)).await?
 }
 
+/// Sends octets, then one more each second; whether the other side closes the connection within `limit`.
+pub fn until_closed(to: SocketAddr, plain: bool, octets: &[u8], limit: Duration) -> Result<bool> {
+    let tcp = connect(to)?;
+    tcp.set_read_timeout(Some(Duration::from_secs(1)))?;
+    if plain {
+        return is_closed(tcp, octets, limit);
+    }
+    let mut builder = SslConnector::builder(SslMethod::tls())?;
+    builder.set_verify(SslVerifyMode::NONE);
+    is_closed(builder.build().configure()?.verify_hostname(false).connect("localhost", tcp)?, octets, limit)
+}
+
+fn is_closed(mut stream: impl Read + Write, octets: &[u8], limit: Duration) -> Result<bool> {
+    stream.write_all(octets)?;
+    stream.flush()?;
+    let begun = std::time::Instant::now();
+    let mut buffer = [0; 16 * 1024];
+    while begun.elapsed() < limit {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(true),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if stream.write_all(b"x").and_then(|()| stream.flush()).is_err() {
+                    return Ok(true);
+                }
+            }
+            Err(_) => return Ok(true),
+        }
+    }
+    Ok(false)
+}
+
 fn exchange(to: SocketAddr, octets: &[u8], end: bool) -> Result<Vec<u8>> {
     let mut builder = SslConnector::builder(SslMethod::tls())?;
     builder.set_verify(SslVerifyMode::NONE);
-    let tcp = TcpStream::connect(to).with_context(|| format!("cannot connect to {to}"))?;
-    tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let mut stream = builder.build().configure()?.verify_hostname(false).connect("localhost", tcp)?;
+    let mut stream =
+        builder.build().configure()?.verify_hostname(false).connect("localhost", connect(to)?)?;
     // A server that has seen enough may answer and close while we still write.
     let written = stream.write_all(octets).and_then(|()| stream.flush());
     if end && written.is_ok() {
         let _: std::result::Result<ShutdownResult, _> = stream.shutdown();
     }
+    Ok(rest(&mut stream))
+}
+
+fn connect(to: SocketAddr) -> Result<TcpStream> {
+    let tcp = TcpStream::connect(to).with_context(|| format!("cannot connect to {to}"))?;
+    tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
+    Ok(tcp)
+}
+
+fn rest(stream: &mut impl Read) -> Vec<u8> {
     let mut answer = Vec::new();
     let mut buffer = [0; 16 * 1024];
     while let Ok(count) = stream.read(&mut buffer) {
@@ -74,7 +126,7 @@ fn exchange(to: SocketAddr, octets: &[u8], end: bool) -> Result<Vec<u8>> {
         }
         answer.extend_from_slice(&buffer[..count]);
     }
-    Ok(answer)
+    answer
 }
 
 fn read(answer: &[u8]) -> Result<Reply> {
