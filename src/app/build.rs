@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::intake::OfficeIntake;
 use crate::backend::auth::{Role, Token, Tokens};
-use crate::backend::routes::{Form, PARTNER, Route, Routes};
+use crate::backend::routes::{Form, Route, Routes};
 use crate::backend::{Adapter, Backend, Office, Serves, ServesAll, div};
 use crate::clock::Clock;
 use crate::config::file;
@@ -19,7 +19,7 @@ use crate::mime;
 use crate::msh::{Finder, Limits, Node};
 use crate::pmode::{Admitted, Envelope};
 use crate::status::{EvidenceProfile, Policy};
-use crate::store::Store;
+use crate::store::{PARTNER, Store};
 use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, ServerCheck};
 use crate::wssec::XmlLimits;
 

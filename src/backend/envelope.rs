@@ -28,15 +28,11 @@ pub(super) fn examine(message: &UserMessage, opening: Option<&Opening>) -> Resul
         return Err("the payload is no StandardBusinessDocument".to_owned());
     };
     envelope.check(Rules::Peppol).map_err(|e| e.to_string())?;
-    let process = match &message.service.service_type {
-        Some(scheme) => format!("{scheme}::{}", message.service.value),
-        None => message.service.value.clone(),
-    };
     let said = Said {
         sender: &message.corner(names::ORIGINAL_SENDER).unwrap_or_default(),
         recipient: &message.corner(names::FINAL_RECIPIENT).unwrap_or_default(),
         document_type: Some(&message.action),
-        process: Some(&process),
+        process: Some(&message.service.to_string()),
     };
     said.agrees(&envelope.header)
 }

@@ -6,9 +6,7 @@ use super::serves::matches;
 use crate::clock::SignedDuration;
 use crate::pmode::Envelope;
 use crate::status::{EvidenceProfile, Policy};
-
-/// Prefix of the route of a static partner, in the store and in `msh`.
-pub const PARTNER: &str = "partner:";
+use crate::store::PARTNER;
 
 /// Every route of a node.
 #[derive(Debug, Clone, Default)]

@@ -55,10 +55,7 @@ impl Admission for ServesAll {
             })?;
         }
         let recipient = message.corner(names::FINAL_RECIPIENT).unwrap_or_default();
-        let service = match &message.service.service_type {
-            Some(scheme) => format!("{scheme}::{}", message.service.value),
-            None => message.service.value.clone(),
-        };
+        let service = message.service.to_string();
         let taken = self.0.iter().find(|(_, serves)| serves.takes(&recipient, &message.action, &service));
         taken.map(|(admitted, _)| admitted.clone()).ok_or_else(|| Refusal {
             code: Code::Other,

@@ -64,6 +64,16 @@ pub struct Service {
     pub service_type: Option<String>,
 }
 
+/// `type::value`, or the value alone: the process that a message is for, as SMP and SBDH spell it.
+impl std::fmt::Display for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.service_type {
+            Some(scheme) => write!(f, "{scheme}::{}", self.value),
+            None => f.write_str(&self.value),
+        }
+    }
+}
+
 /// `eb:AgreementRef`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgreementRef {

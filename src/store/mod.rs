@@ -44,6 +44,9 @@ pub use settle::{Next, Outcome, Settlement};
 pub use spool::{Form, INLINE, Keep, Measure, Spool, SpoolWriter, StagedPayload};
 pub use submission::{NewMessage, NewPart, NewRecipient, NewSubmission, Submitted};
 
+/// A recipient's `domain` is the name of a domain, or this and the PartyId of a static partner.
+pub const PARTNER: &str = "partner:";
+
 /// What a message is for (model 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {

@@ -28,13 +28,13 @@ pub(super) struct Done {
 /// Stores message, payloads, receipt and delivery in one transaction.
 pub(super) async fn accept(node: &Node, checked: Checked) -> Result<Done, Refusal> {
     let (message, pmode) = (checked.secured.message.clone(), checked.secured.pmode.clone());
-    let outcome = keep(node, checked).await;
+    let outcome = keep(node, checked, &message).await;
     outcome.map_err(|refusal| refusal.about(&message).under(&pmode))
 }
 
-async fn keep(node: &Node, checked: Checked) -> Result<Done, Refusal> {
+async fn keep(node: &Node, checked: Checked, message: &UserMessage) -> Result<Done, Refusal> {
     let receipt = receipt(node, &checked.secured)?;
-    let (message, references) = (checked.secured.message.clone(), checked.secured.references.clone());
+    let references = checked.secured.references.clone();
     let class = checked.class;
     let new = inbound(node, checked, receipt.clone()).await?;
     match node.store.accept(new).await.map_err(|e| Refusal::store(&e))? {
@@ -44,7 +44,7 @@ async fn keep(node: &Node, checked: Checked) -> Result<Done, Refusal> {
             Ok(Done { receipt })
         }
         Accepted::Duplicate(stored) => {
-            let came = Copy { message: &message, references: &references };
+            let came = Copy { message, references: &references };
             duplicate(node, &came, *stored, receipt).await
         }
     }

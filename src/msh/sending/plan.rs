@@ -9,10 +9,7 @@ use crate::discovery::{self, Class as Kind, Found, Identifier, Question};
 use crate::ebms::PartyId;
 use crate::pki::Certificate;
 use crate::pmode::{EvidenceRule, Outbound, PMode};
-use crate::store::{Class, OutMessage};
-
-/// Prefix of the route of a static partner.
-pub const PARTNER: &str = "partner:";
+use crate::store::{Class, OutMessage, PARTNER};
 
 /// A message with its way.
 pub(super) struct Planned<'m> {
