@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 use crate::ca::Purpose;
-use crate::demo::{self, Status, list, status_of};
+use crate::demo::{self, LATVIAN_PART, Status, list, status_of};
 use crate::http::{self, Part};
 use crate::node::{Node, free};
 use crate::random::Random;
@@ -146,9 +146,9 @@ impl Trial {
         command.arg("--keystore").arg(self.world.root.join("lv/div.p12")).args(["--password", "changeit"]);
         command.arg("--out").arg(&envelope).args(&files);
         said(command).await?;
-        let mut parts = vec![part("envelope", "application/xml", &envelope)?];
+        let mut parts = vec![Part::file("envelope", "application/xml", &envelope)?];
         for (index, file) in files.iter().enumerate() {
-            parts.push(part(&index.to_string(), "application/octet-stream", file)?);
+            parts.push(Part::file(&index.to_string(), "application/octet-stream", file)?);
         }
         let digests: Vec<String> = parts.iter().map(|p| sha256(&p.body)).collect();
         lock(&self.contents).insert(digests[0].clone(), digests);
@@ -378,12 +378,6 @@ fn participant(n: usize) -> String {
     format!("iso6523-actorid-upis::0191:2000000{n}")
 }
 
-fn part(id: &str, content_type: &str, path: &PathBuf) -> Result<Part> {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let body = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Part { id: id.into(), content_type: content_type.into(), name, body })
-}
-
 fn sha256(octets: &[u8]) -> String {
     openssl::sha::sha256(octets).iter().map(|b| format!("{b:02x}")).collect()
 }
@@ -392,22 +386,5 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-const LATVIAN_PART: &str = r#"
-
-[[key]]
-file = "div.p12"
-password_file = "password"
-use = ["div"]
-
-[[backend]]
-id = "e-address"
-adapter = "div"
-path = "div"
-serves = { participants = ["iso6523-actorid-upis::0218:*"] }
-
-[div]
-trust = "../ca/div.pem"
-sender = "_DEFAULT@90000000001"
-"#;
 const A_PART: &str = "\n[[backend]]\nid = \"people\"\nadapter = \"rest\"\n";
 const B_PART: &str = "\n[[backend]]\nid = \"files\"\nadapter = \"folder\"\npath = \"mail\"\n";

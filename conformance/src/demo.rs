@@ -70,7 +70,7 @@ impl Demo {
         let resolver = free()?;
         let signer = world.div_ca.issue("tilts demo e-address connection", 2048, Purpose::Message)?;
         world.div_ca.write_p12(&signer, &world.root.join("lv/div.p12"), "changeit")?;
-        let latvia = world.access_point("lv", 2048, resolver, &latvian_part())?;
+        let latvia = world.access_point("lv", 2048, resolver, LATVIAN_PART)?;
         let a = world.access_point("a", 2048, resolver, &foreign_part(4))?;
         let b = world.access_point("b", 3072, resolver, &folder_part())?;
         let people: Vec<String> = (0..=6).map(participant).collect();
@@ -114,10 +114,9 @@ impl Demo {
         command.arg("--keystore").arg(self.world.root.join("lv/div.p12")).args(["--password", "changeit"]);
         command.arg("--out").arg(&envelope).args(&files);
         said(command).await?;
-        let mut parts = vec![part("envelope", "application/xml", None, &envelope)?];
+        let mut parts = vec![Part { name: None, ..Part::file("envelope", "application/xml", &envelope)? }];
         for (index, file) in files.iter().enumerate() {
-            let name = file.file_name().map(|n| n.to_string_lossy().into_owned());
-            parts.push(part(&index.to_string(), "application/octet-stream", name, file)?);
+            parts.push(Part::file(&index.to_string(), "application/octet-stream", file)?);
         }
         let (content_type, body) = http::multipart(&parts);
         let to = self.latvia.node.ports.backend;
@@ -363,13 +362,8 @@ fn attachments(folder: &Path) -> Result<Vec<PathBuf>> {
         .collect()
 }
 
-fn part(id: &str, content_type: &str, name: Option<String>, path: &Path) -> Result<Part> {
-    let body = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Part { id: id.into(), content_type: content_type.into(), name, body })
-}
-
-fn latvian_part() -> String {
-    r#"
+/// Keys, backend and sender of the Latvian side, behind the common configuration.
+pub const LATVIAN_PART: &str = r#"
 
 [[key]]
 file = "div.p12"
@@ -385,11 +379,8 @@ serves = { participants = ["iso6523-actorid-upis::0218:*"] }
 [div]
 trust = "../ca/div.pem"
 sender = "_DEFAULT@90000000001"
-"#
-    .to_owned()
-}
+"#;
 
-/// A serves recipients 1 to 3 only; `absent` is registered, but not served.
 fn foreign_part(absent: usize) -> String {
     let served: Vec<String> = (1..absent).map(|n| format!("{:?}", participant(n))).collect();
     format!(

@@ -1,6 +1,7 @@
 //! A small HTTP client for the loopback interfaces of a node (backend and administration, plain HTTP).
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -75,6 +76,20 @@ pub struct Part {
     pub name: Option<String>,
     /// Octets.
     pub body: Vec<u8>,
+}
+
+impl Part {
+    /// A part without a file name.
+    pub fn new(id: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self { id: id.into(), content_type: content_type.into(), name: None, body: body.into() }
+    }
+
+    /// A file under its own name.
+    pub fn file(id: &str, content_type: &str, path: &Path) -> Result<Self> {
+        let body = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(Self { name, ..Self::new(id, content_type, body) })
+    }
 }
 
 /// A multipart/related body and its Content-Type.

@@ -118,7 +118,7 @@ pub fn tilts_binary() -> Result<PathBuf> {
     let tilts = profile.join("tilts");
     ensure!(
         tilts.is_file(),
-        "{} is missing: build it with `cargo build --workspace --bins`",
+        "{} is missing: `cargo test --workspace` or `cargo build --workspace --bins` makes it",
         tilts.display()
     );
     Ok(tilts)

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::as4::{Message, Part, Request};
 use crate::ca::{Identity, Purpose};
 use crate::http;
-use crate::node::free;
+use crate::node::{free, tilts_binary};
 use crate::wire::{self, Reply};
 use crate::world::{AccessPoint, ENVELOPE, World, party_id};
 
@@ -17,19 +17,6 @@ use crate::world::{AccessPoint, ENVELOPE, World, party_id};
 pub const RECIPIENT: &str = "iso6523-actorid-upis::0191:10000001";
 /// originalSender of the messages made here.
 pub const SENDER: &str = "iso6523-actorid-upis::0218:90000000001";
-
-/// The tilts binary beside the test binaries.
-pub fn tilts() -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("no target folder")?;
-    let binary = folder.join("tilts");
-    ensure!(
-        binary.is_file(),
-        "{} is missing: `cargo test --workspace` or `cargo build --workspace --bins` makes it",
-        binary.display()
-    );
-    Ok(binary)
-}
 
 /// One node, a sender that it believes, and the world around them.
 pub struct Probe {
@@ -57,7 +44,7 @@ impl Probe {
     /// Starts a node whose configuration `change` has changed.
     pub async fn with(change: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let world = World::new(&folder.path().join("world"), &tilts()?)?;
+        let world = World::new(&folder.path().join("world"), &tilts_binary()?)?;
         let sender = world.ap_ca.issue(&party_id("peer"), 2048, Purpose::Message)?;
         let extra =
             "\n[[backend]]\nid = \"all\"\nadapter = \"rest\"\n\n[limits]\nrejected_per_minute = 100000\n";

@@ -14,9 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::ca::{Purpose, Validity};
-use crate::http::{self, multipart};
-use crate::node::free;
-use crate::probe::tilts;
+use crate::http::{self, Part, multipart};
+use crate::node::{free, tilts_binary};
 use crate::world::{AccessPoint, ENVELOPE, PARTY_TYPE, PROCESS, TRANSPORT, TRANSPORT_2, World, party_id};
 
 /// Keys of one profile.
@@ -79,7 +78,7 @@ impl Stage {
     /// Makes the world; no node yet.
     pub fn set() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let world = World::new(&folder.path().join("world"), &tilts()?)?;
+        let world = World::new(&folder.path().join("world"), &tilts_binary()?)?;
         Ok(Self { world, resolver: free()?, _folder: folder })
     }
 
@@ -168,16 +167,14 @@ pub async fn submit(from: &AccessPoint, sender: &str, participant: &str) -> Resu
         "client_id": format!("letter to {participant}"), "original_sender": sender, "document_type": ENVELOPE,
         "process": PROCESS, "recipients": [{ "participant": participant }],
     });
-    let part = |id: &str, kind: &str, body: Vec<u8>| http::Part {
-        id: id.into(),
-        content_type: kind.into(),
-        name: None,
-        body,
-    };
     let (kind, body) = multipart(&[
-        part("description", "application/json", description.to_string().into_bytes()),
-        part("letter", "application/xml", format!("<letter>{}</letter>", "text ".repeat(400)).into_bytes()),
-        part("picture", "application/octet-stream", (0..=255).collect()),
+        Part::new("description", "application/json", description.to_string().into_bytes()),
+        Part::new(
+            "letter",
+            "application/xml",
+            format!("<letter>{}</letter>", "text ".repeat(400)).into_bytes(),
+        ),
+        Part::new("picture", "application/octet-stream", (0..=255).collect::<Vec<u8>>()),
     ]);
     let to = from.node.ports.backend;
     let answer = http::request(to, Method::POST, "/v1/submissions?backend=all", &kind, body).await?.json()?;

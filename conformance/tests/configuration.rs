@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use conformance::ca::{Purpose, Validity};
-use conformance::node::free;
-use conformance::probe::tilts;
+use conformance::node::{free, tilts_binary};
 use conformance::world::{World, party_id};
 
 struct Site {
@@ -21,7 +20,7 @@ struct Site {
 impl Site {
     fn new() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let world = World::new(&folder.path().join("world"), &tilts()?)?;
+        let world = World::new(&folder.path().join("world"), &tilts_binary()?)?;
         world.access_point("node", 2048, free()?, "\n[[backend]]\nid = \"all\"\nadapter = \"rest\"\n")?;
         let config = world.root.join("node/tilts.toml");
         let good = fs::read_to_string(&config)?;

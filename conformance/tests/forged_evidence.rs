@@ -8,8 +8,8 @@ use base64::Engine as _;
 use conformance::as4::{DS, Message, Part, reference, seal, signature};
 use conformance::ca::{Identity, Purpose};
 use conformance::http::{self, multipart};
-use conformance::node::free;
-use conformance::probe::{SENDER, clear_parts, message, tilts};
+use conformance::node::{free, tilts_binary};
+use conformance::probe::{SENDER, clear_parts, message};
 use conformance::wire;
 use conformance::world::{AccessPoint, ENVELOPE, PARTY_TYPE, PROCESS, World, party_id};
 use hyper::Method;
@@ -36,7 +36,7 @@ struct Stage {
 impl Stage {
     async fn set() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let world = World::new(&folder.path().join("world"), &tilts()?)?;
+        let world = World::new(&folder.path().join("world"), &tilts_binary()?)?;
         let resolver = free()?;
         let mut a = world.access_point("a", 2048, resolver, "")?;
         let mut b =
@@ -144,15 +144,9 @@ async fn submit(a: &AccessPoint) -> Result<String> {
         "client_id": "letter-1", "original_sender": SENDER, "document_type": ENVELOPE, "process": PROCESS,
         "recipients": [{ "participant": FIRST }, { "participant": SECOND }],
     });
-    let part = |id: &str, kind: &str, body: Vec<u8>| http::Part {
-        id: id.into(),
-        content_type: kind.into(),
-        name: None,
-        body,
-    };
     let (kind, body) = multipart(&[
-        part("description", "application/json", description.to_string().into_bytes()),
-        part("letter", "application/octet-stream", b"a letter".to_vec()),
+        http::Part::new("description", "application/json", description.to_string().into_bytes()),
+        http::Part::new("letter", "application/octet-stream", b"a letter".to_vec()),
     ]);
     let to = a.node.ports.backend;
     let path = "/v1/submissions?backend=letters";

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use conformance::demo::status_of;
 use conformance::http;
-use conformance::node::free;
-use conformance::probe::tilts;
+use conformance::node::{free, tilts_binary};
 use conformance::world::{AccessPoint, ENVELOPE, EVIDENCE, PROCESS, Registry, World};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -25,7 +24,7 @@ impl Scene {
     /// A node of ours, and another one that is registered but down.
     async fn set() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let world = World::new(&folder.path().join("world"), &tilts()?)?;
+        let world = World::new(&folder.path().join("world"), &tilts_binary()?)?;
         let resolver = free()?;
         let backend = "\n[[backend]]\nid = \"office\"\nadapter = \"rest\"\n";
         let mut home = world.access_point("home", 2048, resolver, backend)?;

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use conformance::as4::{Message, Part, Request, Sealed, body, of_element, of_part, security};
 use conformance::ca::{Authority, Identity, Purpose, Validity};
 use conformance::http::{self, multipart};
-use conformance::node::free;
-use conformance::probe::{Probe, RECIPIENT, SENDER, clear_parts, message, tilts};
+use conformance::node::{free, tilts_binary};
+use conformance::probe::{Probe, RECIPIENT, SENDER, clear_parts, message};
 use conformance::world::{
     AccessPoint, PARTY_TYPE, PROCESS_PEPPOL, TRANSPORT, TRANSPORT_PEPPOL, World, party_id,
 };
@@ -98,7 +98,7 @@ async fn take(at: &AccessPoint) -> Result<(Value, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn invoices_cross_with_and_without_an_envelope_of_their_own() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let world = World::new(&folder.path().join("world"), &tilts()?)?;
+    let world = World::new(&folder.path().join("world"), &tilts_binary()?)?;
     let resolver = free()?;
     let point = |name: &str| -> Result<AccessPoint> {
         let backend = "\n[[backend]]\nid = \"all\"\nadapter = \"rest\"\n";

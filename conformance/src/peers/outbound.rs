@@ -165,15 +165,10 @@ async fn submit(from: &Gateway, case: &Case) -> Result<String> {
         "process": "bdx-procid-transport::bdx:noprocess",
         "test": case.test,
     });
-    let mut parts = vec![http::Part {
-        id: "description".into(),
-        content_type: "application/json".into(),
-        name: None,
-        body: description.to_string().into_bytes(),
-    }];
+    let mut parts = vec![http::Part::new("description", "application/json", description.to_string())];
     for (n, part) in case.parts.iter().enumerate() {
         let body = std::fs::read(&part.file)?;
-        parts.push(http::Part { id: n.to_string(), content_type: part.media_type.clone(), name: None, body });
+        parts.push(http::Part::new(&n.to_string(), &part.media_type, body));
     }
     let (content_type, body) = http::multipart(&parts);
     let to = from.node.ports.backend;

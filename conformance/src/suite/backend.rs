@@ -69,12 +69,7 @@ impl Desk {
         if let (Some(all), Some(fields)) = (description.as_object_mut(), submission.fields.as_object()) {
             all.extend(fields.clone());
         }
-        let first = http::Part {
-            id: "description".into(),
-            content_type: "application/json".into(),
-            name: None,
-            body: description.to_string().into_bytes(),
-        };
+        let first = http::Part::new("description", "application/json", description.to_string());
         let parts: Vec<_> = std::iter::once(first).chain(submission.parts).collect();
         let (kind, body) = multipart(&parts);
         let answer = http::request(*address, Method::POST, "/v1/submissions", &kind, body).await?;

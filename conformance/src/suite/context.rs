@@ -346,7 +346,7 @@ fn sent_references(request: &Request) -> Result<Vec<String>> {
 
 /// A part to hand in.
 pub fn part(id: &str, content_type: &str, body: impl Into<Vec<u8>>) -> http::Part {
-    http::Part { id: id.into(), content_type: content_type.into(), name: None, body: body.into() }
+    http::Part::new(id, content_type, body)
 }
 
 /// An XML document that shrinks.
