@@ -7,21 +7,8 @@ cd "$(dirname "$0")/.."
 need=""
 command -v javac >/dev/null 2>&1 || need="$need default-jdk-headless"
 command -v mvn >/dev/null 2>&1 || need="$need maven"
-if [ -n "$need" ]; then
-    echo "make conformance needs these Debian packages:$need"
-    if [ "$(id -u)" = 0 ]; then
-        run=""
-    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-        run="sudo"
-    else
-        echo "install them, then run this again:  sudo apt-get install --yes$need" >&2
-        exit 1
-    fi
-    echo "installing them with apt-get"
-    $run apt-get update -qq
-    # shellcheck disable=SC2086
-    $run env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $need >/dev/null
-fi
+# shellcheck disable=SC2086
+docker/install.sh "make conformance" $need
 
 cd conformance/peers/phase4
 jar=target/phase4-peer.jar

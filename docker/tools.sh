@@ -19,18 +19,5 @@ want libssl-dev sh -c 'pkg-config --exists openssl || test -e /usr/include/opens
 want python3 sh -c 'command -v python3'
 want libxml2-utils sh -c 'command -v xmllint'
 want xmlsec1 sh -c 'command -v xmlsec1'
-[ -n "$need" ] || exit 0
-
-echo "tilts needs these Debian packages:$need"
-if [ "$(id -u)" = 0 ]; then
-    run=""
-elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-    run="sudo"
-else
-    echo "install them, then run this again:  sudo apt-get install --yes$need" >&2
-    exit 1
-fi
-echo "installing them with apt-get"
-$run apt-get update -qq
 # shellcheck disable=SC2086
-$run env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $need >/dev/null
+exec "$(dirname "$0")/install.sh" tilts $need
