@@ -1,8 +1,10 @@
 //! A tilts process: started, watched, killed.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -28,9 +30,24 @@ impl Ports {
     }
 }
 
-/// A free loopback address.
+/// Ports that are given out: below those that systems hand to outgoing connections, which would now and then take one between
+/// here and the node's start, or while a node is down.
+const GIVEN_OUT: Range<u16> = 20_000..32_000;
+
+/// A free loopback address, given out once by this process.
 pub fn free() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(GIVEN_OUT.end - GIVEN_OUT.start);
+    // Other test processes on the machine begin elsewhere.
+    let begin = std::process::id().wrapping_mul(97);
+    for _ in 0..count {
+        let offset = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % count;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, GIVEN_OUT.start + u16::try_from(offset)?));
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no free port from {} to {}", GIVEN_OUT.start, GIVEN_OUT.end)
 }
 
 /// A tilts process on a configuration file. It is killed when dropped.
