@@ -16,6 +16,7 @@ fi
 want gcc sh -c 'command -v cc'
 want pkg-config sh -c 'command -v pkg-config'
 want libssl-dev sh -c 'pkg-config --exists openssl || test -e /usr/include/openssl/ssl.h'
+want openssl sh -c 'command -v openssl'
 want python3 sh -c 'command -v python3'
 want libxml2-utils sh -c 'command -v xmllint'
 want xmlsec1 sh -c 'command -v xmlsec1'

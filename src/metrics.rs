@@ -10,5 +10,9 @@ pub const DUPLICATES: &str = "tilts_messages_duplicate_total";
 pub const ATTEMPTS: &str = "tilts_send_attempts_total";
 /// Recipients by state.
 pub const RECIPIENTS: &str = "tilts_recipients";
+/// Fetches of revocation data, by outcome.
+pub const REVOCATION_FETCHES: &str = "tilts_revocation_fetches_total";
+/// Sources of revocation data of which nothing in force is at hand.
+pub const REVOCATION_OVERDUE: &str = "tilts_revocation_overdue";
 /// Submissions taken over, by channel.
 pub const SUBMITTED: &str = "tilts_submissions_total";

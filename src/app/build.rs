@@ -8,8 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::intake::OfficeIntake;
+use super::revocation::{self, revokers};
 use crate::backend::auth::{Role, Token, Tokens};
 use crate::backend::routes::{Form, Route, Routes};
+use crate::backend::testimony::EvidenceTrust;
 use crate::backend::{Adapter, Backend, Office, Serves, ServesAll, div};
 use crate::clock::Clock;
 use crate::config::file;
@@ -20,7 +22,7 @@ use crate::msh::{Finder, Limits, Node};
 use crate::pmode::{Admitted, Envelope};
 use crate::status::{EvidenceProfile, Policy};
 use crate::store::{PARTNER, Store};
-use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, ServerCheck};
+use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Revoker, ServerCheck};
 use crate::wssec::XmlLimits;
 
 /// A node, built.
@@ -42,7 +44,8 @@ pub(super) struct Built {
 /// Builds what can be built without store and listeners, to see whether it can be built.
 pub(super) fn check(settings: &Settings, clock: &Clock) -> Result<(), Problems> {
     let mut problems = Problems::default();
-    finders(&mut problems, settings, clock);
+    let finders = finders(&mut problems, settings, clock);
+    revokers(&mut problems, settings, &finders, clock);
     clients(&mut problems, settings);
     national(&mut problems, settings);
     listeners(&mut problems, settings);
@@ -73,7 +76,8 @@ pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
     let [backend_tokens, admin_tokens] = [&settings.file.listen.backend, &settings.file.listen.admin]
         .map(|l| Arc::new(l.as_ref().map(|l| tokens(&mut problems, &settings, l)).unwrap_or_default()));
     let backends = backends(&mut problems, &settings);
-    let evidence_trust = evidence_trust(&mut problems, &settings);
+    let revokers = revokers(&mut problems, &settings, &finders, &clock);
+    let evidence_trust = evidence_trust(&mut problems, &settings, &revokers);
     if !problems.0.is_empty() {
         return Err(problems.into());
     }
@@ -81,6 +85,7 @@ pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
     let Settings { file, base, own, keys, agreements, peers, .. } = settings;
     let config = crate::store::Config { path: base.join(&file.store.path), ..Default::default() };
     let store = Store::open(&config, clock.clone()).await.context("the store cannot be opened")?;
+    revokers.values().for_each(Revoker::load);
     let admission = ServesAll(backends.iter().map(admitted).collect());
     let office = Arc::new(Office {
         domain: file.node.domain.clone(),
@@ -105,6 +110,7 @@ pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
         intake: Arc::new(OfficeIntake(office.clone())),
         finders,
         clients,
+        revokers,
         limits: limits(&file.limits),
     });
     Ok(Built { node, office, file, base, backend_tokens, admin_tokens })
@@ -155,7 +161,7 @@ fn finders(problems: &mut Problems, settings: &Settings, clock: &Clock) -> BTree
         if trusts.smp.is_none() || trusts.ap.is_none() {
             continue;
         }
-        let resolver = Resolver::new(domain(d), trusts, clock.clone());
+        let resolver = Resolver::new(domain(settings, d), trusts, clock.clone());
         let evidence_document_type = Identifier::parse(&d.evidence_document_type);
         if let Some(resolver) = problems.keep(&at, resolver) {
             all.insert(d.name.clone(), Finder { resolver, evidence_document_type });
@@ -164,7 +170,7 @@ fn finders(problems: &mut Problems, settings: &Settings, clock: &Clock) -> BTree
     all
 }
 
-fn domain(d: &file::Domain) -> discovery::Domain {
+fn domain(settings: &Settings, d: &file::Domain) -> discovery::Domain {
     discovery::Domain {
         zone: d.zone.clone(),
         lookup: d.lookup.clone(),
@@ -180,6 +186,7 @@ fn domain(d: &file::Domain) -> discovery::Domain {
         resolver: d.resolver,
         dnssec: if d.dnssec { Dnssec::Require } else { Dnssec::Off },
         revocation: d.revocation,
+        revocation_folder: Some(revocation::folder(settings, &d.name)),
         ..discovery::Domain::default()
     }
 }
@@ -278,13 +285,18 @@ fn backends(problems: &mut Problems, settings: &Settings) -> Vec<Backend> {
     found
 }
 
-fn evidence_trust(problems: &mut Problems, settings: &Settings) -> BTreeMap<String, crate::pki::TrustStore> {
+fn evidence_trust(
+    problems: &mut Problems,
+    settings: &Settings,
+    revokers: &BTreeMap<String, Revoker>,
+) -> BTreeMap<String, EvidenceTrust> {
     let mut all = BTreeMap::new();
     for d in &settings.file.domains {
         let Some(path) = &d.evidence_trust else { continue };
         let at = format!("domain {:?}.evidence_trust", d.name);
-        if let Some(store) = anchors(problems, &at, &settings.base.join(path)) {
-            all.insert(d.name.clone(), store);
+        let anchors = anchors(problems, &at, &settings.base.join(path));
+        if let Some((anchors, revoker)) = anchors.zip(revokers.get(&d.name).cloned()) {
+            all.insert(d.name.clone(), EvidenceTrust { anchors, revoker });
         }
     }
     all

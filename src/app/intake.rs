@@ -7,9 +7,9 @@ use futures_util::future::BoxFuture;
 
 use crate::backend::{Office, testimony};
 use crate::ebms::UserMessage;
-use crate::msh::{Intake, Testimony};
+use crate::msh::{Intake, NotNow, Testimony};
 use crate::pmode::PMode;
-use crate::store::{Effect, Error};
+use crate::store::Effect;
 
 /// The office as the network half sees it.
 pub(super) struct OfficeIntake(pub Arc<Office>);
@@ -19,8 +19,15 @@ impl Intake for OfficeIntake {
         testimony::is_evidence(message, pmode)
     }
 
-    fn weigh<'a>(&'a self, testimony: Testimony<'a>) -> BoxFuture<'a, Result<Effect, Error>> {
-        let Testimony { message, evidence, signer, party_signs, .. } = testimony;
-        testimony::weigh(&self.0, message, (signer, party_signs), evidence).boxed()
+    fn weigh<'a>(&'a self, testimony: Testimony<'a>) -> BoxFuture<'a, Result<Effect, NotNow>> {
+        let Testimony { message, evidence, signer, party_signs, revoker, .. } = testimony;
+        let party = testimony::Party { signer, signs: party_signs, revoker };
+        async move {
+            testimony::weigh(&self.0, message, &party, evidence).await.map_err(|postponed| match postponed {
+                testimony::Postponed::Store(error) => NotNow::Store(error),
+                testimony::Postponed::Untold(unusable) => NotNow::Untold(unusable),
+            })
+        }
+        .boxed()
     }
 }

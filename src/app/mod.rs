@@ -5,6 +5,7 @@ mod build;
 mod dossier;
 mod intake;
 mod listen;
+mod revocation;
 pub mod tools;
 
 use std::future::Future;
@@ -59,6 +60,9 @@ pub(crate) fn stopped(told: &watch::Receiver<bool>) -> impl Future<Output = ()> 
 fn workers(built: &build::Built, told: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
     tasks.spawn(msh::sending::run(built.node.clone(), stopped(told)));
     tasks.spawn(backend::delivery::run(built.office.clone(), stopped(told)));
+    for revoker in built.node.revokers.values() {
+        tasks.spawn(revoker.clone().run(stopped(told)));
+    }
     tasks.spawn(backend::deadlines::run(built.office.clone(), stopped(told)));
     for backend in &built.office.backends {
         if !matches!(backend.adapter, Adapter::Rest | Adapter::Div(None)) {

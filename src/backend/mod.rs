@@ -26,7 +26,7 @@ use openssl::pkey::{PKey, Private};
 pub use serves::{Serves, ServesAll};
 
 use crate::clock::{Clock, SignedDuration};
-use crate::pki::{Certificate, TrustStore};
+use crate::pki::Certificate;
 use crate::store::Store;
 
 /// What the business halves work with.
@@ -46,7 +46,7 @@ pub struct Office {
     /// Sign delivery evidence: the one that fits the exchange, else the first. Never empty.
     pub evidence_keys: Vec<(Certificate, PKey<Private>)>,
     /// Who may sign evidence besides the party itself, by domain.
-    pub evidence_trust: BTreeMap<String, TrustStore>,
+    pub evidence_trust: BTreeMap<String, testimony::EvidenceTrust>,
     /// The national side, where there is one.
     pub div: Option<div::National>,
 }

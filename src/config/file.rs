@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::clock::SignedDuration;
-use crate::discovery::{Dialect, LookupMode, RevocationRule};
+use crate::discovery::{Dialect, LookupMode};
+use crate::pki::RevocationRule;
 use crate::transport::Cidr;
 
 /// The whole file.
@@ -270,7 +271,7 @@ pub struct Domain {
     /// Whether the resolver must vouch for its answers (AD bit).
     #[serde(default)]
     pub dnssec: bool,
-    /// What is demanded of revocation lists: `require`, `soft` or `off`.
+    /// What is demanded of revocation data: `require`, `soft` or `off`.
     #[serde(default)]
     pub revocation: RevocationRule,
     /// Until when a message may be sent, from its submission.
@@ -300,6 +301,9 @@ pub struct Partner {
     pub anchor: Option<PathBuf>,
     /// Subject that its certificate must have.
     pub subject: Option<String>,
+    /// What is demanded of revocation data where it is known by anchor and subject: `require`, `soft` or `off`.
+    #[serde(default)]
+    pub revocation: RevocationRule,
     /// PEM or DER: the certificate that signs, where it is not `certificate`; or several.
     #[serde(default)]
     pub signer: Paths,

@@ -1,11 +1,12 @@
 //! The configuration of one domain: a community with its zone, dialects and trust (model 7).
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::{Dialect, NameRules};
-use crate::pki::TrustStore;
+use crate::pki::{RevocationRule, TrustStore};
 use crate::transport::Cidr;
 
 /// How participants of one domain are found. Every field that loosens a rule is strict by default.
@@ -42,8 +43,10 @@ pub struct Domain {
     pub resolver: Option<SocketAddr>,
     /// Whether DNS answers must be validated.
     pub dnssec: Dnssec,
-    /// Whether certificates of SMPs and access points are asked after on revocation lists.
+    /// What is demanded of revocation data about SMPs and access points.
     pub revocation: RevocationRule,
+    /// Where revocation data is kept for the next start; in memory alone when absent.
+    pub revocation_folder: Option<PathBuf>,
     /// Schemes whose values are hashed as written.
     pub case_sensitive_schemes: Vec<String>,
     /// Hash `scheme::value` instead of writing the scheme as a label.
@@ -75,19 +78,6 @@ pub enum Dnssec {
     Off,
     /// An answer without the AD bit counts as an outage. Configure a resolver that validates, over a path you trust.
     Require,
-}
-
-/// What a domain demands of revocation lists. A revoked certificate is refused by `require` and by `soft`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RevocationRule {
-    /// Where it cannot be told, nothing is sent until it can.
-    Require,
-    /// Where it cannot be told, a step of the lookup says so. Certificates of small networks name no lists.
-    #[default]
-    Soft,
-    /// Nobody is asked.
-    Off,
 }
 
 /// The anchors of a domain. Those of SMPs and of access points are never mixed (discovery 5.2).
@@ -128,6 +118,7 @@ impl Default for Domain {
             resolver: None,
             dnssec: Dnssec::Off,
             revocation: RevocationRule::Soft,
+            revocation_folder: None,
             case_sensitive_schemes: Vec::new(),
             scheme_in_hash: false,
             cache_seconds: 900,

@@ -3,6 +3,7 @@
 use super::Step;
 use super::select::Filter;
 use super::smp::judge::Finding;
+use crate::transport::Unusable;
 
 /// What a failure means for the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -81,27 +82,16 @@ pub enum Error {
         /// Why not.
         detail: String,
     },
-    /// A certificate is revoked.
-    #[error("the certificate of the {role} {subject:?} is {verdict}")]
-    Revoked {
+    // The peer's fault, or the environment's.
+    /// A certificate is revoked, or it cannot be told and the domain requires an answer.
+    #[error("the {role}: {unusable}")]
+    Revocation {
         /// SMP or access point.
         role: &'static str,
-        /// Its subject.
-        subject: String,
-        /// Since when.
-        verdict: String,
+        /// Which of the two, and why.
+        unusable: Unusable,
     },
     // The environment.
-    /// It cannot be told whether a certificate is revoked, and the domain requires that.
-    #[error("the certificate of the {role} {subject:?}: {verdict}; this domain requires an answer")]
-    RevocationUnknown {
-        /// SMP or access point.
-        role: &'static str,
-        /// Its subject.
-        subject: String,
-        /// Why it cannot be told.
-        verdict: String,
-    },
     /// The DNS gave no answer.
     #[error("DNS gave no answer for {name}: {detail}")]
     DnsOutage {
@@ -138,10 +128,9 @@ impl Error {
             Self::NoSmpService { .. } | Self::DocumentNotSupported { .. } => Class::NotSupported,
             Self::NoEndpoint { filter: Filter::Address | Filter::Certificate, .. } => Class::Refused,
             Self::NoEndpoint { .. } => Class::NotSupported,
-            Self::Registry { .. } | Self::Answer { .. } | Self::Redirect { .. } | Self::Revoked { .. } => {
-                Class::Refused
-            }
-            Self::RevocationUnknown { .. } => Class::Outage,
+            Self::Registry { .. } | Self::Answer { .. } | Self::Redirect { .. } => Class::Refused,
+            Self::Revocation { unusable: Unusable::Revoked { .. }, .. } => Class::Refused,
+            Self::Revocation { unusable: Unusable::Untold { .. }, .. } => Class::Outage,
             Self::DnsOutage { .. } | Self::NotValidated { .. } | Self::SmpOutage { .. } => Class::Outage,
             Self::Configuration(_) => Class::Configuration,
         }

@@ -10,7 +10,7 @@ use super::smp::read::MAX_OCTETS;
 use super::{Dns, Domain, Error, Trusts};
 use crate::clock::Clock;
 use crate::transport::{
-    self, Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Request, Resolve, Revoker,
+    self, Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Request, Resolve, Revoker, RevokerConfig,
 };
 
 /// What an SMP answered.
@@ -44,7 +44,9 @@ pub(super) fn revoker(domain: &Domain, dns: &Dns, clock: Clock) -> Result<Revoke
         plain_http: domain.plain_http,
     };
     let resolver = domain.resolver.map(|_| Arc::new(dns.clone()) as Arc<dyn Resolve>);
-    Revoker::new(egress, resolver, clock).map_err(|e| Error::Configuration(e.to_string()))
+    let (rule, folder) = (domain.revocation, domain.revocation_folder.clone());
+    let config = RevokerConfig { name: domain.zone.clone(), rule, egress, resolver, folder };
+    Revoker::new(config, clock).map_err(|e| Error::Configuration(e.to_string()))
 }
 
 /// GETs one address. 404 is an answer; anything else but 200 is an outage, and so is an HTTP redirect (discovery 2.5).

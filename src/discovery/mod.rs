@@ -21,7 +21,7 @@ mod tests;
 mod wildcard;
 
 pub use dns::{Dns, DnsError};
-pub use domain::{Dnssec, Domain, LookupMode, RevocationRule, Trusts};
+pub use domain::{Dnssec, Domain, LookupMode, Trusts};
 pub use error::{Class, Error, Failure};
 pub use ident::Identifier;
 pub use names::NameRules;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cache::{Cache, Entry};
-use super::domain::{Dnssec, LookupMode, RevocationRule};
+use super::domain::{Dnssec, LookupMode};
 use super::fetch::{self, Fetched};
 use super::naptr::{self, Unusable};
 use super::select::{choose, takes};
@@ -13,7 +13,7 @@ use super::{
     Class, Dialect, Dns, DnsError, Domain, Error, Failure, Identifier, Step, Trusts, names, wildcard,
 };
 use crate::clock::{Clock, Timestamp};
-use crate::pki::{Certificate, Revocation, TrustStore};
+use crate::pki::{Certificate, TrustStore};
 use crate::transport::{Client, Revoker};
 
 /// What is looked for.
@@ -90,6 +90,11 @@ impl Resolver {
     /// The domain's configuration.
     pub fn domain(&self) -> &Domain {
         &self.0.domain
+    }
+
+    /// What asks after certificates of this domain.
+    pub fn revoker(&self) -> &Revoker {
+        &self.0.revoker
     }
 
     /// Finds the endpoint. A good answer is used again until it ages; when there is an outage an older one is used, and a
@@ -307,7 +312,7 @@ impl Inner {
         }
     }
 
-    /// Asks after one certificate, as the domain's rule says.
+    /// Asks after one certificate and those above it, as the domain's rule says.
     async fn check_revocation(
         &self,
         role: &'static str,
@@ -315,22 +320,21 @@ impl Inner {
         anchors: Option<&TrustStore>,
         trail: &mut Trail<'_>,
     ) -> Result<(), Error> {
-        let Some(anchors) = anchors.filter(|_| self.domain.revocation != RevocationRule::Off) else {
-            return Ok(());
-        };
         let begun = self.clock.now();
-        let verdict = self.revoker.status(certificate, anchors.anchors()).await;
-        if verdict == Revocation::Good {
-            return Ok(());
-        }
-        let (subject, said) = (certificate.subject(), verdict.to_string());
-        trail.add(begun, &format!("revocation of the {role}"), "its issuer", said.clone());
-        match verdict {
-            Revocation::Revoked { .. } => Err(Error::Revoked { role, subject, verdict: said }),
-            _ if self.domain.revocation == RevocationRule::Require => {
-                Err(Error::RevocationUnknown { role, subject, verdict: said })
+        let path = anchors.and_then(|anchors| anchors.path(certificate, &[], begun));
+        // Without a path the certificate was refused before, or nobody's word is asked.
+        let Some(path) = path else { return Ok(()) };
+        let asked = format!("revocation of the {role}");
+        match self.revoker.judge(&path).await {
+            Ok(None) => Ok(()),
+            Ok(Some(note)) => {
+                trail.add(begun, &asked, "its issuer", note);
+                Ok(())
             }
-            _ => Ok(()),
+            Err(unusable) => {
+                trail.add(begun, &asked, "its issuer", unusable.to_string());
+                Err(Error::Revocation { role, unusable })
+            }
         }
     }
 

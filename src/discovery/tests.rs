@@ -18,8 +18,8 @@ use super::smp::write::metadata;
 use super::*;
 use crate::clock::{Clock, SignedDuration};
 use crate::pki::testing::{self, Pair};
-use crate::pki::{Certificate, TrustStore};
-use crate::transport::{Server, ServerLimits};
+use crate::pki::{Certificate, RevocationRule, TrustStore};
+use crate::transport::{Server, ServerLimits, Unusable};
 
 const ZONE: &str = "sml.test";
 const DOCUMENT: &str = "busdox-docid-qns::urn:x:Invoice-2::Invoice##urn:cen.eu:en16931:2017#a#b::2.1";
@@ -492,7 +492,10 @@ async fn a_revoked_access_point_is_refused_and_an_unknown_one_by_rule() {
     world.smp.octets("/ca.crl", testing::crl(&ca, &[&world.ap.0]));
     for rule in [RevocationRule::Soft, RevocationRule::Require] {
         let revoked = lookup(&world, rule).await.unwrap_err();
-        assert!(matches!(revoked.error, Error::Revoked { .. }), "{revoked}");
+        assert!(
+            matches!(revoked.error, Error::Revocation { unusable: Unusable::Revoked { .. }, .. }),
+            "{revoked}"
+        );
     }
     assert!(lookup(&world, RevocationRule::Off).await.is_ok());
 }

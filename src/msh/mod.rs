@@ -8,5 +8,5 @@ mod peers;
 pub mod receiving;
 pub mod sending;
 
-pub use node::{Finder, Intake, Limits, Node, Testimony};
+pub use node::{Finder, Intake, Limits, Node, NotNow, Testimony};
 pub use peers::{Disbelief, DomainTrust, Partner, Peers, SignerRule};

@@ -13,8 +13,8 @@ use crate::ebms::UserMessage;
 use crate::mime;
 use crate::pki::{Certificate, Entry};
 use crate::pmode::{Admission, Agreements, PMode};
-use crate::store::{Effect, Store};
-use crate::transport::Client;
+use crate::store::{Effect, PARTNER, Store};
+use crate::transport::{Client, Revoker, Unusable};
 use crate::wssec::{self, SecurityPolicy, SigningKeys, XmlLimits};
 
 /// One access point.
@@ -41,11 +41,33 @@ pub struct Node {
     pub finders: BTreeMap<String, Finder>,
     /// HTTPS client by domain name or `partner:<PartyId>`.
     pub clients: BTreeMap<String, Client>,
+    /// What asks after certificates, by the same names.
+    pub revokers: BTreeMap<String, Revoker>,
     /// Bounds.
     pub limits: Limits,
 }
 
 impl Node {
+    /// What asks after the certificates of the peer of `pmode`.
+    pub(super) fn revoker(&self, pmode: &PMode) -> Option<&Revoker> {
+        match &pmode.domain {
+            Some(domain) => self.revokers.get(domain),
+            None => self.revokers.get(&format!("{PARTNER}{}", pmode.peer.value)),
+        }
+    }
+
+    /// Whether a signer that [`Peers::believe`] led to an anchor may be used, by the rule of its domain or partner.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub(super) async fn judge_revocation(&self, pmode: &PMode, path: &[Certificate]) -> Result<(), Unusable> {
+        let Some(revoker) = self.revoker(pmode) else { return Ok(()) };
+        if let Some(note) = revoker.judge(path).await? {
+            tracing::info!(party = pmode.peer.value, note, "signer accepted although revocation is unknown");
+        }
+        Ok(())
+    }
+
     /// A signal in its envelope, signed by the key of ours that fits the policy. `id` is the `wsu:Id` of `messaging`.
     pub(super) fn seal_signal(
         &self,
@@ -84,6 +106,9 @@ pub struct Limits {
     pub rejected_per_minute: u32,
 }
 
+/// The path from a certificate to an anchor, with those that came along.
+pub type PathOf<'p> = dyn Fn(&Certificate, &[Certificate]) -> Option<Vec<Certificate>> + Send + Sync + 'p;
+
 /// A received evidence message, verified, before it is stored.
 pub struct Testimony<'a> {
     /// Its header.
@@ -94,8 +119,22 @@ pub struct Testimony<'a> {
     pub evidence: Vec<u8>,
     /// The certificate that signed the AS4 message.
     pub signer: &'a Certificate,
-    /// Whether a certificate, with those that came along, may sign for the party that sent the message.
-    pub party_signs: &'a (dyn Fn(&Certificate, &[Certificate]) -> bool + Send + Sync),
+    /// The path from a certificate to an anchor, with those that came along, where it may sign for the party that sent the
+    /// message.
+    pub party_signs: &'a PathOf<'a>,
+    /// What asks after such certificates.
+    pub revoker: Option<&'a Revoker>,
+}
+
+/// Why evidence cannot be weighed now; whoever brought it is asked to come again.
+#[derive(Debug, thiserror::Error)]
+pub enum NotNow {
+    /// Environment: the store.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// Environment: it cannot be told whether the witness is revoked, and it must be.
+    #[error(transparent)]
+    Untold(#[from] Unusable),
 }
 
 /// Judges incoming evidence. The business half implements it; the composition root brings the two together.
@@ -104,5 +143,5 @@ pub trait Intake: Send + Sync {
     fn is_evidence(&self, message: &UserMessage, pmode: &PMode) -> bool;
 
     /// What the evidence does (model.md 4, "Who may testify"); stored in one transaction with the message.
-    fn weigh<'a>(&'a self, testimony: Testimony<'a>) -> BoxFuture<'a, Result<Effect, crate::store::Error>>;
+    fn weigh<'a>(&'a self, testimony: Testimony<'a>) -> BoxFuture<'a, Result<Effect, NotNow>>;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::ebms::PartyId;
-use crate::pki::{Certificate, Name, Trust, TrustStore};
+use crate::pki::{Certificate, Name, TrustStore};
 use crate::pmode::{PMode, SenderRule};
 
 /// Every access point and domain that the configuration names.
@@ -81,7 +81,8 @@ pub enum Disbelief {
 }
 
 impl Peers {
-    /// Whether `signer` may sign for the peer of `pmode` at that moment. `extra` are the certificates that came along.
+    /// Whether `signer` may sign for the peer of `pmode` at that moment. `extra` are the certificates that came along. Gives
+    /// the path from the signer to an anchor; whether anything on it is revoked is asked after that ([`super::Node::judge_revocation`]).
     ///
     /// # Errors
     /// [`Disbelief`] with the reason, for our log.
@@ -91,7 +92,7 @@ impl Peers {
         signer: &Certificate,
         extra: &[Certificate],
         at: Timestamp,
-    ) -> Result<(), Disbelief> {
+    ) -> Result<Vec<Certificate>, Disbelief> {
         if !signer.may_sign() {
             return Err(Disbelief::KeyUsage(signer.subject()));
         }
@@ -126,7 +127,7 @@ fn by_partner(
     signer: &Certificate,
     extra: &[Certificate],
     at: Timestamp,
-) -> Result<(), Disbelief> {
+) -> Result<Vec<Certificate>, Disbelief> {
     match &partner.signer {
         SignerRule::Pinned(pinned) if !pinned.contains(signer) => {
             let pinned: Vec<String> = pinned.iter().map(Certificate::sha256_hex).collect();
@@ -134,9 +135,9 @@ fn by_partner(
         }
         SignerRule::Pinned(_) => judged(&TrustStore::new(vec![signer.clone()]), signer, extra, at),
         SignerRule::Anchored { trust, subject } => {
-            judged(trust, signer, extra, at)?;
+            let path = judged(trust, signer, extra, at)?;
             match signer.subject_name().is_some_and(|name| name.means_the_same(subject)) {
-                true => Ok(()),
+                true => Ok(path),
                 false => Err(other_party(signer, &party.value)),
             }
         }
@@ -149,15 +150,15 @@ fn by_domain(
     signer: &Certificate,
     extra: &[Certificate],
     at: Timestamp,
-) -> Result<(), Disbelief> {
-    judged(&domain.ap_trust, signer, extra, at)?;
+) -> Result<Vec<Certificate>, Disbelief> {
+    let path = judged(&domain.ap_trust, signer, extra, at)?;
     let name = signer.subject_name();
     let claimed = match pmode.profile.sender_rule {
         SenderRule::SubjectOu => name.as_ref().and_then(|n| n.first("2.5.4.11")).map(str::to_owned),
         SenderRule::SubjectCn | SenderRule::Registered => signer.common_name(),
     };
     match claimed.as_deref() == Some(pmode.peer.value.as_str()) {
-        true => Ok(()),
+        true => Ok(path),
         false => Err(other_party(signer, &pmode.peer.value)),
     }
 }
@@ -167,11 +168,12 @@ fn judged(
     signer: &Certificate,
     extra: &[Certificate],
     at: Timestamp,
-) -> Result<(), Disbelief> {
-    match trust.judge(signer, extra, at) {
-        Trust::Trusted => Ok(()),
-        other => Err(Disbelief::Judged { subject: signer.subject(), judgement: other.as_str() }),
+) -> Result<Vec<Certificate>, Disbelief> {
+    if let Some(path) = trust.path(signer, extra, at) {
+        return Ok(path);
     }
+    let judgement = trust.judge(signer, extra, at).as_str();
+    Err(Disbelief::Judged { subject: signer.subject(), judgement })
 }
 
 fn other_party(signer: &Certificate, party: &str) -> Disbelief {

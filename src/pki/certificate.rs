@@ -6,8 +6,13 @@ use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::pkey::{HasPublic, Id, PKey, PKeyRef, Public};
 use openssl::x509::{X509, X509KeyUsage, X509NameRef, X509Ref};
 
-use super::{Error, Name};
+use super::{Error, Name, der};
 use crate::clock::{SignedDuration, Timestamp};
+
+/// `[3] EXPLICIT Extensions` of a certificate.
+const EXTENSIONS: u8 = 0xa3;
+/// id-ce-basicConstraints.
+const BASIC_CONSTRAINTS: &str = "2.5.29.19";
 
 /// An X.509 certificate; cheap to clone, equal when the DER octets are.
 #[derive(Clone)]
@@ -150,6 +155,21 @@ impl Certificate {
         let allowed =
             X509KeyUsage::KEY_ENCIPHERMENT | X509KeyUsage::DATA_ENCIPHERMENT | X509KeyUsage::KEY_AGREEMENT;
         !self.has_key(&[Id::ED25519, Id::ED448]) && self.usage_allows(allowed)
+    }
+
+    /// Whether the key may sign revocation lists (no key usage allows all; RFC 5280 4.2.1.3).
+    pub fn may_sign_lists(&self) -> bool {
+        self.usage_allows(X509KeyUsage::CRL_SIGN)
+    }
+
+    /// Whether basicConstraints says that it is an authority's (RFC 5280 4.2.1.9).
+    pub fn is_authority(&self) -> bool {
+        let extensions = der::extensions(self.der(), EXTENSIONS).unwrap_or_default();
+        let constraints = extensions.iter().find(|extension| extension.oid == BASIC_CONSTRAINTS);
+        let fields = constraints.and_then(|extension| der::tagged(extension.value, der::SEQUENCE));
+        fields
+            .and_then(|(fields, _)| der::tagged(fields.content, der::BOOLEAN))
+            .is_some_and(|(authority, _)| authority.content != [0])
     }
 
     /// Whether `issuer`'s name and key identifier fit this certificate's issuer fields; the signature is not checked.

@@ -1,6 +1,8 @@
 //! The few DER values that OpenSSL's safe interface does not take apart: names, and the wrappers of old key stores.
 
 /// Universal tags used here.
+pub const BOOLEAN: u8 = 0x01;
+/// INTEGER.
 pub const INTEGER: u8 = 0x02;
 /// OCTET STRING.
 pub const OCTET_STRING: u8 = 0x04;
@@ -75,6 +77,38 @@ pub fn dotted(content: &[u8]) -> Option<String> {
         text.push_str(&format!(".{arc}"));
     }
     Some(text)
+}
+
+/// One X.509 extension.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Extension<'a> {
+    /// Whether it must be understood.
+    pub critical: bool,
+    /// Its identifier, dotted.
+    pub oid: String,
+    /// The DER within its OCTET STRING.
+    pub value: &'a [u8],
+}
+
+/// The extensions of a certificate or a list: those below the `EXPLICIT` tag `wrapper` of what is signed in it. None is an
+/// empty list; `None` when it is not DER.
+pub fn extensions(signed: &[u8], wrapper: u8) -> Option<Vec<Extension<'_>>> {
+    let (signed, _) = tagged(signed, SEQUENCE)?;
+    let (inner, _) = tagged(signed.content, SEQUENCE)?;
+    let fields = values(inner.content)?;
+    let Some(field) = fields.iter().find(|field| field.tag == wrapper) else { return Some(Vec::new()) };
+    let (all, _) = tagged(field.content, SEQUENCE)?;
+    values(all.content)?.iter().map(|one| extension(one.content)).collect()
+}
+
+fn extension(fields: &[u8]) -> Option<Extension<'_>> {
+    let (oid, rest) = tagged(fields, OID)?;
+    let (critical, rest) = match tagged(rest, BOOLEAN) {
+        Some((value, rest)) => (value.content != [0], rest),
+        None => (false, rest),
+    };
+    let (value, _) = tagged(rest, OCTET_STRING)?;
+    Some(Extension { critical, oid: dotted(oid.content)?, value: value.content })
 }
 
 fn long_length(rest: &[u8], count: usize) -> Option<(usize, &[u8])> {

@@ -21,5 +21,5 @@ pub use certificate::{Certificate, key_kind};
 pub use error::Error;
 pub use keystore::{Entry, KeyStore};
 pub use name::Name;
-pub use revocation::{Crl, Revocation};
+pub use revocation::{Crl, Ocsp, OcspQuestion, Revocation, RevocationRule};
 pub use trust::{Trust, TrustStore};

@@ -80,11 +80,15 @@ pub struct Options<'a> {
     pub rsa: bool,
     /// Address of the issuer's revocation list.
     pub crl: Option<&'a str>,
+    /// Address of the issuer's OCSP responder.
+    pub ocsp: Option<&'a str>,
+    /// Whether it may answer for its issuer over OCSP.
+    pub responder: bool,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { valid: LONG, ca: false, hosts: &[], rsa: false, crl: None }
+        Self { valid: LONG, ca: false, hosts: &[], rsa: false, crl: None, ocsp: None, responder: false }
     }
 }
 
@@ -134,6 +138,12 @@ fn extensions(builder: &mut X509Builder, options: &Options<'_>, issuer: Option<&
     if let Some(url) = options.crl {
         builder.append_extension(extension(Nid::CRL_DISTRIBUTION_POINTS, &format!("URI:{url}"))).unwrap();
     }
+    if let Some(url) = options.ocsp {
+        builder.append_extension(extension(Nid::INFO_ACCESS, &format!("OCSP;URI:{url}"))).unwrap();
+    }
+    if options.responder {
+        builder.append_extension(extension(Nid::EXT_KEY_USAGE, "OCSPSigning")).unwrap();
+    }
     if !options.hosts.is_empty() {
         let mut san = SubjectAlternativeName::new();
         for host in options.hosts {
@@ -154,11 +164,26 @@ fn extension(nid: Nid, value: &str) -> X509Extension {
 
 /// A list of `issuer` for 2026 and 2027 with these certificates revoked on 2026-02-01, DER.
 pub fn crl(issuer: &Pair, revoked: &[&Certificate]) -> Vec<u8> {
+    crl_for(issuer, revoked, &[])
+}
+
+/// The same for a scope: the DER of an IssuingDistributionPoint, or nothing.
+pub fn crl_for(issuer: &Pair, revoked: &[&Certificate], scope: &[u8]) -> Vec<u8> {
+    list(issuer, revoked, scope, ("20260101000000Z", "20271231000000Z"))
+}
+
+/// An IssuingDistributionPoint with one address.
+pub fn distribution_point(url: &str) -> Vec<u8> {
+    tlv(0x30, &tlv(0xa0, &tlv(0xa0, &tlv(0x86, url.as_bytes()))))
+}
+
+/// A list of `issuer` in force from the first to the second time, DER.
+pub fn list(issuer: &Pair, revoked: &[&Certificate], scope: &[u8], valid: (&str, &str)) -> Vec<u8> {
     let time = |text: &str| Asn1Time::from_str(text).unwrap();
     let mut builder = X509CrlBuilder::new().unwrap();
     builder.set_issuer_name(issuer.0.x509().subject_name()).unwrap();
-    builder.set_last_update(&time("20260101000000Z")).unwrap();
-    builder.set_next_update(&time("20271231000000Z")).unwrap();
+    builder.set_last_update(&time(valid.0)).unwrap();
+    builder.set_next_update(&time(valid.1)).unwrap();
     for certificate in revoked {
         let mut entry = X509RevokedBuilder::new().unwrap();
         entry.set_revocation_date(&time("20260201000000Z")).unwrap();
@@ -171,6 +196,11 @@ pub fn crl(issuer: &Pair, revoked: &[&Certificate]) -> Vec<u8> {
     let oid = openssl::asn1::Asn1Object::from_str("2.5.29.20").unwrap();
     let one = openssl::asn1::Asn1OctetString::new_from_bytes(&[2, 1, 1]).unwrap();
     builder.append_extension(X509Extension::new_from_der(&oid, false, &one).unwrap()).unwrap();
+    if !scope.is_empty() {
+        let oid = openssl::asn1::Asn1Object::from_str("2.5.29.28").unwrap();
+        let scope = openssl::asn1::Asn1OctetString::new_from_bytes(scope).unwrap();
+        builder.append_extension(X509Extension::new_from_der(&oid, true, &scope).unwrap()).unwrap();
+    }
     builder.sort().unwrap();
     builder.sign(&issuer.1, MessageDigest::sha256()).unwrap();
     builder.build().unwrap().to_der().unwrap()
@@ -249,4 +279,44 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
 
 fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_be_bytes).collect()
+}
+
+/// What OpenSSL's own responder answers to `request`, DER, for two days from the machine's time: `known` are certificates of
+/// `ca` with the time of their revocation, `signer` signs.
+pub fn ocsp_answer(
+    ca: &Pair,
+    signer: &Pair,
+    known: &[(&Certificate, Option<&str>)],
+    request: &[u8],
+) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, octets: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, octets).unwrap();
+        path
+    };
+    let line = |(certificate, revoked): &(&Certificate, Option<&str>)| {
+        let serial = certificate.x509().serial_number().to_bn().unwrap().to_hex_str().unwrap();
+        let (status, when) = revoked.map_or(("V", String::new()), |at| ("R", at[2..].to_owned()));
+        format!("{status}\t991231000000Z\t{when}\t{serial}\tunknown\t/CN=x\n")
+    };
+    let index = file("index.txt", known.iter().map(line).collect::<String>().as_bytes());
+    let answer = folder.path().join("answer");
+    let run = std::process::Command::new("openssl")
+        .args(["ocsp", "-ndays", "2", "-index"])
+        .arg(index)
+        .arg("-CA")
+        .arg(file("ca", &ca.0.x509().to_pem().unwrap()))
+        .arg("-rsigner")
+        .arg(file("signer", &signer.0.x509().to_pem().unwrap()))
+        .arg("-rkey")
+        .arg(file("key", &signer.1.private_key_to_pem_pkcs8().unwrap()))
+        .arg("-reqin")
+        .arg(file("request", request))
+        .arg("-respout")
+        .arg(&answer)
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    std::fs::read(answer).unwrap()
 }

@@ -79,6 +79,23 @@ impl TrustStore {
         }
     }
 
+    /// The path from `leaf` to an anchor, both among it, that holds at `at`; an anchor alone is its own path.
+    pub fn path(&self, leaf: &Certificate, extra: &[Certificate], at: Timestamp) -> Option<Vec<Certificate>> {
+        let (verdict, path) = self.validate(leaf, extra, Some(at)).ok()?;
+        if verdict != X509VerifyResult::OK {
+            return None;
+        }
+        path.into_iter().map(|one| Certificate::from_x509(one).ok()).collect()
+    }
+
+    /// The anchors as OpenSSL's store whose chains are judged at `at`.
+    pub(super) fn to_x509_store_at(&self, at: Timestamp) -> Result<X509Store, Error> {
+        let mut builder = self.builder()?;
+        let parameters = parameters(Some(at))?;
+        builder.set_param(&parameters)?;
+        Ok(builder.build())
+    }
+
     /// The anchors as OpenSSL's store, for TLS.
     pub fn to_x509_store(&self) -> Result<X509Store, Error> {
         self.builder().map(X509StoreBuilder::build)
@@ -93,21 +110,25 @@ impl TrustStore {
         Ok(builder)
     }
 
-    /// One run of OpenSSL's path validation; without a time, dates are not looked at.
     fn verify(
         &self,
         leaf: &Certificate,
         extra: &[Certificate],
         at: Option<Timestamp>,
     ) -> Result<X509VerifyResult, Error> {
+        self.validate(leaf, extra, at).map(|(verdict, _)| verdict)
+    }
+
+    /// One run of OpenSSL's path validation, with the path that it found; without a time, dates are not looked at.
+    fn validate(
+        &self,
+        leaf: &Certificate,
+        extra: &[Certificate],
+        at: Option<Timestamp>,
+    ) -> Result<(X509VerifyResult, Vec<X509>), Error> {
         let mut builder = self.builder()?;
-        let mut parameters = X509VerifyParam::new()?;
-        parameters.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+        let mut parameters = parameters(at)?;
         parameters.set_purpose(X509PurposeId::ANY)?;
-        match at {
-            Some(at) => parameters.set_time(at.as_second()),
-            None => parameters.set_flags(X509VerifyFlags::NO_CHECK_TIME)?,
-        }
         builder.set_param(&parameters)?;
         let mut between: Stack<X509> = Stack::new()?;
         for certificate in extra {
@@ -117,9 +138,21 @@ impl TrustStore {
         let store = builder.build();
         Ok(context.init(&store, leaf.x509(), &between, |context| {
             context.verify_cert()?;
-            Ok(context.error())
+            let path = context.chain().into_iter().flatten().map(ToOwned::to_owned).collect();
+            Ok((context.error(), path))
         })?)
     }
+}
+
+/// Judged at `at`, or whatever the dates.
+fn parameters(at: Option<Timestamp>) -> Result<X509VerifyParam, Error> {
+    let mut parameters = X509VerifyParam::new()?;
+    parameters.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    match at {
+        Some(at) => parameters.set_time(at.as_second()),
+        None => parameters.set_flags(X509VerifyFlags::NO_CHECK_TIME)?,
+    }
+    Ok(parameters)
 }
 
 #[cfg(test)]
@@ -161,7 +194,11 @@ mod tests {
         let (leaf, _) = testing::issued("CN=leaf", &middle, YEAR_2026);
         let now = at("2026-06-01T00:00:00Z");
         assert_eq!(TrustStore::new(vec![leaf.clone()]).judge(&leaf, &[], now), Trust::Trusted, "pinned");
-        let root = TrustStore::new(vec![ca.0]);
+        let root = TrustStore::new(vec![ca.0.clone()]);
+        let brought = std::slice::from_ref(&middle.0);
+        assert_eq!(root.path(&leaf, brought, now), Some(vec![leaf.clone(), middle.0.clone(), ca.0.clone()]));
+        assert_eq!(root.path(&ca.0, &[], now), Some(vec![ca.0.clone()]), "an anchor");
+        assert_eq!(root.path(&leaf, &[], now), None);
         assert_eq!(root.judge(&leaf, &[], now), Trust::Untrusted, "nothing leads there");
         assert_eq!(root.judge(&leaf, std::slice::from_ref(&middle.0), now), Trust::Trusted);
         assert_eq!(TrustStore::new(vec![middle.0]).judge(&leaf, &[], now), Trust::Trusted, "partial chain");

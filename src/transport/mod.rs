@@ -11,7 +11,7 @@ mod connector;
 mod egress;
 mod error;
 mod idle;
-mod revoker;
+mod revocation;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -21,6 +21,6 @@ pub use client::{Client, ClientConfig, ClientTimeouts, Request, Response};
 pub use connector::{Resolve, Resolved};
 pub use egress::{Cidr, Egress};
 pub use error::{Error, Sent};
-pub use revoker::Revoker;
+pub use revocation::{Revoker, RevokerConfig, Unusable};
 pub use server::{Peer, Server, ServerLimits};
 pub use tls::{ClientAuth, ClientTls, Identity, PeerTls, ServerCheck, ServerTls};

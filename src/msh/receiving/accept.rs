@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use super::super::{Node, Testimony};
+use super::super::{Node, NotNow, Testimony};
 use super::again::{Again, Copy, compare};
 use super::check::Checked;
 use super::reject::Refusal;
@@ -149,13 +149,19 @@ async fn weigh(node: &Node, secured: &mut Secured) -> Result<Effect, Refusal> {
     }
     let (pmode, now) = (&secured.pmode, node.clock.now());
     let party_signs =
-        |signer: &Certificate, extra: &[Certificate]| node.peers.believe(pmode, signer, extra, now).is_ok();
+        |signer: &Certificate, extra: &[Certificate]| node.peers.believe(pmode, signer, extra, now).ok();
     let testimony = Testimony {
         message: &secured.message,
         pmode,
         evidence,
         signer: &secured.signer,
         party_signs: &party_signs,
+        revoker: node.revoker(pmode),
     };
-    node.intake.weigh(testimony).await.map_err(|e| Refusal::store(&e))
+    node.intake.weigh(testimony).await.map_err(|e| match e {
+        NotNow::Store(error) => Refusal::store(&error),
+        NotNow::Untold(unusable) => {
+            Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, unusable.to_string())
+        }
+    })
 }

@@ -1,7 +1,7 @@
 //! Stage 3: nothing is believed before it is verified (as4-wire 2.7, steps 7 to 10).
 //!
 //! Raises EBMS:0103 (policy), EBMS:0101 (signature, certificate), EBMS:0102 (decryption). The order: algorithms, signer,
-//! trust, signature over the header, content key, then the parts as they stream in. A message of a stranger is refused
+//! trust, signature over the header, content key, revocation, then the parts as they stream in. A message of a stranger is refused
 //! before a single payload octet is read.
 
 use super::super::Node;
@@ -12,6 +12,7 @@ use super::unpack::{Rest, next_chunk};
 use crate::ebms::{Code, Messaging, SignedReference, UserMessage};
 use crate::pki::Certificate;
 use crate::pmode::PMode;
+use crate::transport::Unusable;
 use crate::wssec::{self, Verified};
 
 /// A message of which every octet is covered by a signature that we believe.
@@ -41,7 +42,8 @@ pub(super) async fn secure(node: &Node, identified: Identified) -> Result<Secure
 
 async fn verify(node: &Node, identified: Identified) -> Result<Secured, Refusal> {
     let Identified { document, header, message: claimed, pmode, rest } = identified;
-    let verified = block(|| open(node, &document, &header, &pmode))?;
+    let (verified, path) = block(|| open(node, &document, &header, &pmode))?;
+    node.judge_revocation(&pmode, &path).await.map_err(|unusable| revoked(&unusable))?;
     let message = believed(&document, &verified, &claimed)?;
     let mut intake = Intake::new(node, &verified, &message.parts)?;
     if let Some(id) = rest.as_ref().and_then(|rest| rest.root.as_deref()) {
@@ -63,21 +65,34 @@ async fn verify(node: &Node, identified: Identified) -> Result<Secured, Refusal>
     })
 }
 
-/// Everything that the envelope alone can show.
+/// Everything that the envelope alone can show, and the path from its signer to an anchor.
 fn open(
     node: &Node,
     document: &wssec::Document,
     header: &wssec::Header,
     pmode: &PMode,
-) -> Result<Verified, Refusal> {
+) -> Result<(Verified, Vec<Certificate>), Refusal> {
     let policy = pmode.security_policy();
     let known = node.peers.known_certificates();
     let signed = header.judge_policy(document, &policy, node.clock.now()).map_err(|e| refused(&e))?;
     let signer = signed.signer(&known).map_err(|e| refused(&e))?;
-    node.peers
+    let path = node
+        .peers
         .believe(pmode, &signer.certificate, &signer.chain, node.clock.now())
         .map_err(|e| Refusal::new(Code::FailedAuthentication, e.to_string()))?;
-    signed.verify(signer, &node.decryption).map_err(|e| refused(&e))
+    let verified = signed.verify(signer, &node.decryption).map_err(|e| refused(&e))?;
+    Ok((verified, path))
+}
+
+/// A revoked signer is refused for good. Where it cannot be told and must be, the peer is asked to come again: our outage is
+/// no fault of its message.
+fn revoked(unusable: &Unusable) -> Refusal {
+    match unusable {
+        Unusable::Revoked { .. } => Refusal::new(Code::FailedAuthentication, unusable.to_string()),
+        Unusable::Untold { .. } => {
+            Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, unusable.to_string())
+        }
+    }
 }
 
 /// The header again, from the element that the signature covers: what was read before only chose the rules.

@@ -29,7 +29,7 @@ const TRANSIENT: [&str; 2] = ["EBMS:0005", "EBMS:0202"];
 const BEFORE_IDENTITY: [&str; 3] = ["EBMS:0003", "EBMS:0009", "EBMS:0010"];
 
 /// Judges the answer to an attempt.
-pub(super) fn judge(
+pub(super) async fn judge(
     node: &Node,
     message: &OutMessage,
     sealed: &Sealed<'_>,
@@ -39,7 +39,7 @@ pub(super) fn judge(
         Ok(answer) => answer,
         Err(unsent) => return silence(&unsent),
     };
-    match response::read(node, sealed, &answer) {
+    match response::read(node, sealed, &answer).await {
         Ok(signal) => heard(node, message, sealed, signal, &answer),
         Err(reason) if answer.sent == Sent::Nothing => Verdict::NotTaken { reason, signal: None },
         Err(reason) => Verdict::Unknown { reason, signal: None },

@@ -49,7 +49,7 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
     let attempt = seal::on_disk(node, &message, &sealed).await?;
     let sent = transmit::transmit(node, &sealed).await;
     let elsewhere = judge::points_elsewhere(&sent);
-    let verdict = judge::judge(node, &message, &sealed, sent);
+    let verdict = judge::judge(node, &message, &sealed, sent).await;
     if elsewhere || verdict.says_stale() {
         plan::forget(node, &sealed.packaged.planned);
     }

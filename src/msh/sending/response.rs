@@ -31,22 +31,38 @@ pub(super) enum Content {
 }
 
 /// The signal on a response; whatever the HTTP status (as4-wire 3.2), or why there is none.
-pub(super) fn read(node: &Node, sealed: &Sealed<'_>, response: &Response) -> Result<Signal, String> {
+pub(super) async fn read(node: &Node, sealed: &Sealed<'_>, response: &Response) -> Result<Signal, String> {
     if response.body.is_empty() {
         return Err(format!("HTTP {} without a signal", response.status.as_u16()));
     }
     let octets = envelope(response)?;
+    let (mut signal, path) = tokio::task::block_in_place(|| taken_apart(node, sealed, response, octets))?;
+    let pmode = &sealed.packaged.planned.pmode;
+    if let Err(unusable) = node.judge_revocation(pmode, &path).await {
+        (signal.signer, signal.disbelief) = (None, Some(unusable.to_string()));
+    }
+    Ok(signal)
+}
+
+/// The signal, and the path from its signer to an anchor; empty where it is not signed, or not believed.
+fn taken_apart(
+    node: &Node,
+    sealed: &Sealed<'_>,
+    response: &Response,
+    octets: Vec<u8>,
+) -> Result<(Signal, Vec<Certificate>), String> {
     let document = Document::parse(&octets, &XmlLimits::default())
         .map_err(|e| format!("HTTP {} with something that is no signal: {e}", response.status.as_u16()))?;
     let header = Header::locate(&document).map_err(|e| format!("no usable signal: {e}"))?;
     let messaging = Messaging::read(document.element(header.messaging()))
         .map_err(|e| format!("no usable signal: {e}"))?;
     let (info, content) = only_signal(messaging)?;
-    let (signer, disbelief) = match signer(node, sealed, &document, &header) {
-        Ok(signer) => (signer, None),
-        Err(reason) => (None, Some(reason)),
+    let (signer, path, disbelief) = match signer(node, sealed, &document, &header) {
+        Ok(None) => (None, Vec::new(), None),
+        Ok(Some((signer, path))) => (Some(signer), path, None),
+        Err(reason) => (None, Vec::new(), Some(reason)),
     };
-    Ok(Signal { info, content, signer, disbelief, octets })
+    Ok((Signal { info, content, signer, disbelief, octets }, path))
 }
 
 fn only_signal(messaging: Messaging) -> Result<(MessageInfo, Content), String> {
@@ -61,13 +77,13 @@ fn only_signal(messaging: Messaging) -> Result<(MessageInfo, Content), String> {
     }
 }
 
-/// The signer, `None` for an unsigned signal; why it is not believed otherwise.
+/// The signer and its path to an anchor, `None` for an unsigned signal; why it is not believed otherwise.
 fn signer(
     node: &Node,
     sealed: &Sealed<'_>,
     document: &Document,
     header: &Header,
-) -> Result<Option<Certificate>, String> {
+) -> Result<Option<(Certificate, Vec<Certificate>)>, String> {
     if !header.is_signed(document) {
         return Ok(None);
     }
@@ -78,9 +94,10 @@ fn signer(
     let now = node.clock.now();
     let signed = header.judge_policy(document, &policy, now).map_err(|e| e.to_string())?;
     let signer = signed.signer(&known).map_err(|e| e.to_string())?;
-    node.peers.believe(pmode, &signer.certificate, &signer.chain, now).map_err(|e| e.to_string())?;
+    let believed = node.peers.believe(pmode, &signer.certificate, &signer.chain, now);
+    let path = believed.map_err(|e| e.to_string())?;
     let verified = signed.verify(signer, &[]).map_err(|e| e.to_string())?;
-    Ok(Some(verified.signer().clone()))
+    Ok(Some((verified.signer().clone(), path)))
 }
 
 /// The envelope of a plain or multipart answer.
