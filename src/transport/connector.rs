@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
+use super::unclouded::Unclouded;
 use super::{Egress, Error, PeerTls, Sent, ServerCheck};
 
 /// How much later the next address of a host is tried beside the first (RFC 8305 5).
@@ -137,7 +138,7 @@ impl Inner {
             });
         }
         let peer = PeerTls::of(stream.ssl(), self.check != ServerCheck::Nothing);
-        Ok(Stream { io: TokioIo::new(Box::new(stream)), peer })
+        Ok(Stream { io: TokioIo::new(Box::new(Unclouded(stream))), peer })
     }
 }
 

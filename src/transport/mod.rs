@@ -16,6 +16,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unclouded;
 
 pub use client::{Client, ClientConfig, ClientTimeouts, Request, Response};
 pub use connector::{Resolve, Resolved};

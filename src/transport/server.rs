@@ -22,6 +22,7 @@ use tower::{Service, ServiceExt};
 
 use super::body::RequestBody;
 use super::idle::WriteWatched;
+use super::unclouded::Unclouded;
 use super::{ClientAuth, Error, PeerTls, ServerTls};
 
 /// Octets read from a connection at a time at most. hyper would grow to 400 KB, and a few of those are held by each stage that
@@ -160,7 +161,7 @@ impl Server {
         match tokio::time::timeout(self.limits.handshake, handshake(acceptor, stream)).await {
             Ok(Ok(stream)) => {
                 let tls = PeerTls::of(stream.ssl(), self.checks_clients);
-                self.serve(stream, Peer { address, tls }, service, stopped).await;
+                self.serve(Unclouded(stream), Peer { address, tls }, service, stopped).await;
             }
             Ok(Err(error)) => tracing::debug!(peer = %address, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(peer = %address, "TLS handshake timed out"),

@@ -52,6 +52,13 @@ async fn echo(request: HttpRequest<RequestBody>) -> Result<HttpResponse<Full<Byt
     if head.uri.path() == "/slow" {
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+    if head.uri.path() == "/forged" {
+        // A wrong RSA signature leaves an error in OpenSSL's queue of this thread.
+        let options = Options { ca: true, rsa: true, ..Options::default() };
+        let [ca, forged] = [(); 2].map(|()| testing::certificate("CN=ca", &options, None));
+        assert!(crate::pki::Crl::read(&testing::crl(&forged, &[]), &ca.0).is_err());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     if head.uri.path() == "/at-once" {
         drop(body);
         return Ok(HttpResponse::new(Full::from("refused")));
@@ -103,6 +110,18 @@ fn post(url: String, octets: Vec<u8>) -> Request {
 
 fn text(response: &Response) -> String {
     String::from_utf8(response.body.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn what_goes_wrong_elsewhere_on_the_thread_breaks_no_connection() {
+    let ca = testing::ca("CN=ca");
+    let tls = ServerTls { identity: identity(&server_pair(&ca)), client_auth: ClientAuth::None };
+    let server = start(Some(tls), ServerLimits::default()).await;
+    let client = client(trusting(&ca));
+    for _ in 0..5 {
+        let answer = client.send(post(server.url("/forged"), vec![7; 100])).await.unwrap();
+        assert_eq!(text(&answer), "POST 100 ");
+    }
 }
 
 #[tokio::test]
