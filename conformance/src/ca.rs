@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
 use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
 use openssl::pkcs12::Pkcs12;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::Rsa;
@@ -14,12 +15,22 @@ use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
 };
-use openssl::x509::{X509, X509Builder, X509Extension, X509NameBuilder};
+use openssl::x509::{X509, X509Builder, X509CrlBuilder, X509Extension, X509NameBuilder, X509RevokedBuilder};
 
 /// A root that signs leaf certificates.
 pub struct Authority {
     certificate: X509,
     key: PKey<Private>,
+    pointers: Pointers,
+}
+
+/// Where an authority publishes what it has revoked; written into what it issues.
+#[derive(Debug, Clone, Default)]
+pub struct Pointers {
+    /// Address of its list.
+    pub list: Option<String>,
+    /// Address of its OCSP responder.
+    pub responder: Option<String>,
 }
 
 /// A key with its certificate.
@@ -51,6 +62,21 @@ pub struct Validity {
     pub to: i64,
 }
 
+/// How long a revocation list is in force, in seconds from now.
+#[derive(Debug, Clone, Copy)]
+pub struct List {
+    /// thisUpdate.
+    pub from: i64,
+    /// nextUpdate.
+    pub to: i64,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self { from: -600, to: 7 * 86_400 }
+    }
+}
+
 impl Default for Validity {
     fn default() -> Self {
         Self { from: -1, to: 365 }
@@ -69,7 +95,13 @@ impl Authority {
         let ski = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
         builder.append_extension(ski)?;
         builder.sign(&key, MessageDigest::sha256())?;
-        Ok(Self { certificate: builder.build(), key })
+        Ok(Self { certificate: builder.build(), key, pointers: Pointers::default() })
+    }
+
+    /// The same authority, which from now on publishes what it revokes.
+    #[must_use]
+    pub fn publishing(self, pointers: Pointers) -> Self {
+        Self { pointers, ..self }
     }
 
     /// The root certificate.
@@ -105,6 +137,12 @@ impl Authority {
             let san = SubjectAlternativeName::new().ip("127.0.0.1").dns("localhost").build(&context)?;
             builder.append_extension(san)?;
         }
+        if let Some(url) = &self.pointers.list {
+            builder.append_extension(by_value(Nid::CRL_DISTRIBUTION_POINTS, &format!("URI:{url}"))?)?;
+        }
+        if let Some(url) = &self.pointers.responder {
+            builder.append_extension(by_value(Nid::INFO_ACCESS, &format!("OCSP;URI:{url}"))?)?;
+        }
         let context = builder.x509v3_context(Some(&self.certificate), None);
         let ski = SubjectKeyIdentifier::new().build(&context)?;
         builder.append_extension(ski)?;
@@ -113,6 +151,38 @@ impl Authority {
         builder.append_extension(aki)?;
         builder.sign(&self.key, MessageDigest::sha256())?;
         Ok(Identity { certificate: builder.build(), key })
+    }
+
+    /// A revocation list that names these certificates, DER.
+    pub fn revocation_list(&self, revoked: &[&Identity], list: List) -> Result<Vec<u8>> {
+        let now = jiff_now();
+        let time = |seconds: i64| Asn1Time::from_unix(now + seconds);
+        let mut builder = X509CrlBuilder::new()?;
+        builder.set_issuer_name(self.certificate.subject_name())?;
+        builder.set_last_update(time(list.from)?.as_ref())?;
+        builder.set_next_update(time(list.to)?.as_ref())?;
+        for identity in revoked {
+            let mut entry = X509RevokedBuilder::new()?;
+            entry.set_revocation_date(time(-3600)?.as_ref())?;
+            entry.set_serial_number(identity.certificate.serial_number())?;
+            builder.add_revoked(entry.build())?;
+        }
+        // A CRL's builder has no context of its own.
+        let context = X509::builder()?;
+        let context = context.x509v3_context(Some(&self.certificate), None);
+        builder.append_extension(AuthorityKeyIdentifier::new().keyid(true).build(&context)?)?;
+        let number = openssl::asn1::Asn1OctetString::new_from_bytes(&[2, 1, 1])?;
+        let oid = openssl::asn1::Asn1Object::from_str("2.5.29.20")?;
+        builder.append_extension(X509Extension::new_from_der(&oid, false, &number)?)?;
+        builder.sort()?;
+        builder.sign(&self.key, MessageDigest::sha256())?;
+        Ok(builder.build()?.to_der()?)
+    }
+
+    /// Writes root and key as two PEM files.
+    pub fn write_pair(&self, certificate: &Path, key: &Path) -> Result<()> {
+        self.write_pem(certificate)?;
+        write(key, &self.key.private_key_to_pem_pkcs8()?)
     }
 
     /// Writes the root as PEM.
@@ -141,6 +211,11 @@ impl Identity {
         self.write_certificate(certificate)?;
         write(key, &self.key.private_key_to_pem_pkcs8()?)
     }
+}
+
+#[allow(deprecated, reason = "the only way to write this extension by value")]
+fn by_value(nid: Nid, value: &str) -> Result<X509Extension> {
+    Ok(X509Extension::new_nid(None, None, nid, value)?)
 }
 
 /// What a key of that kind can do, and no more.

@@ -12,6 +12,7 @@ pub mod node;
 pub mod peers;
 pub mod probe;
 pub mod random;
+pub mod revocation;
 pub mod sml;
 pub mod smp;
 pub mod stage;
