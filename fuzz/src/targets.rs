@@ -1,12 +1,21 @@
 //! What must hold for any octets at all: no panic, no hang, and the properties asserted here.
 
+use std::sync::LazyLock;
+
+use openssl::asn1::Asn1Time;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
+use openssl::x509::{X509Builder, X509NameBuilder};
 use tilts::clock::Timestamp;
 use tilts::div;
 use tilts::ebms::{Messaging, write_user_message};
 use tilts::evidence;
 use tilts::inspect::{Options, inspect};
 use tilts::mime::{ContentType, Event, Inflate, InflateLimits, Limits as MimeLimits, PushParser};
-use tilts::pki::KeyStore;
+use tilts::pki::{Certificate, Crl, KeyStore, Ocsp, OcspQuestion};
+use tilts::sbdh::{self, Envelope, Opening, Rules};
 use tilts::wssec::{self, Header, SecurityPolicy};
 use tilts::xml::{C14n, Document, Limits, StreamC14n, canonicalize_document};
 
@@ -22,6 +31,9 @@ pub const ALL: &[(&str, fn(&[u8]))] = &[
     ("div", envelope),
     ("evidence", rem),
     ("keys", keys),
+    ("sbdh", business),
+    ("certificate", certificate),
+    ("crl", list),
 ];
 
 /// What is parsed canonicalises, the result parses again and is its own canonical form, whole or in pieces.
@@ -186,6 +198,79 @@ fn keys(octets: &[u8]) {
         let _ = KeyStore::read(octets, None, &[]);
     }
 }
+
+/// A header that was read is written and read again as the same; a document that was wrapped is found in its envelope.
+fn business(octets: &[u8]) {
+    match sbdh::open(octets, true) {
+        Ok(Opening::Envelope(envelope)) => {
+            let _ = envelope.check(Rules::Peppol);
+            let (wrapped, inside) = wrapped(&envelope.header, b"<a xmlns='urn:a'/>").expect("a document is wrapped");
+            assert_eq!(inside.header, envelope.header);
+            assert!(Document::parse(&wrapped, &Limits::default()).is_ok(), "the envelope is no XML");
+        }
+        Ok(Opening::Bare(bare)) => {
+            if let Some((_, inside)) = wrapped(&HEADER, octets) {
+                assert_eq!(inside.content, bare.root);
+            }
+        }
+        Err(_) => {}
+    }
+}
+
+fn wrapped(header: &sbdh::Header, document: &[u8]) -> Option<(Vec<u8>, Envelope)> {
+    let Ok(Opening::Bare(bare)) = sbdh::open(document, true) else { return None };
+    let mut out = Vec::new();
+    sbdh::wrap(header, &bare, &mut &document[..], &mut out).ok()?;
+    let Ok(Opening::Envelope(inside)) = sbdh::open(&out, true) else { panic!("what was wrapped is no envelope") };
+    Some((out, *inside))
+}
+
+static HEADER: LazyLock<sbdh::Header> = LazyLock::new(|| match sbdh::open(SBD.as_bytes(), true) {
+    Ok(Opening::Envelope(envelope)) => envelope.header,
+    other => panic!("{other:?}"),
+});
+
+const SBD: &str = "<StandardBusinessDocument xmlns=\"http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeader\">\
+<StandardBusinessDocumentHeader><HeaderVersion>1.0</HeaderVersion><Sender><Identifier Authority=\"iso6523-actorid-upis\">\
+0191:1</Identifier></Sender><Receiver><Identifier Authority=\"iso6523-actorid-upis\">0191:2</Identifier></Receiver>\
+<DocumentIdentification><Standard>urn:a</Standard><TypeVersion>2.1</TypeVersion><InstanceIdentifier>i</InstanceIdentifier>\
+<Type>a</Type><CreationDateAndTime>2026-01-01T00:00:00Z</CreationDateAndTime></DocumentIdentification><BusinessScope>\
+<Scope><Type>DOCUMENTID</Type><InstanceIdentifier>urn:a::a##x::2.1</InstanceIdentifier></Scope>\
+<Scope><Type>PROCESSID</Type><InstanceIdentifier>p</InstanceIdentifier></Scope></BusinessScope>\
+</StandardBusinessDocumentHeader><a xmlns=\"urn:a\"/></StandardBusinessDocument>";
+
+/// Every fact that is read of a certificate, whoever sent it.
+fn certificate(octets: &[u8]) {
+    let Ok(certificate) = Certificate::from_der(octets) else { return };
+    assert_eq!(certificate.der(), octets);
+    let _ = (certificate.subject(), certificate.issuer(), certificate.serial_decimal(), certificate.ski());
+    let _ = (certificate.crl_urls(), certificate.ocsp_urls(), certificate.is_authority());
+    let _ = (certificate.may_sign(), certificate.may_encrypt(), certificate.is_issued_by(&certificate));
+}
+
+/// Lists and answers of an authority whose key nobody has: whatever they say, they are not believed.
+fn list(octets: &[u8]) {
+    assert!(Crl::read(octets, &AUTHORITY).is_err());
+    assert!(Ocsp::read(octets, &OcspQuestion::new(&AUTHORITY, &AUTHORITY), noon()).is_err());
+}
+
+/// Of the name that the seeds have, so that reading gets to the signature.
+static AUTHORITY: LazyLock<Certificate> = LazyLock::new(|| {
+    let key = PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap()).unwrap()).unwrap();
+    let mut name = X509NameBuilder::new().unwrap();
+    for (kind, value) in [("C", "LV"), ("O", "tilts test"), ("CN", "fuzz")] {
+        name.append_entry_by_text(kind, value).unwrap();
+    }
+    let name = name.build();
+    let mut builder = X509Builder::new().unwrap();
+    builder.set_subject_name(&name).unwrap();
+    builder.set_issuer_name(&name).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::from_unix(4_000_000_000).unwrap()).unwrap();
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    Certificate::from_x509(builder.build()).unwrap()
+});
 
 fn noon() -> Timestamp {
     Timestamp::UNIX_EPOCH

@@ -12,7 +12,7 @@ use tokio::process::Command;
 use super::mutation::envelope_of;
 use super::scan::first;
 use crate::as4::{Message, Part, Request, seal};
-use crate::ca::{Identity, Purpose};
+use crate::ca::{Authority, Identity, List, Purpose};
 use crate::encryption::encrypt;
 use crate::probe::message;
 use crate::world::{ENVELOPE, PROCESS, TRANSPORT, World, party_id, said};
@@ -29,6 +29,11 @@ pub async fn write(out: &Path, tilts: &Path) -> Result<()> {
     gzip.write_all(&b"some text ".repeat(50))?;
     keep(out, "gzip", "text", &gzip.finish()?)?;
     keep(out, "keys", "certificate", &identity.certificate.to_pem()?)?;
+    keep(out, "certificate", "leaf", &identity.certificate.to_der()?)?;
+    keep(out, "certificate", "root", &world.ap_ca.certificate().to_der()?)?;
+    keep(out, "crl", "list", &Authority::new("fuzz")?.revocation_list(&[&identity], List::default())?)?;
+    keep(out, "sbdh", "envelope", SBD.as_bytes())?;
+    keep(out, "sbdh", "bare", b"<?xml version=\"1.0\"?><a xmlns=\"urn:a\">text</a>")?;
     metadata(out, &world, &identity).await?;
     envelope(out, &world, &identity).await?;
     keep(out, "evidence", "minimal", REM.as_bytes())
@@ -94,6 +99,16 @@ fn keep(out: &Path, target: &str, name: &str, octets: &[u8]) -> Result<()> {
     let path = folder.join(format!("seed-{name}"));
     fs::write(&path, octets).with_context(|| format!("cannot write {}", path.display()))
 }
+
+const SBD: &str = "<StandardBusinessDocument xmlns=\"http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeader\">\
+<StandardBusinessDocumentHeader><HeaderVersion>1.0</HeaderVersion><Sender><Identifier Authority=\"iso6523-actorid-upis\">\
+0191:1</Identifier></Sender><Receiver><Identifier Authority=\"iso6523-actorid-upis\">0191:2</Identifier></Receiver>\
+<DocumentIdentification><Standard>urn:a</Standard><TypeVersion>2.1</TypeVersion><InstanceIdentifier>i</InstanceIdentifier>\
+<Type>a</Type><CreationDateAndTime>2026-01-01T00:00:00Z</CreationDateAndTime></DocumentIdentification><BusinessScope>\
+<Scope><Type>DOCUMENTID</Type><InstanceIdentifier>urn:a::a##x::2.1</InstanceIdentifier><Identifier>busdox-docid-qns</Identifier>\
+</Scope><Scope><Type>PROCESSID</Type><InstanceIdentifier>p</InstanceIdentifier></Scope><Scope><Type>COUNTRY_C1</Type>\
+<InstanceIdentifier>LV</InstanceIdentifier></Scope></BusinessScope></StandardBusinessDocumentHeader><a xmlns=\"urn:a\"/>\
+</StandardBusinessDocument>";
 
 const REM: &str = "<rem:RetrievalNonRetrievalByRecipient xmlns:rem=\"http://uri.etsi.org/02640/v2#\" Id=\"e\" version=\"2.1.1\">\
 <rem:EventCode>http://uri.etsi.org/02640/Event#Retrieval</rem:EventCode><rem:EvidenceIdentifier>1</rem:EvidenceIdentifier>\
