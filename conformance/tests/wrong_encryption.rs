@@ -1,7 +1,7 @@
 //! Parts encrypted for somebody else, damaged, or in a way that nobody agreed to: refused by code, and nothing is left behind.
 
 use anyhow::{Context, Result, ensure};
-use conformance::as4::Part;
+use conformance::as4::{Message, Part};
 use conformance::ca::{Identity, Purpose};
 use conformance::encryption::{AES128_GCM, Encrypted, RSA_OAEP, encrypt, encrypted_key, random, sealed};
 use conformance::probe::Probe;
@@ -88,6 +88,47 @@ async fn what_cannot_be_decrypted_is_refused_in_the_same_words() -> Result<()> {
     }
     ensure!(words.windows(2).all(|pair| pair[0] == pair[1]), "failures can be told apart: {words:#?}");
     Ok(())
+}
+
+/// A key that cannot be unwrapped costs as much as one that is wrong: the parts are read and decrypted all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_of_the_key_and_of_the_parts_take_the_same_time() -> Result<()> {
+    let scene = Scene::set().await?;
+    let mut message = scene.probe.message();
+    message.parts = vec![Part::new("large@suite", &vec![7; 8 << 20])];
+    let theirs = scene.other.certificate.public_key()?;
+    let (mut unwrapped, mut tag) = (Vec::new(), Vec::new());
+    for turn in 0..30 {
+        let mut message = encrypt(&message_again(&message), &scene.probe.sender, &scene.node)?;
+        let times = if turn % 2 == 0 {
+            // Wrapped for another key in our name: OAEP does not hold.
+            let key = &message.keys[0];
+            let from = key.find("<wsse:").context("no token")?;
+            let info = key[from..key.find("</ds:KeyInfo>").context("no end")?].to_owned();
+            message.keys = vec![encrypted_key("EK-1", &theirs, &info, &random::<16>()?)?];
+            &mut unwrapped
+        } else {
+            *message.parts[0].octets.last_mut().context("empty")? ^= 1;
+            &mut tag
+        };
+        let request = message.request();
+        let begun = std::time::Instant::now();
+        let reply = scene.probe.send(&request).await?;
+        times.push(begun.elapsed());
+        ensure!(reply.codes() == ["EBMS:0102"], "{}", reply.body);
+    }
+    unwrapped.sort();
+    tag.sort();
+    let (unwrapped, tag) = (unwrapped[unwrapped.len() / 2], tag[tag.len() / 2]);
+    println!("median of OAEP failures {unwrapped:?}, of GCM failures {tag:?}");
+    let ratio = unwrapped.as_secs_f64() / tag.as_secs_f64();
+    ensure!((0.8..1.25).contains(&ratio), "OAEP failures take {unwrapped:?}, GCM failures {tag:?}");
+    Ok(())
+}
+
+/// The same parts under a MessageId of their own.
+fn message_again(message: &Message) -> Message {
+    Message { id: format!("{}@suite.example", uuid::Uuid::new_v4()), ..message.clone() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,6 +165,20 @@ fn a_damaged_part_is_told_as_what_it_is_and_no_more() {
 }
 
 #[test]
+fn a_key_that_cannot_be_unwrapped_fails_where_a_wrong_key_fails() {
+    let world = world();
+    let policy = SecurityPolicy::edelivery_1_15();
+    let sealed = seal(&messaging(), &parts(XML), &policy, &world.signing, Some(&world.recipient.0)).unwrap();
+    let wire = encrypt(&sealed.content_key.unwrap(), GZIP);
+    let text = String::from_utf8(sealed.envelope).unwrap();
+    let wrapped = text.find("CipherValue>").unwrap() + "CipherValue>".len();
+    let mut bent = text.into_bytes();
+    bent[wrapped + 40] = if bent[wrapped + 40] == b'A' { b'B' } else { b'A' };
+    let (_, verified) = open(&world, &bent, &policy).expect("the header alone does not tell");
+    assert_eq!(receive(verified.attachment("a b@x", "x/y", true), &wire), Err(Error::Decryption));
+}
+
+#[test]
 fn a_message_for_somebody_else_cannot_be_decrypted() {
     let world = world();
     let policy = SecurityPolicy::edelivery_1_15();
