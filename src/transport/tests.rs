@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,6 +46,13 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
+/// An authority, and a list that another one of its name has signed.
+static FORGED: LazyLock<(Pair, Vec<u8>)> = LazyLock::new(|| {
+    let options = Options { ca: true, rsa: true, ..Options::default() };
+    let [ca, forger] = [(); 2].map(|()| testing::certificate("CN=ca", &options, None));
+    (ca, testing::crl(&forger, &[]))
+});
+
 /// Answers with method, body length and the peer's subject; `/slow` waits first, `/at-once` does not read the body.
 async fn echo(request: HttpRequest<RequestBody>) -> Result<HttpResponse<Full<Bytes>>, Infallible> {
     let peer = request.extensions().get::<Peer>().unwrap().clone();
@@ -54,9 +62,8 @@ async fn echo(request: HttpRequest<RequestBody>) -> Result<HttpResponse<Full<Byt
     }
     if head.uri.path() == "/forged" {
         // A wrong RSA signature leaves an error in OpenSSL's queue of this thread.
-        let options = Options { ca: true, rsa: true, ..Options::default() };
-        let [ca, forged] = [(); 2].map(|()| testing::certificate("CN=ca", &options, None));
-        assert!(crate::pki::Crl::read(&testing::crl(&forged, &[]), &ca.0).is_err());
+        let (ca, list) = &*FORGED;
+        assert!(crate::pki::Crl::read(list, &ca.0).is_err());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     if head.uri.path() == "/at-once" {
@@ -118,6 +125,7 @@ async fn what_goes_wrong_elsewhere_on_the_thread_breaks_no_connection() {
     let tls = ServerTls { identity: identity(&server_pair(&ca)), client_auth: ClientAuth::None };
     let server = start(Some(tls), ServerLimits::default()).await;
     let client = client(trusting(&ca));
+    LazyLock::force(&FORGED);
     for _ in 0..5 {
         let answer = client.send(post(server.url("/forged"), vec![7; 100])).await.unwrap();
         assert_eq!(text(&answer), "POST 100 ");
