@@ -95,6 +95,12 @@ fn words_that_are_not_known_are_named() -> Result<()> {
         &["edelivery-9", "edelivery-1.15"],
     )?;
     site.replaced("an unknown override", "overrides = { ", "overrides = { encrypton = 1, ", &["encrypton"])?;
+    site.replaced(
+        "more parts than are read",
+        "overrides = { ",
+        "overrides = { max_parts = 100, ",
+        &["max_parts = 100", "limits.references = 102"],
+    )?;
     site.replaced("an unknown adapter", "\"rest\"", "\"resst\"", &["resst"])?;
     site.replaced("an unknown use", "\"decrypt\"", "\"decypher\"", &["decypher"])?;
     site.replaced("no address", "address = \"127.0.0.1:", "address = \"127.0.0.1.1:", &["127.0.0.1.1"])?;

@@ -139,6 +139,7 @@ fn limits(file: &file::Limits) -> Limits {
             max_attributes: file.xml_attributes,
             ..XmlLimits::default()
         },
+        references: file.references,
         exchange: longest(file),
         sending: file.sending,
         rejected_per_minute: file.rejected_per_minute,

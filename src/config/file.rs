@@ -451,6 +451,8 @@ pub struct Limits {
     pub xml_nodes: usize,
     /// Attributes and namespace declarations of one element.
     pub xml_attributes: usize,
+    /// References of one signature: the header, the Body and each part need one.
+    pub references: usize,
     /// Connections at once on a listener.
     pub connections: usize,
     /// HTTP headers of a request.
@@ -484,6 +486,7 @@ impl Default for Limits {
             xml_depth: 100,
             xml_nodes: 200_000,
             xml_attributes: 256,
+            references: 64,
             connections: 2000,
             headers: 64,
             header_octets: 32 << 10,

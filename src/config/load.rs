@@ -78,6 +78,7 @@ fn assemble(problems: &mut Problems, file: File, base: PathBuf, now: Timestamp) 
     let peers = peers(problems, &file, &base);
     let policies = policies(problems, &file);
     unique(problems, &file);
+    part_limits(problems, &file, &agreements);
     let keys = keys?;
     suites::check(problems, &file, &agreements, (&keys, &peers));
     Some(Settings { own, keys, agreements, peers, policies, file, base })
@@ -106,6 +107,25 @@ fn agreements(problems: &mut Problems, file: &File, own: &PartyId) -> Agreements
         file.agreements.iter().enumerate().filter_map(|(n, a)| agreement(problems, file, n, a)).collect();
     let dynamic = file.domains.iter().filter_map(|d| dynamic(problems, d)).collect();
     Agreements { own: own.clone(), agreements: fixed, dynamic }
+}
+
+/// What was agreed must fit what is read: a message of `max_parts` has an envelope besides, and signs header and Body.
+fn part_limits(problems: &mut Problems, file: &File, agreements: &Agreements) {
+    let (parts, references) = (file.limits.parts, file.limits.references);
+    let fixed = agreements.agreements.iter().map(|a| (format!("agreement {:?}", a.id), a.profile.max_parts));
+    let dynamic = agreements.dynamic.iter().map(|d| (format!("domain {:?}", d.domain), d.profile.max_parts));
+    for (at, most) in fixed.chain(dynamic) {
+        let (with_envelope, with_header_and_body) = (u64::from(most) + 1, u64::from(most) + 2);
+        if with_envelope > parts as u64 || with_header_and_body > references as u64 {
+            problems.add(
+                at,
+                format!(
+                    "max_parts = {most} needs limits.parts = {with_envelope} and limits.references = \
+                     {with_header_and_body} or more; they are {parts} and {references}"
+                ),
+            );
+        }
+    }
 }
 
 fn agreement(problems: &mut Problems, file: &File, index: usize, a: &file::Agreement) -> Option<Agreement> {

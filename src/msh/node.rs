@@ -94,6 +94,8 @@ pub struct Limits {
     pub mime: mime::Limits,
     /// Of the envelope.
     pub xml: XmlLimits,
+    /// References of one signature.
+    pub references: usize,
     /// Octets of one payload after decompression.
     pub payload_octets: u64,
     /// Most times that a payload may grow when decompressed.

@@ -62,7 +62,7 @@ impl Header {
         }
         block.timestamps.iter().try_for_each(|timestamp| judge_timestamp(*timestamp, now))?;
         let signature = match block.signatures.as_slice() {
-            [one] => Signature::parse(*one)?,
+            [one] => Signature::parse_within(*one, policy.most_references)?,
             [] => return Err(Error::policy("the message is not signed")),
             _ => return Err(Error::structure("there is more than one Signature")),
         };

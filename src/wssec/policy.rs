@@ -4,7 +4,8 @@ use openssl::pkey::{HasPublic, PKeyRef};
 
 use crate::pki::Certificate;
 use crate::xmlsec::{
-    DigestAlgorithm, EncryptedData, EncryptedKey, KeyEncryption, Signature, SignatureAlgorithm, names as x,
+    DigestAlgorithm, EncryptedData, EncryptedKey, KeyEncryption, MOST_REFERENCES, Signature,
+    SignatureAlgorithm, names as x,
 };
 
 use super::error::Error;
@@ -37,6 +38,8 @@ pub struct SecurityPolicy {
     pub signatures: Vec<SignatureAlgorithm>,
     /// What is accepted. `None`: every algorithm that is known here, only to take messages apart.
     pub allowed: Option<Allowed>,
+    /// Most references of a signature that is read.
+    pub most_references: usize,
 }
 
 /// Algorithm URIs that are accepted.
@@ -73,6 +76,7 @@ impl SecurityPolicy {
             encryption_token: TokenForm::SubjectKeyIdentifier,
             signatures: vec![SignatureAlgorithm::Rsa(DigestAlgorithm::Sha256)],
             allowed: Some(allowed(&[x::RSA_SHA256], vec![oaep(x::RSA_OAEP, x::SHA256, x::MGF1_SHA256)])),
+            most_references: MOST_REFERENCES,
         }
     }
 
@@ -114,6 +118,11 @@ impl SecurityPolicy {
     /// Demands nothing and knows every algorithm: to take captured messages apart.
     pub fn any() -> Self {
         Self { sign: false, encrypt: false, allowed: None, ..Self::edelivery_1_15() }
+    }
+
+    /// The same, reading signatures with at most so many references.
+    pub fn with_most_references(self, most_references: usize) -> Self {
+        Self { most_references, ..self }
     }
 
     /// The same with other references to certificates.

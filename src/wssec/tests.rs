@@ -179,6 +179,16 @@ fn a_key_that_cannot_be_unwrapped_fails_where_a_wrong_key_fails() {
 }
 
 #[test]
+fn more_references_than_allowed_are_refused() {
+    let world = world();
+    let policy = SecurityPolicy::edelivery_1_15();
+    let sealed = seal(&messaging(), &parts(XML), &policy, &world.signing, Some(&world.recipient.0)).unwrap();
+    assert!(open(&world, &sealed.envelope, &policy.clone().with_most_references(4)).is_ok());
+    let refused = open(&world, &sealed.envelope, &policy.with_most_references(3)).err().unwrap();
+    assert!(refused.is_structure() && refused.to_string().contains("1 to 3"), "{refused}");
+}
+
+#[test]
 fn a_message_for_somebody_else_cannot_be_decrypted() {
     let world = world();
     let policy = SecurityPolicy::edelivery_1_15();

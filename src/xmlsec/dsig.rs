@@ -66,25 +66,33 @@ pub enum Target {
     Element(NodeId),
 }
 
-/// Most references of one signature: twice what Java peers verify (as4-wire 1.4).
-const MOST_REFERENCES: usize = 64;
+/// Most references of one signature where nobody says otherwise: twice what Java peers verify (as4-wire 1.4).
+pub const MOST_REFERENCES: usize = 64;
 /// Most transforms of one reference (as4-wire 6, "transform abuse").
 const MOST_TRANSFORMS: usize = 5;
 
 impl<'d> Signature<'d> {
-    /// Takes a ds:Signature apart.
+    /// Takes a ds:Signature with at most [`MOST_REFERENCES`] apart.
+    ///
+    /// # Errors
+    /// As [`Signature::parse_within`].
+    pub fn parse(element: Element<'d>) -> Result<Self, Error> {
+        Self::parse_within(element, MOST_REFERENCES)
+    }
+
+    /// Takes a ds:Signature with at most `most` references apart.
     ///
     /// # Errors
     /// [`Error::Structure`] when an element that the schema demands is missing or there are absurdly many.
-    pub fn parse(element: Element<'d>) -> Result<Self, Error> {
+    pub fn parse_within(element: Element<'d>, most: usize) -> Result<Self, Error> {
         let signed_info = one(element, "SignedInfo")?;
         let references: Vec<_> = signed_info
             .children_named(DS, "Reference")
-            .take(MOST_REFERENCES + 1)
+            .take(most.saturating_add(1))
             .map(Reference::parse)
             .collect::<Result<_, _>>()?;
-        if references.is_empty() || references.len() > MOST_REFERENCES {
-            return Err(Error::structure(format!("SignedInfo has not 1 to {MOST_REFERENCES} References")));
+        if references.is_empty() || references.len() > most {
+            return Err(Error::structure(format!("SignedInfo has not 1 to {most} References")));
         }
         let value = decode_base64(&one(element, "SignatureValue")?.text())
             .ok_or_else(|| Error::structure("SignatureValue is not base64"))?;

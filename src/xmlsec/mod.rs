@@ -22,7 +22,7 @@ pub mod xades;
 
 pub use agreement::Agreement;
 pub use algorithms::{ContentAlgorithm, DigestAlgorithm, Hasher, SignatureAlgorithm};
-pub use dsig::{Reference, Signature, Target, Transform};
+pub use dsig::{MOST_REFERENCES, Reference, Signature, Target, Transform};
 pub use encrypted_key::{EncryptedData, EncryptedKey};
 pub use error::Error;
 pub use gcm::{ContentKey, Decryptor, Encryptor, OVERHEAD};

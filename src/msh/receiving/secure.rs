@@ -72,7 +72,7 @@ fn open(
     header: &wssec::Header,
     pmode: &PMode,
 ) -> Result<(Verified, Vec<Certificate>), Refusal> {
-    let policy = pmode.security_policy();
+    let policy = pmode.security_policy().with_most_references(node.limits.references);
     let known = node.peers.known_certificates();
     let signed = header.judge_policy(document, &policy, node.clock.now()).map_err(|e| refused(&e))?;
     let signer = signed.signer(&known).map_err(|e| refused(&e))?;
