@@ -1,6 +1,7 @@
 //! Black-box suite, peers and simulators for tilts. Knows only sockets, files and the published interfaces.
 
 pub mod as4;
+pub mod bench;
 pub mod ca;
 pub mod crash;
 pub mod demo;

@@ -71,20 +71,27 @@ pub struct Stage {
     pub world: World,
     /// Where its DNS is, or will be.
     pub resolver: SocketAddr,
+    /// Length of RSA keys.
+    bits: u32,
     _folder: tempfile::TempDir,
 }
 
 impl Stage {
     /// Makes the world; no node yet.
     pub fn set() -> Result<Self> {
+        Self::with(&tilts_binary()?, 2048)
+    }
+
+    /// The same for a binary and RSA keys of that length.
+    pub fn with(tilts: &Path, bits: u32) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let world = World::new(&folder.path().join("world"), &tilts_binary()?)?;
-        Ok(Self { world, resolver: free()?, _folder: folder })
+        let world = World::new(&folder.path().join("world"), tilts)?;
+        Ok(Self { world, resolver: free()?, bits, _folder: folder })
     }
 
     /// A node with keys of these kinds only, in a domain of the first one's profile. `evidence` adds an RSA key for evidence.
     pub fn node(&self, name: &str, kinds: &[Kind], evidence: bool) -> Result<AccessPoint> {
-        let mut point = self.world.access_point(name, 2048, self.resolver, "")?;
+        let mut point = self.world.access_point(name, self.bits, self.resolver, "")?;
         let folder = self.world.root.join(name);
         let config = folder.join("tilts.toml");
         let text = fs::read_to_string(&config)?;

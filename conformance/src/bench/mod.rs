@@ -1,0 +1,14 @@
+//! The benchmark: what an exchange costs, beside what its cryptography alone costs, in one run on the same cores.
+//!
+//! A and B are two processes of the release build on loopback, durable on both sides, TLS with kept connections, every
+//! receipt verified. The queue is filled while A holds what it has (`sending = 0`); then A is started again and sends
+//! it. Processor time is what the system counts for the two processes, so it hardly depends on what else the machine does.
+
+pub mod bound;
+pub mod report;
+pub mod rig;
+pub mod usage;
+
+pub use bound::Bound;
+pub use report::{Report, Row};
+pub use rig::{Rig, Run};
