@@ -30,7 +30,7 @@ const fn agreed(name: &'static str, service: &'static str, overrides: &'static s
 const AGREED: &[Agreed] = &[
     agreed("oneway", "SRV_SIMPLE_ONEWAY", ""),
     Agreed { encrypt: false, ..agreed("signonly", "SRV_ONEWAY_SIGNONLY", "encryption = \"forbidden\"") },
-    agreed("twoway", "SRV_SIMPLE_TWOWAY", ""),
+    agreed("twoway", "SRV_SIMPLE_TWOWAY", "mep = \"two-way\""),
     agreed("retry", "SRV_ONEWAY_RETRY", RETRY),
     agreed(
         "tokens-ski",
@@ -74,8 +74,8 @@ pub async fn start(root: &Path, tilts: &Path) -> Result<Ours> {
     Ok(Ours { node: point.node, file, _world: world })
 }
 
-/// The domain's parties get a type of their own: else whoever is a partner, but breaks the agreement, is still a member of
-/// the domain.
+/// The domain's parties get a type of their own: else a party of which nobody has heard is taken for a member of the domain
+/// and refused for its certificate (EBMS:0101), not for its name (EBMS:0010).
 fn own_type_of_domain(config: &Path) -> Result<()> {
     let text = std::fs::read_to_string(config)?;
     let (before, domain) = text.split_once("[[domain]]").context("no [[domain]]")?;

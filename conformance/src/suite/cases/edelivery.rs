@@ -269,6 +269,9 @@ async fn second_leg(ctx: Ctx) -> Result<()> {
     let party = |of: &str| answer.user_message()?.first(of)?.first("PartyId").map(|e| e.text());
     let said = (party("From")?, party("To")?);
     ensure!(said == (ctx.endpoint.party_id.clone(), ctx.endpoint.suite.party_id.clone()), "parties {said:?}");
+    let role = |of: &str| answer.user_message()?.first(of)?.first("Role").map(|e| e.text());
+    let said = (role("From")?, role("To")?);
+    ensure!(said == (format!("{EB}responder"), format!("{EB}initiator")), "roles {said:?}");
     let properties = answer.properties();
     let recipient = ctx.endpoint.suite.final_recipient.rsplit("::").next().unwrap_or_default();
     ensure!(properties.get("originalSender").is_some_and(|s| s.ends_with(recipient)), "{properties:?}");
