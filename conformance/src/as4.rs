@@ -1,13 +1,15 @@
 //! AS4 messages written by hand: canonical text, signed with openssl alone, so that each octet of a request can be bent.
 //!
-//! Parts are signed but not encrypted. What is written is its own exclusive C14N, so a digest is taken of the text itself.
+//! Parts are signed, by whatever kind of key the signer has, but not encrypted. What is written is its own exclusive C14N, so a digest is taken of the text itself.
 
 use std::fmt::Write as _;
 
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use openssl::ecdsa::EcdsaSig;
 use openssl::hash::MessageDigest;
+use openssl::pkey::{Id, PKeyRef, Private};
 use openssl::sha::sha256;
 use openssl::sign::Signer;
 
@@ -31,6 +33,10 @@ pub const ATTACHMENT: &str =
     "http://docs.oasis-open.org/wss/oasis-wss-SwAProfile-1.1#Attachment-Content-Signature-Transform";
 /// RSA with SHA-256.
 pub const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
+/// Ed25519.
+pub const EDDSA: &str = "http://www.w3.org/2021/04/xmldsig-more#eddsa-ed25519";
+/// ECDSA with SHA-256.
+pub const ECDSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
 const SHA256: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
 const X509: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
 const BASE64: &str =
@@ -188,16 +194,42 @@ pub fn of_part(part: &Part) -> String {
 pub fn signature(signer: &Identity, references: &[String], key_info: &str) -> Result<String> {
     let info = format!(
         "<ds:SignedInfo xmlns:ds=\"{DS}\"><ds:CanonicalizationMethod Algorithm=\"{C14N}\"></ds:CanonicalizationMethod>\
-         <ds:SignatureMethod Algorithm=\"{RSA_SHA256}\"></ds:SignatureMethod>{}</ds:SignedInfo>",
+         <ds:SignatureMethod Algorithm=\"{}\"></ds:SignatureMethod>{}</ds:SignedInfo>",
+        signature_method(signer.key.id()),
         references.concat()
     );
-    let mut by = Signer::new(MessageDigest::sha256(), &signer.key)?;
-    by.update(info.as_bytes())?;
-    let value = STANDARD.encode(by.sign_to_vec()?);
+    let value = STANDARD.encode(signed(&signer.key, info.as_bytes())?);
     Ok(format!(
         "<ds:Signature xmlns:ds=\"{DS}\">{info}<ds:SignatureValue>{value}</ds:SignatureValue><ds:KeyInfo>{key_info}\
          </ds:KeyInfo></ds:Signature>"
     ))
+}
+
+/// The SignatureMethod of a kind of keys.
+pub fn signature_method(kind: Id) -> &'static str {
+    match kind {
+        Id::ED25519 => EDDSA,
+        Id::EC => ECDSA_SHA256,
+        _ => RSA_SHA256,
+    }
+}
+
+/// SignatureValue: PureEdDSA for Ed25519, r and s side by side for ECDSA (XML Signature 1.1, 6.4.3).
+fn signed(key: &PKeyRef<Private>, octets: &[u8]) -> Result<Vec<u8>> {
+    match key.id() {
+        Id::ED25519 => Ok(Signer::new_without_digest(key)?.sign_oneshot_to_vec(octets)?),
+        Id::EC => {
+            let key = key.ec_key()?;
+            let size = i32::try_from(key.group().degree().div_ceil(8))?;
+            let signature = EcdsaSig::sign(&sha256(octets), &key)?;
+            Ok([signature.r().to_vec_padded(size)?, signature.s().to_vec_padded(size)?].concat())
+        }
+        _ => {
+            let mut by = Signer::new(MessageDigest::sha256(), key)?;
+            by.update(octets)?;
+            Ok(by.sign_to_vec()?)
+        }
+    }
 }
 
 /// A Security header whose signature covers those references.

@@ -86,7 +86,11 @@ impl Default for Validity {
 impl Authority {
     /// A new self-signed root of that common name.
     pub fn new(name: &str) -> Result<Self> {
-        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+        Self::with_key(name, PKey::from_rsa(Rsa::generate(2048)?)?)
+    }
+
+    /// The same with that key.
+    pub fn with_key(name: &str, key: PKey<Private>) -> Result<Self> {
         let mut builder = blank(name, &key, Validity::default())?;
         let subject = distinguished(name)?;
         builder.set_issuer_name(&subject)?;
@@ -94,7 +98,7 @@ impl Authority {
         builder.append_extension(KeyUsage::new().critical().key_cert_sign().crl_sign().build()?)?;
         let ski = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
         builder.append_extension(ski)?;
-        builder.sign(&key, MessageDigest::sha256())?;
+        builder.sign(&key, digest(&key))?;
         Ok(Self { certificate: builder.build(), key, pointers: Pointers::default() })
     }
 
@@ -149,7 +153,7 @@ impl Authority {
         let context = builder.x509v3_context(Some(&self.certificate), None);
         let aki = AuthorityKeyIdentifier::new().keyid(true).build(&context)?;
         builder.append_extension(aki)?;
-        builder.sign(&self.key, MessageDigest::sha256())?;
+        builder.sign(&self.key, digest(&self.key))?;
         Ok(Identity { certificate: builder.build(), key })
     }
 
@@ -175,7 +179,7 @@ impl Authority {
         let oid = openssl::asn1::Asn1Object::from_str("2.5.29.20")?;
         builder.append_extension(X509Extension::new_from_der(&oid, false, &number)?)?;
         builder.sort()?;
-        builder.sign(&self.key, MessageDigest::sha256())?;
+        builder.sign(&self.key, digest(&self.key))?;
         Ok(builder.build()?.to_der()?)
     }
 
@@ -216,6 +220,11 @@ impl Identity {
 #[allow(deprecated, reason = "the only way to write this extension by value")]
 fn by_value(nid: Nid, value: &str) -> Result<X509Extension> {
     Ok(X509Extension::new_nid(None, None, nid, value)?)
+}
+
+/// Ed25519 digests by itself.
+fn digest(key: &PKey<Private>) -> MessageDigest {
+    if key.id() == Id::ED25519 { MessageDigest::null() } else { MessageDigest::sha256() }
 }
 
 /// What a key of that kind can do, and no more.

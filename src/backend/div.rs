@@ -246,7 +246,7 @@ async fn take(office: &Office, backend: &Backend, from: &Path) -> Result<(Submit
         if name != ENVELOPE && name != "status.json" {
             let staged = folder::stage(office, &from.join(&name)).map_err(unread)?;
             let media_type = "application/octet-stream".to_owned();
-            files.push(Part { id: name.clone(), media_type, name: Some(name), staged });
+            files.push(Part { id: name.clone(), media_type, name: Some(name), content_id: None, staged });
         }
     }
     submit(office, backend, &octets, files).await

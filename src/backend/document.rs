@@ -12,6 +12,9 @@ use crate::clock::Timestamp;
 use crate::id;
 use crate::store::{Class, NewPart, StagedPayload};
 
+/// Longest Content-ID of a producer that travels.
+const LONGEST_CONTENT_ID: usize = 200;
+
 /// A submission: one message to one or more recipients, each with a status of its own.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -92,7 +95,8 @@ pub struct PropertyDocument {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PartDocument {
-    /// Content-ID of the multipart part (REST) or name of the file (folder).
+    /// Content-ID of the multipart part (REST), which it keeps on the wire where it has the form `word@word`; or name of the
+    /// file (folder).
     pub id: String,
     /// Media type; the part's own when absent.
     pub media_type: Option<String>,
@@ -105,6 +109,8 @@ pub struct PartDocument {
 pub struct Part {
     /// Content-ID or file name.
     pub id: String,
+    /// The Content-ID under which the producer wants it to travel.
+    pub content_id: Option<String>,
     /// Media type.
     pub media_type: String,
     /// File name.
@@ -201,7 +207,18 @@ impl PropertyDocument {
     }
 }
 
-/// Content-IDs on the wire are ours: unique, and without a backend's file names.
+/// The producer's Content-ID (EDEL115 1.4.2.3) where it is one that every reader of `cid:` URLs takes for the same: RFC 2392
+/// lets some escape what others do not. Else one of ours: unique, and without a backend's file names.
+fn content_id(wanted: Option<&str>) -> String {
+    let plain =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    let halves = wanted.filter(|id| id.len() <= LONGEST_CONTENT_ID).and_then(|id| id.split_once('@'));
+    match halves {
+        Some((left, right)) if plain(left) && plain(right) => format!("{left}@{right}"),
+        _ => format!("{}@tilts", id::row_id()),
+    }
+}
+
 fn new_part(index: usize, part: &Part, described: Option<&PartDocument>) -> NewPart {
     let media_type = described.and_then(|d| d.media_type.clone()).unwrap_or_else(|| part.media_type.clone());
     let mut properties: Vec<(String, String)> =
@@ -210,5 +227,20 @@ fn new_part(index: usize, part: &Part, described: Option<&PartDocument>) -> NewP
     if let (false, Some(name)) = (named, &part.name) {
         properties.push(("name".into(), name.clone()));
     }
-    NewPart { payload: index, cid: format!("{}@tilts", id::row_id()), media_type, properties }
+    NewPart { payload: index, cid: content_id(part.content_id.as_deref()), media_type, properties }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_content_ids_that_nobody_escapes_travel() {
+        assert_eq!(content_id(Some("letter-1.a@producer.example")), "letter-1.a@producer.example");
+        let long = format!("{}@x", "a".repeat(200));
+        for odd in ["letter", "a+b@x", "a%20b@x", "a@b@c", "@x", "a@", "a b@x", "<a@x>", &long] {
+            assert!(content_id(Some(odd)).ends_with("@tilts"), "{odd}");
+        }
+        assert!(content_id(None).ends_with("@tilts"));
+    }
 }

@@ -232,7 +232,7 @@ async fn take(
 fn part(office: &Office, from: &Path, name: &str) -> io::Result<Part> {
     let staged = stage(office, &from.join(name))?;
     let media_type = media_type(name).to_owned();
-    Ok(Part { id: name.to_owned(), media_type, name: Some(name.to_owned()), staged })
+    Ok(Part { id: name.to_owned(), media_type, name: Some(name.to_owned()), content_id: None, staged })
 }
 
 /// The files to be sent. `status.json` is ours: a process that died before the last rename left it, and as a part it would make

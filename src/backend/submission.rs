@@ -16,7 +16,8 @@ use crate::ebms::names;
 use crate::id;
 use crate::status::{EvidenceProfile, Policy, Row, Signal};
 use crate::store::{
-    self, Class, NewEvidence, NewMessage, NewPart, NewRecipient, NewSubmission, StagedPayload, Submitted,
+    self, Class, NewEvidence, NewMessage, NewPart, NewRecipient, NewSubmission, PARTNER, StagedPayload,
+    Submitted,
 };
 
 /// A test is receipted and never evidenced (model.md 2): its receipt is all that will come.
@@ -186,8 +187,9 @@ impl Shared<'_> {
 
     fn sendable(&self, draft: DraftRecipient, participant: String, route: &Route) -> NewRecipient {
         let deadline = draft.deadline.or_else(|| route.take_within.map(|within| later(self.now, within)));
-        let (service, service_type) = route.service.clone().unzip();
         let test = self.class == Class::Test;
+        let (service, action) = agreed(&draft, route);
+        let (service, service_type) = service.unzip();
         let fixed = |value: Option<String>, name: &str| if test { Some(name.to_owned()) } else { value };
         NewRecipient {
             address: draft.address,
@@ -201,7 +203,7 @@ impl Shared<'_> {
             process: draft.process.or_else(|| route.process.clone()),
             service: fixed(service, names::TEST_SERVICE),
             service_type: service_type.flatten().filter(|_| !test),
-            action: fixed(route.action.clone(), names::TEST_ACTION),
+            action: fixed(action, names::TEST_ACTION),
             properties: properties(
                 draft.properties,
                 deadline.filter(|_| !test && route.profile.expects_evidence()),
@@ -240,6 +242,20 @@ impl Shared<'_> {
             evidence: vec![NewEvidence::statement(row)],
         }
     }
+}
+
+/// Service, with its type, and Action towards a static partner: what the submission says, else what its first agreement says.
+/// They choose among several agreements. In a domain both follow from process and document type when the header is made.
+fn agreed(draft: &DraftRecipient, route: &Route) -> (Option<(String, Option<String>)>, Option<String>) {
+    if !route.name.starts_with(PARTNER) {
+        return (route.service.clone(), route.action.clone());
+    }
+    let process = draft.process.as_deref().map(|process| match process.split_once("::") {
+        Some((scheme, value)) => (value.to_owned(), Some(scheme.to_owned())),
+        None => (process.to_owned(), None),
+    });
+    let action = draft.document_type.clone().or_else(|| route.action.clone());
+    (process.or_else(|| route.service.clone()), action)
 }
 
 fn later(now: Timestamp, by: SignedDuration) -> Timestamp {

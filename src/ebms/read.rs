@@ -4,7 +4,7 @@ use super::model::{
     AgreementRef, ErrorEntry, MessageInfo, Messaging, PartInfo, Party, PartyId, Property, PullRequest,
     Receipt, Schema, Service, SignalContent, SignalMessage, Unit, UserMessage,
 };
-use super::names::EB;
+use super::names::{EB, TEST_ACTION, TEST_SERVICE};
 use super::{Code, receipt};
 use crate::clock::Timestamp;
 use crate::xml::Element;
@@ -38,7 +38,8 @@ pub enum Error {
         /// What it should be.
         wanted: &'static str,
     },
-    /// A value contradicts the profile: two PartyIds, or an identifier without type that is no URI.
+    /// A value contradicts another one or the profile: two PartyIds, an identifier without type that is no URI, the test
+    /// action of another service (EBMS3 5.2.2.9).
     #[error("{name} has the value {value:?}: {rule}")]
     Inconsistent {
         /// Element.
@@ -190,7 +191,11 @@ fn collaboration(element: Element<'_>) -> Read<Collaboration> {
     let agreement = seq.maybe("AgreementRef").map(agreement).transpose()?;
     let service = seq.need("Service")?;
     let service = Service { value: typed(service)?, service_type: attribute(service, "type") };
-    let action = filled(seq.need("Action")?)?;
+    let acted = seq.need("Action")?;
+    let action = filled(acted)?;
+    if action == TEST_ACTION && service.value != TEST_SERVICE {
+        return Err(inconsistent(acted, "the test action is of the test service alone"));
+    }
     // ConversationId may be empty: two networks demand just that (networks.md 1).
     let conversation = seq.need("ConversationId")?.text().trim().to_owned();
     seq.end()?;

@@ -94,11 +94,11 @@ pub struct PMode {
 }
 
 impl PMode {
-    /// From and To of a message that we send.
-    pub fn outbound_parties(&self) -> (Party, Party) {
-        let from = Party { id: self.own.clone(), role: self.profile.initiator_role.clone() };
-        let to = Party { id: self.peer.clone(), role: self.profile.responder_role.clone() };
-        (from, to)
+    /// From and To of a message that we send; `answers` when it has a RefToMessageId.
+    pub fn outbound_parties(&self, answers: bool) -> (Party, Party) {
+        let (from, to) = self.profile.roles(answers);
+        let party = |id: &PartyId, role: &str| Party { id: id.clone(), role: role.into() };
+        (party(&self.own, from), party(&self.peer, to))
     }
 
     /// Algorithms, tokens and demands for the Security header.
@@ -129,7 +129,7 @@ impl PMode {
     /// The AgreementRef that we write.
     pub fn agreement_ref(&self) -> Option<AgreementRef> {
         match &self.profile.agreement_ref {
-            AgreementRule::Absent => None,
+            AgreementRule::Absent | AgreementRule::Any => None,
             AgreementRule::Fixed { value, agreement_type } => Some(AgreementRef {
                 value: value.clone(),
                 agreement_type: agreement_type.clone(),

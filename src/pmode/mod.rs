@@ -9,12 +9,14 @@ mod admission;
 mod agreement;
 mod matching;
 mod profile;
+#[cfg(test)]
+mod tests;
 
 pub use crate::ebms::{PartyId, Service};
 pub use admission::{Admission, Admitted, Opening, Refusal};
 pub use agreement::{Agreement, Dynamic, Error, EvidenceRule, PMode};
 pub use matching::{Agreements, Mismatch, Outbound};
 pub use profile::{
-    AgreementRule, Compression, ConversationRule, CryptoSuite, Encryption, Envelope, FourCorners, Profile,
-    RefToRule, Retry, SenderRule, Token, known_profiles,
+    AgreementRule, Compression, ConversationRule, CryptoSuite, Encryption, Envelope, FourCorners, Mep,
+    Profile, RefToRule, Retry, SenderRule, Token, known_profiles,
 };

@@ -52,6 +52,9 @@ pub struct Profile {
     pub sender_rule: SenderRule,
     /// Whether a TLS client certificate is demanded.
     pub tls_client_certificate: bool,
+    /// Message exchange pattern: whether a message may be the answer to another one.
+    #[serde(default)]
+    pub mep: Mep,
     /// When a message is sent again.
     pub retry: Retry,
 }
@@ -127,12 +130,25 @@ pub enum RefToRule {
     Forbidden,
 }
 
+/// PMode.MEP (EDEL115 1.4.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mep {
+    /// One-way push.
+    #[default]
+    OneWay,
+    /// Two-way push-and-push: a message with RefToMessageId is the second leg, in which the roles are exchanged.
+    TwoWay,
+}
+
 /// What stands in AgreementRef.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum AgreementRule {
-    /// Not written; on reading anything is tolerated.
+    /// Not written; a message that names an agreement is under another one (EBMS3 5.2.2.7).
     Absent,
+    /// Not written; on reading anything is tolerated.
+    Any,
     /// Always this.
     Fixed {
         /// The agreement.
@@ -277,6 +293,7 @@ impl Profile {
             max_payload_octets: 8 << 30,
             sender_rule: SenderRule::SubjectCn,
             tls_client_certificate: false,
+            mep: Mep::OneWay,
             retry: Retry { first_seconds: 10, factor: 2, longest_seconds: 3600, within_seconds: 86_400 },
         }
     }
@@ -297,6 +314,14 @@ impl Profile {
             name: "edelivery-2.0-ec".into(),
             crypto_suite: CryptoSuite::EcdsaEcdhHkdf,
             ..Self::edelivery_2_0()
+        }
+    }
+
+    /// Roles of From and To in a message; `answers` when it has a RefToMessageId.
+    pub fn roles(&self, answers: bool) -> (&str, &str) {
+        match answers && self.mep == Mep::TwoWay {
+            true => (&self.responder_role, &self.initiator_role),
+            false => (&self.initiator_role, &self.responder_role),
         }
     }
 

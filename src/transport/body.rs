@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
 
-use super::idle::Watch;
+use super::idle::Pace;
 
 /// What a client sends. Its length is announced beside it ([`super::Request::content_length`]).
 pub type OutgoingBody = UnsyncBoxBody<Bytes, io::Error>;
@@ -23,13 +23,14 @@ const LINGER_OCTETS: u64 = 256 << 20;
 /// How long that goes on.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// The body of a request that came in; fails when the peer sends nothing for the idle limit while it is being read.
+/// The body of a request that came in; fails when the peer sends nothing for the idle limit while it is being read, or makes
+/// its reader wait longer than the limit and a second more for each KiB.
 ///
 /// What is not read when it is dropped is thrown away behind the back of whoever answers: most peers write their whole
 /// request before they read, and would see a broken pipe instead of the answer.
 pub struct RequestBody {
     inner: Option<Incoming>,
-    watch: Watch,
+    pace: Pace,
     limit: Duration,
     /// Whether the peer sends without being asked for it (`Expect: 100-continue` waits for the first read).
     sending: bool,
@@ -38,8 +39,8 @@ pub struct RequestBody {
 /// Why a request's body cannot be read to its end. All are the peer's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// The peer sends nothing.
-    #[error("no octet of the body within {0:?}")]
+    /// The peer sends nothing, or next to nothing.
+    #[error("no octet of the body within {0:?}, or less than 1 KiB a second beyond that")]
     Idle(Duration),
     /// The connection broke, or the body is malformed.
     #[error("the request's body broke off: {0}")]
@@ -48,7 +49,7 @@ pub enum BodyError {
 
 impl RequestBody {
     pub(super) fn new(inner: Incoming, limit: Duration, sending: bool) -> Self {
-        Self { inner: Some(inner), watch: Watch::new(limit), limit, sending }
+        Self { inner: Some(inner), pace: Pace::new(limit), limit, sending }
     }
 }
 
@@ -84,7 +85,10 @@ impl Body for RequestBody {
         self.sending = true;
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         let poll = Pin::new(inner).poll_frame(cx);
-        if self.watch.stalled(&poll, cx) {
+        if let Poll::Ready(Some(Ok(frame))) = &poll {
+            self.pace.came(frame.data_ref().map_or(0, Bytes::len));
+        }
+        if self.pace.stalled(&poll, cx) {
             self.inner = None;
             return Poll::Ready(Some(Err(BodyError::Idle(self.limit))));
         }

@@ -32,6 +32,44 @@ impl Watch {
     }
 }
 
+/// Octets that a peer must send for each second of ours that it takes, beyond the limit.
+const LEAST_PER_SECOND: u64 = 1024;
+
+/// As [`Watch`], and counts all waiting together: who sends an octet a second is never still, but would hold a connection
+/// for years.
+pub(super) struct Pace {
+    limit: Duration,
+    octets: u64,
+    waited: Duration,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Pace {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, octets: 0, waited: Duration::ZERO, waiting: None }
+    }
+
+    /// Octets have come.
+    pub(super) fn came(&mut self, octets: usize) {
+        self.octets += octets as u64;
+    }
+
+    /// Tells how a poll ended; `true` when nothing has come for the limit, or too little.
+    pub(super) fn stalled<T>(&mut self, poll: &Poll<T>, cx: &mut Context<'_>) -> bool {
+        if poll.is_ready() {
+            self.waited += self.waiting.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
+            return false;
+        }
+        let earned = self.limit + Duration::from_secs(self.octets / LEAST_PER_SECOND);
+        let left = earned.saturating_sub(self.waited).min(self.limit);
+        let (_, timer) = self.waiting.get_or_insert_with(|| {
+            let now = Instant::now();
+            (now, Box::pin(sleep_until(now + left)))
+        });
+        timer.as_mut().poll(cx).is_ready()
+    }
+}
+
 /// A connection whose writes fail when the peer takes nothing for a while. Reads are watched where their meaning is
 /// known: by the header time-out and by the request's body.
 pub(super) struct WriteWatched<S> {

@@ -350,6 +350,23 @@ async fn raw(address: SocketAddr, octets: &[u8]) -> String {
     String::from_utf8(answer).unwrap()
 }
 
+/// Sends a body octet by octet, with that pause between them, and never ends; gives what the server answers.
+async fn drip(address: SocketAddr, pause: Duration) -> String {
+    let (mut reader, mut writer) = TcpStream::connect(address).await.unwrap().into_split();
+    let head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+    writer.write_all(head).await.unwrap();
+    let dripping = tokio::spawn(async move {
+        while writer.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(pause).await;
+        }
+    });
+    let mut answer = vec![0; 1000];
+    let read = tokio::time::timeout(Duration::from_secs(5), reader.read(&mut answer)).await;
+    dripping.abort();
+    answer.truncate(read.expect("the server waits on").unwrap());
+    String::from_utf8(answer).unwrap()
+}
+
 #[tokio::test]
 async fn a_stretched_request_is_cut_off() {
     let short = Duration::from_millis(200);
@@ -365,6 +382,7 @@ async fn a_stretched_request_is_cut_off() {
     assert_eq!(raw(server.address, b"").await, "", "no head at all");
     let idle = raw(server.address, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab").await;
     assert!(idle.starts_with("HTTP/1.1 408"), "{idle}");
+    assert!(drip(server.address, short / 4).await.starts_with("HTTP/1.1 408"), "a body of single octets");
     let long = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(2000));
     assert!(raw(server.address, long.as_bytes()).await.starts_with("HTTP/1.1 431"));
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(5));

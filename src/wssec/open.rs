@@ -1,6 +1,6 @@
 //! Reading: from a located header to what can be believed (as4-wire 2.7, steps 7 to 10).
 
-use openssl::pkey::{PKey, Private, Public};
+use openssl::pkey::{Id, PKey, PKeyRef, Private, Public};
 
 use crate::clock::{SignedDuration, Timestamp};
 use crate::mime::cid_of_href;
@@ -27,6 +27,7 @@ pub struct Signed<'d> {
     encrypted_key: Option<EncryptedKey<'d>>,
     encrypted_data: Vec<EncryptedData<'d>>,
     encrypt: bool,
+    strict: bool,
 }
 
 /// Whose signature it claims to be. The certificate is the caller's to judge.
@@ -82,6 +83,7 @@ impl Header {
             encrypted_key,
             encrypted_data,
             encrypt: policy.encrypt,
+            strict: policy.allowed.is_some(),
         })
     }
 }
@@ -118,10 +120,13 @@ impl<'d> Signed<'d> {
     ///
     /// # Errors
     /// [`Error::Signature`] when it does not hold or does not cover Messaging, Body and only what belongs to them;
-    /// [`Error::Policy`] when a part is not encrypted as demanded; [`Error::Decryption`] when it is encrypted for none of our
-    /// keys. A content key that cannot be unwrapped is an error only of the parts.
+    /// [`Error::Policy`] when a part is not encrypted as demanded, or the signer's key is too short; [`Error::Decryption`]
+    /// when it is encrypted for none of our keys. A content key that cannot be unwrapped is an error only of the parts.
     pub fn verify(&self, signer: Signer, decryption: &[Entry]) -> Result<Verified, Error> {
         let key = signer.certificate.public_key().map_err(|error| Error::Signer(error.to_string()))?;
+        if self.strict {
+            judge_strength(&key)?;
+        }
         if !self.signature.verify_value(&key)? {
             return Err(Error::signature("SignatureValue does not fit SignedInfo and the certificate"));
         }
@@ -243,6 +248,21 @@ impl<'d> Signed<'d> {
         let unwrapped = keys.iter().find_map(|key| wrapped.unwrap(key, &[]).ok());
         let ours = unwrapped.and_then(|octets| ContentKey::from_octets(first, octets).ok());
         Ok(ours.unwrap_or(nobodys))
+    }
+}
+
+/// A signature is worth no more than its key: 112 bits of security (NIST SP 800-131A).
+fn judge_strength(key: &PKeyRef<Public>) -> Result<(), Error> {
+    let least = match key.id() {
+        Id::RSA => 2048,
+        Id::EC => 224,
+        _ => return Ok(()),
+    };
+    match key.bits() {
+        bits if bits < least => {
+            Err(Error::policy(format!("the signer's key has {bits} bits; {least} are needed")))
+        }
+        _ => Ok(()),
     }
 }
 

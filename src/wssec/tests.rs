@@ -1,7 +1,10 @@
 //! Sealed and opened again; and every known way to make a receiver read what was not signed.
 
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
+
 use crate::clock::Timestamp;
-use crate::pki::testing::{LONG, Options, Pair, ca, certificate, self_signed};
+use crate::pki::testing::{LONG, Options, Pair, ca, certificate, certificate_of, self_signed};
 use crate::pki::{Certificate, Entry};
 use crate::xml::{Document, Limits};
 use crate::xmlsec::DigestAlgorithm;
@@ -376,4 +379,19 @@ fn a_digest_of_the_reference_is_that_of_the_octets() {
     let document = parse(messaging().as_bytes());
     let octets = crate::xml::canonicalize_to_vec(document.root(), &crate::xml::C14n::exclusive(), None);
     assert_eq!(sealed.references[0].digest_value, DigestAlgorithm::Sha256.digest(&octets).unwrap());
+}
+
+/// A profile that allows rsa-sha256 does not mean keys that can be broken (SEC-15).
+#[test]
+fn a_signature_by_a_short_key_is_against_every_profile() {
+    let mut world = world();
+    let key = PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap();
+    let options = Options { valid: LONG, ..Options::default() };
+    let (certificate, key) = certificate_of(key, "C=LV,CN=sender", &options, None);
+    world.signing = SigningKey { certificate, chain: Vec::new(), key };
+    let policy = SecurityPolicy::edelivery_1_15().for_signals();
+    let envelope = seal_signal(&messaging(), "msg-1", &policy, &world.signing).unwrap();
+    let refused = open(&world, &envelope, &policy).err().unwrap();
+    assert!(refused.is_policy() && refused.to_string().contains("1024"), "{refused}");
+    assert!(open(&world, &envelope, &SecurityPolicy::any()).is_ok(), "inspection says what it is");
 }

@@ -12,7 +12,7 @@ struct Args {
     /// The tilts binary: a node under test is made with it
     #[arg(long)]
     tilts: PathBuf,
-    /// The jar of conformance/peers/phase4: phase4 becomes another endpoint
+    /// The jar of conformance/peers/phase4: phase4 becomes another endpoint, for comparison; its failures are not the run's
     #[arg(long)]
     phase4: Option<PathBuf>,
     /// File that describes another endpoint; repeatable
@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
         Ok(report) => {
             println!("{}", report.text());
             println!("Reports: {0}/report.html, {0}/assertions.xml", options.out.display());
-            println!("{}", report.total());
+            println!("{}", report.totals().join("\n"));
             if report.total().failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {

@@ -6,15 +6,19 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
+use openssl::bn::BigNum;
+use openssl::ecdsa::EcdsaSig;
 use openssl::encrypt::Decrypter;
 use openssl::hash::{MessageDigest, hash};
+use openssl::pkey::{Id, PKeyRef, Public};
 use openssl::rsa::Padding;
 use openssl::sign::Verifier;
 use openssl::symm::{Cipher, decrypt_aead};
 use openssl::x509::X509Ref;
 
+use super::agreement;
 use super::xml::{self, Element};
-use crate::as4::{ATTACHMENT, C14N, RSA_SHA256};
+use crate::as4::{ATTACHMENT, C14N, signature_method};
 use crate::ca::Identity;
 
 const SHA256: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
@@ -168,11 +172,20 @@ impl Opened {
 
     /// Decrypts every part with that key, where it is encrypted, and inflates it, where the header says so.
     pub fn payloads(&self, owner: &Identity) -> Result<Vec<Payload>> {
-        let key = match self.envelope.all("EncryptedKey").first() {
-            Some(key) => Some(content_key(key, owner)?),
-            None => None,
+        let key = match self.envelope.all("EncryptedKey").is_empty() {
+            false => Some(self.content_key(owner)?),
+            true => None,
         };
         self.part_infos().into_iter().map(|info| self.payload(info, key.as_deref())).collect()
+    }
+
+    /// The key that the parts are encrypted by.
+    pub fn content_key(&self, owner: &Identity) -> Result<Vec<u8>> {
+        let key = self.envelope.first("EncryptedKey")?;
+        match key.all("AgreementMethod").is_empty() {
+            true => transported(key, owner),
+            false => agreement::content_key(key, &owner.key),
+        }
     }
 
     fn payload(&self, info: &Element, key: Option<&[u8]>) -> Result<Payload> {
@@ -197,19 +210,19 @@ impl Opened {
         Ok(Payload { cid: cid.into(), properties, signed, octets })
     }
 
-    /// Verifies the signature as eDelivery AS4 1.15 has it: by that certificate, over Messaging, Body and every part.
+    /// Verifies the signature as eDelivery AS4 has it: by that certificate and the algorithm of its kind of key, over
+    /// Messaging, Body and every part.
     pub fn verify(&self, signer: &X509Ref, payloads: &[Payload]) -> Result<Vec<String>> {
         let signature = self.envelope.first("Signature")?;
         let info = signature.first("SignedInfo")?;
         let method = info.first("SignatureMethod")?.attribute("Algorithm").unwrap_or_default();
-        ensure!(method == RSA_SHA256, "SignatureMethod is {method}");
+        let key = signer.public_key()?;
+        ensure!(method == signature_method(key.id()), "SignatureMethod is {method}");
         let c14n = info.first("CanonicalizationMethod")?;
         ensure!(c14n.attribute("Algorithm") == Some(C14N), "CanonicalizationMethod is not exclusive C14N");
         let value = STANDARD.decode(packed(&signature.first("SignatureValue")?.text()))?;
-        let key = signer.public_key()?;
-        let mut by = Verifier::new(MessageDigest::sha256(), &key)?;
-        by.update(info.canonical(prefixes(c14n)).as_bytes())?;
-        ensure!(by.verify(&value)?, "SignatureValue is not by {:?}", signer.subject_name());
+        let octets = info.canonical(prefixes(c14n)).into_bytes();
+        ensure!(holds(&key, &octets, &value)?, "SignatureValue is not by {:?}", signer.subject_name());
         self.references()?.into_iter().map(|r| self.digest_holds(r, payloads)).collect()
     }
 
@@ -241,6 +254,27 @@ impl Opened {
     }
 }
 
+/// Whether that SignatureValue is by the owner of that key.
+fn holds(key: &PKeyRef<Public>, octets: &[u8], value: &[u8]) -> Result<bool> {
+    match key.id() {
+        Id::ED25519 => Ok(Verifier::new_without_digest(key)?.verify_oneshot(value, octets)?),
+        Id::EC => {
+            let key = key.ec_key()?;
+            let size = usize::try_from(key.group().degree().div_ceil(8))?;
+            ensure!(value.len() == 2 * size, "SignatureValue has {} octets", value.len());
+            let (r, s) = value.split_at(size);
+            let signature =
+                EcdsaSig::from_private_components(BigNum::from_slice(r)?, BigNum::from_slice(s)?)?;
+            Ok(signature.verify(&hash(MessageDigest::sha256(), octets)?, &key)?)
+        }
+        _ => {
+            let mut by = Verifier::new(MessageDigest::sha256(), key)?;
+            by.update(octets)?;
+            Ok(by.verify(value)?)
+        }
+    }
+}
+
 fn prefixes(of: &Element) -> &str {
     of.child("InclusiveNamespaces").and_then(|list| list.attribute("PrefixList")).unwrap_or_default()
 }
@@ -250,7 +284,7 @@ fn packed(text: &str) -> String {
 }
 
 /// RSA-OAEP with SHA-256 and MGF1-SHA256: another key transport does not open here.
-fn content_key(key: &Element, owner: &Identity) -> Result<Vec<u8>> {
+fn transported(key: &Element, owner: &Identity) -> Result<Vec<u8>> {
     let value = STANDARD.decode(packed(&key.first("CipherValue")?.text()))?;
     let mut by = Decrypter::new(&owner.key)?;
     by.set_rsa_padding(Padding::PKCS1_OAEP)?;

@@ -15,6 +15,7 @@ use super::capture::{Capture, Opened, Payload};
 use super::endpoint::{Endpoint, PMode};
 use super::forge::Forge;
 use super::receiver::{Receiver, Script, receipt};
+use super::registry::{self, Discovery, Registry};
 use super::verdict::skip;
 use crate::as4::{Message, Part, Request};
 use crate::ca::Identity;
@@ -34,6 +35,8 @@ pub struct Context {
     pub certificate: X509,
     /// The suite's own key.
     pub suite: Arc<Identity>,
+    /// Keys of both sides by name; under the empty name those of `certificate` and `suite`.
+    pub keys: BTreeMap<String, Set>,
     /// Other keys, by what they are.
     pub identities: BTreeMap<String, Identity>,
     /// The backend.
@@ -42,12 +45,29 @@ pub struct Context {
     pub receiver: Option<Receiver>,
     /// The suite's receiver without TLS.
     pub plain: Option<Receiver>,
+    /// Whom the endpoint can look up.
+    pub registry: Option<Registry>,
+    /// The endpoint in a network like Peppol.
+    pub peppol: Option<Ctx>,
     /// The endpoint's process, where the suite may restart it.
     pub node: Option<Mutex<Node>>,
     /// The tilts binary, whose `inspect` is a second judge.
     pub tilts: PathBuf,
     /// A folder for captures.
     pub folder: PathBuf,
+}
+
+/// Keys of both sides.
+#[derive(Clone)]
+pub struct Set {
+    /// The endpoint's certificate that signs.
+    pub signer: X509,
+    /// The endpoint's certificate that is encrypted for.
+    pub certificate: X509,
+    /// What the suite signs with.
+    pub sign: Arc<Identity>,
+    /// What the suite decrypts with.
+    pub decrypt: Arc<Identity>,
 }
 
 /// A message that the endpoint was made to send, and what came.
@@ -77,6 +97,28 @@ impl Context {
         }
     }
 
+    /// The keys under which messages of an agreement go.
+    pub fn keys(&self, pmode: &str) -> Result<&Set> {
+        let name = self.pmode(pmode)?.keys.as_deref().unwrap_or_default();
+        self.keys.get(name).with_context(|| format!("the endpoint's file has no [keys.{name}]"))
+    }
+
+    /// The endpoint in a network like Peppol.
+    pub fn peppol(&self) -> Result<&Ctx> {
+        match &self.peppol {
+            Some(peppol) => Ok(peppol),
+            None => skip("the endpoint's file names no other one in a network like Peppol (peppol)"),
+        }
+    }
+
+    /// Where the endpoint looks participants up.
+    pub fn discovery(&self) -> Result<&Discovery> {
+        match (&self.endpoint.discovery, &self.registry) {
+            (Some(discovery), Some(_)) => Ok(discovery),
+            _ => skip("the endpoint's file has no [discovery], an SML and SMP of the suite"),
+        }
+    }
+
     /// The receiver, where the endpoint can reach one.
     pub fn receiver(&self) -> Result<&Receiver> {
         match &self.receiver {
@@ -91,7 +133,7 @@ impl Context {
         let id = uuid::Uuid::new_v4();
         Ok(Message {
             id: format!("{id}@suite.example"),
-            from: self.endpoint.suite.party_id.clone(),
+            from: agreed.party_id.as_ref().unwrap_or(&self.endpoint.suite.party_id).clone(),
             to: self.endpoint.party_id.clone(),
             service: (agreed.service_type.clone(), agreed.service.clone()),
             action: agreed.action.clone(),
@@ -110,8 +152,9 @@ impl Context {
     /// A message in pieces, under the rules of an agreement.
     pub fn forge_of(&self, pmode: &str, message: &Message) -> Result<Forge<'_>> {
         let agreed = self.pmode(pmode)?;
-        let recipient = agreed.encrypt.then(|| self.certificate.clone());
-        let mut forge = Forge::new(message, &self.suite, recipient);
+        let keys = self.keys(pmode)?;
+        let recipient = agreed.encrypt.then(|| keys.certificate.clone());
+        let mut forge = Forge::new(message, &keys.sign, recipient, keys.signer.clone());
         let wanted = match self.endpoint.party_type.as_str() {
             "" => String::new(),
             kind => format!(" type=\"{kind}\""),
@@ -144,11 +187,15 @@ impl Context {
     /// references of its signature.
     pub async fn receipted(&self, forge: &Forge<'_>) -> Result<Reply> {
         let request = forge.request()?;
-        self.receipt_of(&forge.id, &request).await
+        self.receipt_by(&forge.answers, &forge.id, &request).await
     }
 
     /// The same for a request that was made otherwise.
     pub async fn receipt_of(&self, id: &str, request: &Request) -> Result<Reply> {
+        self.receipt_by(&self.certificate, id, request).await
+    }
+
+    async fn receipt_by(&self, signer: &X509, id: &str, request: &Request) -> Result<Reply> {
         let reply = self.send(request).await?;
         ensure!((200..300).contains(&reply.status), "HTTP {}: {}", reply.status, reply.body);
         ensure!(reply.codes().is_empty(), "refused: {}", short(&reply));
@@ -156,7 +203,7 @@ impl Context {
         let about = opened.envelope.first("SignalMessage")?.first("RefToMessageId")?.text();
         ensure!(about == id, "the receipt is about {about}");
         opened.envelope.first("Receipt")?;
-        opened.verify(&self.certificate, &[]).context("the receipt's signature")?;
+        opened.verify(signer, &[]).context("the receipt's signature")?;
         let sent = sent_references(request)?;
         let mut said: Vec<String> = opened
             .envelope
@@ -238,7 +285,10 @@ impl Context {
         script: Option<Script>,
         fields: Value,
     ) -> Result<Sent> {
-        let script = script.unwrap_or_else(|| receipt(&self.suite));
+        let script = match script {
+            Some(script) => script,
+            None => receipt(&self.keys(pmode)?.sign),
+        };
         self.submit_to(self.receiver()?, pmode, parts, script, fields).await
     }
 
@@ -252,8 +302,7 @@ impl Context {
         fields: Value,
     ) -> Result<Sent> {
         let agreed = self.pmode(pmode)?;
-        let key = format!("suite-{}", uuid::Uuid::new_v4().simple());
-        receiver.expect(&key, script);
+        let key = expected(receiver, script);
         let process = match agreed.service_type.as_str() {
             "" => agreed.service.clone(),
             kind => format!("{kind}::{}", agreed.service),
@@ -264,6 +313,40 @@ impl Context {
             "process": process,
             "document_type": agreed.action,
         });
+        if let Some(partner) = &agreed.party_id {
+            all["domain"] = json!(partner);
+        }
+        self.hand_in(key, all, fields, parts).await
+    }
+
+    /// Makes the endpoint look a participant up and send parts to it; the suite answers by `script`.
+    pub async fn submit_found(
+        &self,
+        name: &str,
+        parts: Vec<http::Part>,
+        script: Script,
+        fields: Value,
+    ) -> Result<Sent> {
+        let discovery = self.discovery()?;
+        let key = expected(self.receiver()?, script);
+        let all = json!({
+            "domain": discovery.domain,
+            "original_sender": self.endpoint.suite.original_sender,
+            "recipients": [{ "participant": registry::participant(name) }],
+            "process": discovery.process,
+            "document_type": discovery.document_type,
+            "conversation_id": key,
+        });
+        self.hand_in(key, all, fields, parts).await
+    }
+
+    async fn hand_in(
+        &self,
+        key: String,
+        mut all: Value,
+        fields: Value,
+        parts: Vec<http::Part>,
+    ) -> Result<Sent> {
         if let (Some(all), Some(fields)) = (all.as_object_mut(), fields.as_object()) {
             all.extend(fields.clone());
         }
@@ -280,14 +363,14 @@ impl Context {
     /// Submits, captures, decrypts and verifies: the usual message of an endpoint.
     pub async fn sends(&self, pmode: &str, parts: Vec<http::Part>) -> Result<(Opened, Vec<Payload>)> {
         let sent = self.submit(pmode, parts, None, json!({})).await?;
-        self.opened(&self.captured(&sent).await?)
+        self.opened(pmode, &self.captured(&sent).await?)
     }
 
-    /// Decrypts and verifies a capture.
-    pub fn opened(&self, capture: &Capture) -> Result<(Opened, Vec<Payload>)> {
-        let opened = capture.open()?;
-        let payloads = opened.payloads(&self.suite)?;
-        opened.verify(&self.certificate, &payloads)?;
+    /// Decrypts and verifies a capture by the keys of an agreement.
+    pub fn opened(&self, pmode: &str, capture: &Capture) -> Result<(Opened, Vec<Payload>)> {
+        let (opened, keys) = (capture.open()?, self.keys(pmode)?);
+        let payloads = opened.payloads(&keys.decrypt)?;
+        opened.verify(&keys.signer, &payloads)?;
         Ok((opened, payloads))
     }
 
@@ -313,6 +396,13 @@ impl Context {
     pub async fn settled(&self, sent: &Sent) -> Result<Value> {
         self.desk.until(&sent.id, Duration::from_secs(20), receipted).await
     }
+}
+
+/// Opens a lane of a receiver; gives the word by which its messages are told.
+fn expected(receiver: &Receiver, script: Script) -> String {
+    let key = format!("suite-{}", uuid::Uuid::new_v4().simple());
+    receiver.expect(&key, script);
+    key
 }
 
 /// Whether a status says that the receipt is verified.

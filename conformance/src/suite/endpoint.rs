@@ -9,6 +9,7 @@ use openssl::pkey::PKey;
 use openssl::x509::X509;
 use serde::Deserialize;
 
+use super::registry::Discovery;
 use crate::ca::Identity;
 
 /// An endpoint under test, as its file says. Paths start from the file's own folder.
@@ -37,6 +38,15 @@ pub struct Endpoint {
     /// Other keys that the suite may speak with, by what they are: `other`, `stranger`, `expired`, ...
     #[serde(default)]
     pub identity: BTreeMap<String, Keys>,
+    /// The file of another endpoint of this product, in a network like Peppol.
+    #[serde(default)]
+    pub peppol: Option<PathBuf>,
+    /// Whom it can look up.
+    #[serde(default)]
+    pub discovery: Option<Discovery>,
+    /// More keys of both sides, by name: those of eDelivery AS4 2.0.
+    #[serde(default)]
+    pub keys: BTreeMap<String, KeySet>,
     /// What was agreed, by name: `oneway`, `signonly`, `retry`, ...
     pub pmode: BTreeMap<String, PMode>,
     /// How messages are handed in and looked at.
@@ -101,6 +111,20 @@ pub struct Keys {
     pub key: PathBuf,
 }
 
+/// Keys of both sides for processing modes that need others than `certificate` and `suite.key`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySet {
+    /// The endpoint's certificate that signs.
+    pub signer: PathBuf,
+    /// The endpoint's certificate that is encrypted for.
+    pub certificate: PathBuf,
+    /// What the suite signs with.
+    pub sign: Keys,
+    /// What the suite decrypts with.
+    pub decrypt: Keys,
+}
+
 /// A processing mode on which suite and endpoint agree, in both directions.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +136,12 @@ pub struct PMode {
     pub service_type: String,
     /// Action.
     pub action: String,
+    /// The suite's PartyId here, where it is another.
+    #[serde(default)]
+    pub party_id: Option<String>,
+    /// Name of the `[keys]` under which messages go.
+    #[serde(default)]
+    pub keys: Option<String>,
     /// Type of the suite's PartyId here, where it is not that of the endpoint.
     #[serde(default)]
     pub party_type: Option<String>,

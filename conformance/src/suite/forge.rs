@@ -3,13 +3,17 @@
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use openssl::pkey::Id;
 use openssl::x509::{X509, X509Ref};
 
+use super::agreement::{self, Agreement};
 use crate::as4::{self, Message, Part, Request};
 use crate::ca::Identity;
 use crate::encryption;
 
-const TOKENS: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0";
+/// Names of the forms begin so.
+pub const TOKENS: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0";
+const WSSE11: &str = "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd";
 const BASE64: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
 
@@ -18,6 +22,8 @@ const BASE64: &str =
 pub enum Form {
     /// BinarySecurityToken, X.509v3.
     Token,
+    /// BinarySecurityToken, the path to the certificate, which is its last and here its only one.
+    Path,
     /// SubjectKeyIdentifier.
     Ski,
     /// Issuer and serial number.
@@ -41,6 +47,10 @@ pub struct Forge<'k> {
     pub signer: &'k Identity,
     /// For whom the parts are encrypted.
     pub recipient: Option<X509>,
+    /// Who must sign the answer.
+    pub answers: X509,
+    /// How the content key is agreed upon, where the recipient's key is for agreement.
+    pub agreement: Agreement,
     /// How signer and recipient are named.
     pub forms: (Form, Form),
     /// Created and Expires of a wsu:Timestamp, where there is one.
@@ -53,7 +63,7 @@ pub struct Forge<'k> {
 
 impl<'k> Forge<'k> {
     /// A message that breaks no rule.
-    pub fn new(message: &Message, signer: &'k Identity, recipient: Option<X509>) -> Self {
+    pub fn new(message: &Message, signer: &'k Identity, recipient: Option<X509>, answers: X509) -> Self {
         Self {
             id: message.id.clone(),
             messaging: message.messaging("messaging"),
@@ -62,6 +72,8 @@ impl<'k> Forge<'k> {
             signed: None,
             signer,
             recipient,
+            answers,
+            agreement: Agreement::default(),
             forms: (Form::Token, Form::Ski),
             timestamp: None,
             bends: Vec::new(),
@@ -117,7 +129,11 @@ impl<'k> Forge<'k> {
             let key = encryption::random::<16>()?;
             parts = parts.iter().map(|p| encryption::sealed(p, &key)).collect::<Result<_>>()?;
             let (token, info) = named(recipient, self.forms.1, "X509-2")?;
-            let key = encryption::encrypted_key("EK-1", &*recipient.public_key()?, &info, &key)?;
+            let public = recipient.public_key()?;
+            let key = match public.id() {
+                Id::X25519 | Id::EC => agreement::encrypted_key(&public, &info, &key, &self.agreement)?,
+                _ => encryption::encrypted_key("EK-1", &*public, &info, &key)?,
+            };
             let cids = parts.iter().enumerate().map(|(n, part)| encryption::encrypted_data(n, &part.cid));
             let listed: String =
                 (0..parts.len()).map(|n| format!("<xenc:DataReference URI=\"#ED-{n}\"/>")).collect();
@@ -159,16 +175,15 @@ pub fn named(certificate: &X509Ref, form: Form, id: &str) -> Result<(String, Str
     let reference =
         |inside: &str| format!("<wsse:SecurityTokenReference>{inside}</wsse:SecurityTokenReference>");
     Ok(match form {
-        Form::Token => (
-            format!(
-                "<wsse:BinarySecurityToken EncodingType=\"{BASE64}\" ValueType=\"{TOKENS}#X509v3\" wsu:Id=\"{id}\">{}\
-                 </wsse:BinarySecurityToken>",
-                STANDARD.encode(certificate.to_der()?)
-            ),
-            reference(&format!(
-                "<wsse:Reference URI=\"#{id}\" ValueType=\"{TOKENS}#X509v3\"></wsse:Reference>"
-            )),
-        ),
+        Form::Token => {
+            let (token, inside) = token(id, "X509v3", &certificate.to_der()?);
+            (token, reference(&inside))
+        }
+        Form::Path => {
+            let (token, inside) = token(id, "X509PKIPathv1", &sequence(&certificate.to_der()?)?);
+            let kind = format!("xmlns:wsse11=\"{WSSE11}\" wsse11:TokenType=\"{TOKENS}#X509PKIPathv1\"");
+            (token, format!("<wsse:SecurityTokenReference {kind}>{inside}</wsse:SecurityTokenReference>"))
+        }
         Form::Ski => {
             let ski =
                 certificate.subject_key_id().map(|ski| STANDARD.encode(ski.as_slice())).unwrap_or_default();
@@ -188,6 +203,23 @@ pub fn named(certificate: &X509Ref, form: Form, id: &str) -> Result<(String, Str
             (String::new(), reference(&inside))
         }
     })
+}
+
+/// A BinarySecurityToken, and the reference to it.
+fn token(id: &str, kind: &str, octets: &[u8]) -> (String, String) {
+    let token = format!(
+        "<wsse:BinarySecurityToken EncodingType=\"{BASE64}\" ValueType=\"{TOKENS}#{kind}\" wsu:Id=\"{id}\">{}\
+         </wsse:BinarySecurityToken>",
+        STANDARD.encode(octets)
+    );
+    let reference = format!("<wsse:Reference URI=\"#{id}\" ValueType=\"{TOKENS}#{kind}\"></wsse:Reference>");
+    (token, reference)
+}
+
+/// DER: SEQUENCE OF one certificate.
+fn sequence(der: &[u8]) -> Result<Vec<u8>> {
+    let length = u16::try_from(der.len())?.to_be_bytes();
+    Ok([&[0x30, 0x82], &length[..], der].concat())
 }
 
 /// RFC 2253: last relative name first.

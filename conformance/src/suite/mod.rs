@@ -4,6 +4,7 @@
 //! handler that records and answers as a case demands (`receiver`), and a judge with XML, signature and decryption code of
 //! its own (`xml`, `capture`). `docs/conformance.md` says how to point it at an endpoint.
 
+mod agreement;
 mod backend;
 mod capture;
 mod cases;
@@ -14,6 +15,7 @@ mod forge;
 mod ours;
 mod phase4;
 mod receiver;
+mod registry;
 mod report;
 mod run;
 mod signal;

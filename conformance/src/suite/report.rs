@@ -24,6 +24,8 @@ const GROUPS: [(&str, &str); 6] = [
 pub struct Column {
     /// Name of the endpoint.
     pub name: String,
+    /// Whether its failures are failures of the run: those of another implementation, shown for comparison, are not.
+    pub counts: bool,
     /// Verdicts.
     pub verdicts: BTreeMap<String, (Verdict, Duration)>,
 }
@@ -75,13 +77,19 @@ impl Report {
         count
     }
 
-    /// The counts of all columns together.
+    /// The counts of all columns together whose failures are the run's.
     pub fn total(&self) -> Count {
-        self.columns.iter().map(|column| self.count(column, None)).fold(Count::default(), |a, b| Count {
+        let columns = self.columns.iter().filter(|column| column.counts);
+        columns.map(|column| self.count(column, None)).fold(Count::default(), |a, b| Count {
             passed: a.passed + b.passed,
             failed: a.failed + b.failed,
             skipped: a.skipped + b.skipped,
         })
+    }
+
+    /// The counts of each column, a line each.
+    pub fn totals(&self) -> Vec<String> {
+        self.columns.iter().map(|column| format!("{}: {}", column.name, self.count(column, None))).collect()
     }
 
     /// The table by group, then every failure.
@@ -185,7 +193,7 @@ impl Report {
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>AS4 assertions</title>\n<style>{STYLE}</style>\
              </head>\n<body><h1>AS4 assertions</h1>\n<p>{}</p>\n<table><thead><tr><th>Number</th><th>Level</th>\
              <th>What must hold</th>{heads}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n</body></html>\n",
-            self.total()
+            escaped(&self.totals().join("; "))
         )
     }
 }
@@ -193,7 +201,7 @@ impl Report {
 const STYLE: &str = "body{font:14px/1.4 system-ui,sans-serif;margin:2rem;color:#222;background:#fff}\
 table{border-collapse:collapse}th,td{border:1px solid #ccc;padding:.3rem .5rem;text-align:left;vertical-align:top}\
 thead th{position:sticky;top:0;background:#eee}.group th,.group td{background:#dde6f0}\
-.passed{background:#dff0d8}.failed{background:#f6c8c8}.skipped{color:#777}td small{display:block;max-width:34rem}";
+.passed{background:#dff0d8}.failed{background:#f6c8c8}.skipped{color:#777}td small{display:block;max-width:34rem;overflow-wrap:anywhere}";
 
 fn cell(column: &Column, assertion: &Assertion) -> String {
     let Some((verdict, _)) = column.verdicts.get(&assertion.id) else { return "<td></td>".into() };

@@ -12,11 +12,12 @@ use tokio::sync::Mutex;
 use super::backend::Desk;
 use super::cases::{self, Case};
 use super::catalogue::{Assertion, assertions, skipped};
-use super::context::{Context, Ctx};
-use super::endpoint::Endpoint;
+use super::context::{Context, Ctx, Set};
+use super::endpoint::{Endpoint, KeySet};
 use super::ours;
 use super::phase4;
 use super::receiver::Receiver;
+use super::registry;
 use super::report::{Column, Report};
 use super::verdict::Verdict;
 use crate::node::Node;
@@ -57,7 +58,8 @@ pub async fn run(options: &Options) -> Result<Report> {
     }
     if let Some(jar) = &options.phase4 {
         let file = phase4::prepare(&options.out.join("phase4"), jar)?;
-        columns.push(column(options, &file, None, &wanted).await?);
+        let compared = column(options, &file, None, &wanted).await?;
+        columns.push(Column { counts: false, ..compared });
     }
     for file in &options.endpoints {
         columns.push(column(options, file, None, &wanted).await?);
@@ -79,7 +81,12 @@ fn wanted(only: &[String]) -> Result<Vec<Assertion>> {
 }
 
 async fn column(options: &Options, file: &Path, node: Option<Node>, wanted: &[Assertion]) -> Result<Column> {
-    let context = context(options, file, node).await.with_context(|| file.display().to_string())?;
+    let mut context = context(options, file, node).await.with_context(|| file.display().to_string())?;
+    if let Some(peppol) = &context.endpoint.peppol {
+        let file = context.endpoint.path_of(peppol);
+        let other = self::context(options, &file, None).await.with_context(|| file.display().to_string())?;
+        context.peppol = Some(Arc::new(other));
+    }
     let context = Arc::new(context);
     let mut verdicts: BTreeMap<String, (Verdict, Duration)> = BTreeMap::new();
     for (id, why) in skipped()? {
@@ -94,7 +101,7 @@ async fn column(options: &Options, file: &Path, node: Option<Node>, wanted: &[As
         verdicts.extend([one(case, context.clone()).await]);
     }
     verdicts.retain(|id, _| wanted.iter().any(|a| a.id == *id));
-    Ok(Column { name: context.endpoint.name.clone(), verdicts })
+    Ok(Column { name: context.endpoint.name.clone(), counts: true, verdicts })
 }
 
 async fn one(case: Case, context: Ctx) -> (String, (Verdict, Duration)) {
@@ -112,6 +119,16 @@ async fn context(options: &Options, file: &Path, node: Option<Node>) -> Result<C
     for (name, keys) in &endpoint.identity {
         identities.insert(name.clone(), endpoint.keys(keys)?);
     }
+    let own = Set {
+        signer: certificate.clone(),
+        certificate: certificate.clone(),
+        sign: suite.clone(),
+        decrypt: suite.clone(),
+    };
+    let mut keys = BTreeMap::from([(String::new(), own)]);
+    for (name, set) in &endpoint.keys {
+        keys.insert(name.clone(), read_set(&endpoint, set)?);
+    }
     let desk = Desk::open(&mut endpoint, &options.out).await?;
     let tls = endpoint.suite.tls.as_ref().map(|keys| endpoint.keys(keys)).transpose()?;
     let receiver = match endpoint.suite.listen {
@@ -124,8 +141,38 @@ async fn context(options: &Options, file: &Path, node: Option<Node>) -> Result<C
     };
     let folder = options.out.join("captures").join(&endpoint.name);
     std::fs::create_dir_all(&folder)?;
+    let registry = match endpoint.suite.listen {
+        Some(address) => {
+            let scheme = if endpoint.suite.tls.is_some() { "https" } else { "http" };
+            registry::start(&endpoint, &format!("{scheme}://{address}/as4"), &options.tilts, &folder).await?
+        }
+        None => None,
+    };
     let (tilts, node) = (options.tilts.clone(), node.map(Mutex::new));
-    Ok(Context { endpoint, certificate, suite, identities, desk, receiver, plain, node, tilts, folder })
+    Ok(Context {
+        endpoint,
+        certificate,
+        suite,
+        keys,
+        identities,
+        desk,
+        receiver,
+        plain,
+        registry,
+        peppol: None,
+        node,
+        tilts,
+        folder,
+    })
+}
+
+fn read_set(endpoint: &Endpoint, set: &KeySet) -> Result<Set> {
+    Ok(Set {
+        signer: endpoint.read_certificate(&set.signer)?,
+        certificate: endpoint.read_certificate(&set.certificate)?,
+        sign: Arc::new(endpoint.keys(&set.sign)?),
+        decrypt: Arc::new(endpoint.keys(&set.decrypt)?),
+    })
 }
 
 #[cfg(test)]

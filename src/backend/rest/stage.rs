@@ -111,7 +111,8 @@ impl<'d> Intake<'d> {
             Some(_) => headers.media_type,
             None => "application/octet-stream".into(),
         };
-        self.parts.push(Part { id, media_type, name: parameter("filename"), staged });
+        let content_id = headers.content_id.clone();
+        self.parts.push(Part { id, content_id, media_type, name: parameter("filename"), staged });
         Ok(())
     }
 }

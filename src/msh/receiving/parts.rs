@@ -65,7 +65,7 @@ impl<'m> Intake<'m> {
                 .ok_or_else(|| Refusal::new(Code::ExternalPayloadError, format!("{href:?} names no part")))?;
             if wanted.iter().any(|(known, _)| *known == cid) {
                 return Err(Refusal::new(
-                    Code::MimeInconsistency,
+                    Code::ValueInconsistent,
                     format!("two PartInfo name the part {cid}"),
                 ));
             }

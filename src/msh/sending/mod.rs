@@ -53,5 +53,5 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
     if elsewhere || verdict.says_stale() {
         plan::forget(node, &sealed.packaged.planned);
     }
-    settle::settled(node, &message, attempt, verdict).await
+    settle::settled(node, &message, sealed.packaged.planned.pmode.profile.retry, (attempt, verdict)).await
 }

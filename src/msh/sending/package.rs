@@ -146,7 +146,7 @@ fn user_message(
     parts: &[PackagedPart],
 ) -> Result<UserMessage, Unplanned> {
     let Planned { message, pmode, .. } = planned;
-    let (from, to) = pmode.outbound_parties();
+    let (from, to) = pmode.outbound_parties(message.ref_to.is_some());
     let (service, action) = service(message)?;
     Ok(UserMessage {
         mpc: None,

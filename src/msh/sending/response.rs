@@ -2,7 +2,7 @@
 
 use super::super::Node;
 use super::seal::Sealed;
-use crate::ebms::{ErrorEntry, MessageInfo, Messaging, Receipt, SignalContent, Unit};
+use crate::ebms::{ErrorEntry, MessageInfo, Messaging, Receipt, Severity, SignalContent, Unit};
 use crate::mime::{ContentType, Event, Limits, PushParser};
 use crate::pki::Certificate;
 use crate::transport::Response;
@@ -65,15 +65,30 @@ fn taken_apart(
     Ok((Signal { info, content, signer, disbelief, octets }, path))
 }
 
+/// The signal that counts: the only one, or a receipt beside errors of which none is a failure (EBMS3 5.2.4, 6.2.5).
 fn only_signal(messaging: Messaging) -> Result<(MessageInfo, Content), String> {
-    let mut units = messaging.units.into_iter();
-    match (units.next(), units.next()) {
-        (Some(Unit::Signal(signal)), None) => match signal.content {
-            SignalContent::Receipt(receipt) => Ok((signal.info, Content::Receipt(receipt))),
-            SignalContent::Errors(errors) => Ok((signal.info, Content::Errors(errors))),
-            SignalContent::Pull(_) => Err("the answer is a pull request".into()),
-        },
-        _ => Err("the answer does not hold exactly one signal".into()),
+    let (mut receipts, mut others) = (Vec::new(), Vec::new());
+    for unit in messaging.units {
+        match unit {
+            Unit::Signal(signal) => match signal.content {
+                SignalContent::Receipt(receipt) => receipts.push((signal.info, Content::Receipt(receipt))),
+                SignalContent::Errors(errors) => others.push((signal.info, errors)),
+                SignalContent::Pull(_) => return Err("the answer is a pull request".into()),
+            },
+            Unit::User(_) => return Err("the answer holds a user message".into()),
+        }
+    }
+    let warnings = |errors: &[ErrorEntry]| errors.iter().all(|e| e.severity() == Severity::Warning);
+    match (receipts.pop(), others.pop()) {
+        (Some(receipt), None) if receipts.is_empty() => Ok(receipt),
+        (Some(receipt), Some((_, errors)))
+            if receipts.is_empty() && others.is_empty() && warnings(&errors) =>
+        {
+            tracing::warn!(?errors, "a warning came beside the receipt");
+            Ok(receipt)
+        }
+        (None, Some((info, errors))) if others.is_empty() => Ok((info, Content::Errors(errors))),
+        _ => Err("the answer does not hold exactly one signal that counts".into()),
     }
 }
 
@@ -119,4 +134,40 @@ fn envelope(response: &Response) -> Result<Vec<u8>, String> {
     };
     parser.push(&response.body, &mut take).map_err(|e| e.to_string())?;
     Ok(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ebms::{Code, SignalMessage};
+
+    fn signal(content: SignalContent) -> Unit {
+        let info = MessageInfo {
+            timestamp: "2026-11-22T12:00:00Z".parse().unwrap(),
+            message_id: "s@x".into(),
+            ref_to_message_id: Some("1@x".into()),
+        };
+        Unit::Signal(SignalMessage { info, content })
+    }
+
+    fn error(severity: &str) -> Unit {
+        let entry = ErrorEntry {
+            severity: severity.into(),
+            ..ErrorEntry::of(Code::EmptyMessagePartitionChannel, None)
+        };
+        signal(SignalContent::Errors(vec![entry]))
+    }
+
+    #[test]
+    fn a_warning_beside_a_receipt_does_not_hide_it_and_a_failure_does() {
+        let receipt = || signal(SignalContent::Receipt(Receipt { references: None }));
+        let counts = |units| only_signal(Messaging { units }).map(|(_, content)| content);
+        assert!(matches!(counts(vec![receipt()]), Ok(Content::Receipt(_))));
+        assert!(matches!(counts(vec![error("warning"), receipt()]), Ok(Content::Receipt(_))));
+        assert!(matches!(counts(vec![error("failure")]), Ok(Content::Errors(_))));
+        assert!(counts(vec![error("failure"), receipt()]).is_err());
+        assert!(counts(vec![receipt(), receipt()]).is_err());
+        assert!(counts(vec![error("warning"), error("warning")]).is_err());
+        assert!(counts(Vec::new()).is_err());
+    }
 }

@@ -62,7 +62,7 @@ async fn later(node: &Node, message: &OutMessage, reason: String, steps: Value) 
     tracing::warn!(message.id = message.message_id, reason, "no way now; tried again later");
     // Lookups that fail do not count as attempts, so their pauses grow with the age of the message.
     let waited = u32::try_from(now.duration_since(message.created).as_secs().max(0)).unwrap_or(u32::MAX);
-    let retry = retry(node, message);
+    let retry = retry_of_lookups(node, message);
     let pause =
         i64::from((waited / 4).clamp(retry.first_seconds, retry.longest_seconds.max(retry.first_seconds)));
     let at = now + crate::clock::SignedDuration::from_secs(pause);
@@ -80,14 +80,14 @@ async fn later(node: &Node, message: &OutMessage, reason: String, steps: Value) 
     }
 }
 
-/// Keeps what became of an attempt.
+/// Keeps what became of an attempt; `retry` is the agreement's, under which it was made.
 pub(super) async fn settled(
     node: &Node,
     message: &OutMessage,
-    attempt: AttemptId,
-    verdict: Verdict,
+    retry: Retry,
+    (attempt, verdict): (AttemptId, Verdict),
 ) -> Result<(), store::Error> {
-    let settlement = settlement(node, message, verdict);
+    let settlement = settlement(node, message, retry, verdict);
     let outcome = settlement.outcome.as_str();
     tracing::info!(message.id = message.message_id, outcome, detail = settlement.detail, "attempt ended");
     metrics::counter!(crate::metrics::ATTEMPTS, "outcome" => outcome).increment(1);
@@ -97,7 +97,7 @@ pub(super) async fn settled(
     node.store.settle(attempt, settlement).await.map(drop)
 }
 
-fn settlement(node: &Node, message: &OutMessage, verdict: Verdict) -> Settlement {
+fn settlement(node: &Node, message: &OutMessage, retry: Retry, verdict: Verdict) -> Settlement {
     let ended = node.clock.now();
     match verdict {
         Verdict::Receipted { evidence, signal } => Settlement {
@@ -131,8 +131,12 @@ fn settlement(node: &Node, message: &OutMessage, verdict: Verdict) -> Settlement
             evidence: of_recipient(message, *evidence),
             next: Next::Failed,
         },
-        Verdict::NotTaken { reason, signal } => again(node, message, Outcome::Definite, reason, signal),
-        Verdict::Unknown { reason, signal } => again(node, message, Outcome::Uncertain, reason, signal),
+        Verdict::NotTaken { reason, signal } => {
+            again(node, message, retry, (Outcome::Definite, reason, signal))
+        }
+        Verdict::Unknown { reason, signal } => {
+            again(node, message, retry, (Outcome::Uncertain, reason, signal))
+        }
     }
 }
 
@@ -140,12 +144,10 @@ fn settlement(node: &Node, message: &OutMessage, verdict: Verdict) -> Settlement
 fn again(
     node: &Node,
     message: &OutMessage,
-    outcome: Outcome,
-    detail: String,
-    signal: Option<Vec<u8>>,
+    retry: Retry,
+    (outcome, detail, signal): (Outcome, String, Option<Vec<u8>>),
 ) -> Settlement {
     let ended = node.clock.now();
-    let retry = retry(node, message);
     let at = ended + retry.pause(message.attempts + 1);
     let last = message.created + retry.within();
     let last = message.deadline.map_or(last, |deadline| deadline.min(last));
@@ -191,7 +193,8 @@ async fn notify(node: &Node, message: &OutMessage, next: Next, reason: &str) -> 
     node.store.raise(kind, &message.message_id, reason).await
 }
 
-fn retry(node: &Node, message: &OutMessage) -> Retry {
+/// Where there is no way there may be no agreement yet either.
+fn retry_of_lookups(node: &Node, message: &OutMessage) -> Retry {
     let planned =
         message.pmode.clone().and_then(|p| serde_json::from_value::<PMode>(p).ok()).map(|p| p.profile.retry);
     let domain = message.recipient.as_ref().map(|r| r.domain.as_str());

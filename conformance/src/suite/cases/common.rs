@@ -11,7 +11,7 @@ use super::super::context::{Ctx, part, reply_opened, xml};
 use super::super::forge::Forge;
 use super::super::receiver::{Answer, Script, receipt};
 use super::{Case, case};
-use crate::as4::{self, Part};
+use crate::as4::{self, Message, Part};
 use crate::http;
 
 const TEST_SERVICE: &str = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/service";
@@ -87,7 +87,7 @@ async fn ta01(ctx: Ctx) -> Result<()> {
         return Ok(());
     }
     let sent = ctx.submit("oneway", letter(), None, json!({})).await?;
-    ctx.opened(&ctx.captured(&sent).await?)?;
+    ctx.opened("oneway", &ctx.captured(&sent).await?)?;
     ctx.settled(&sent).await.map(drop)
 }
 
@@ -105,7 +105,7 @@ async fn two_way(ctx: &Ctx) -> Result<(Forge<'_>, Opened, Opened)> {
         "conversation_id": delivery["conversation_id"],
     });
     let sent = ctx.submit("twoway", letter(), None, fields).await?;
-    let (answer, _) = ctx.opened(&ctx.captured(&sent).await?)?;
+    let (answer, _) = ctx.opened("twoway", &ctx.captured(&sent).await?)?;
     ctx.settled(&sent).await?;
     Ok((request, reply, answer))
 }
@@ -156,7 +156,7 @@ async fn ta07(ctx: Ctx) -> Result<()> {
 }
 
 /// Compressed parts of those octets; the header calls each application/octet-stream.
-fn with_parts<'c>(ctx: &'c Ctx, pmode: &str, octets: &[Vec<u8>]) -> Result<Forge<'c>> {
+pub(super) fn with_parts<'c>(ctx: &'c Ctx, pmode: &str, octets: &[Vec<u8>]) -> Result<Forge<'c>> {
     let mut message = ctx.message(pmode)?;
     message.parts.clear();
     for (n, octets) in octets.iter().enumerate() {
@@ -205,7 +205,7 @@ async fn ta12(ctx: Ctx) -> Result<()> {
     let sent = ctx.submit("oneway", three(), None, json!({})).await?;
     let capture = ctx.captured(&sent).await?;
     ctx.inspected(&capture).await?;
-    let (opened, payloads) = ctx.opened(&capture)?;
+    let (opened, payloads) = ctx.opened("oneway", &capture)?;
     let messaging = opened.messaging()?;
     let id = messaging.attribute("Id").or(messaging.attribute("id")).context("Messaging has no Id")?;
     let body = opened.envelope.first("Body")?.attribute("Id").context("Body has no Id")?;
@@ -241,7 +241,7 @@ async fn ta15(ctx: Ctx) -> Result<()> {
     let never: Script = Arc::new(|_, _| Ok(Answer::Drop));
     let sent = ctx.submit("retry", letter(), Some(never), json!({})).await?;
     let told = |status: &serde_json::Value| status["evidence"].to_string().contains("EBMS:0301");
-    ctx.desk.until(&sent.id, Duration::from_secs(30), told).await.map(drop)
+    ctx.desk.until(&sent.id, Duration::from_secs(45), told).await.map(drop)
 }
 
 async fn ta16(ctx: Ctx) -> Result<()> {
@@ -253,15 +253,15 @@ async fn ta16(ctx: Ctx) -> Result<()> {
 }
 
 /// A message to the test service.
-fn ping<'c>(ctx: &'c Ctx, pmode: &str) -> Result<Forge<'c>> {
+pub(super) fn test_message(ctx: &Ctx, pmode: &str) -> Result<Message> {
     let mut message = ctx.message(pmode)?;
     message.service = (String::new(), TEST_SERVICE.into());
     message.action = TEST_ACTION.into();
-    ctx.forge_of(pmode, &message)
+    Ok(message)
 }
 
 async fn ta17(ctx: Ctx) -> Result<()> {
-    let forge = ping(&ctx, "oneway")?;
+    let forge = ctx.forge_of("oneway", &test_message(&ctx, "oneway")?)?;
     ctx.receipted(&forge).await?;
     ctx.undelivered(&forge.id).await
 }
@@ -350,7 +350,7 @@ async fn character_set(ctx: &Ctx, name: &str, octets: Vec<u8>) -> Result<()> {
     let sent = ctx
         .submit("oneway", vec![part("text@suite", "application/xml", octets.clone())], None, fields)
         .await?;
-    let (_, payloads) = ctx.opened(&ctx.captured(&sent).await?)?;
+    let (_, payloads) = ctx.opened("oneway", &ctx.captured(&sent).await?)?;
     let said = payloads[0].properties.get("CharacterSet").map(String::as_str);
     ensure!(said == Some(name), "sent with CharacterSet {said:?}");
     ensure!(payloads[0].octets == octets, "other octets were sent");

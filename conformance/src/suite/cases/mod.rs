@@ -1,8 +1,11 @@
 //! The cases, one for each assertion, named by its number.
 
 mod common;
+mod discovery;
 mod edelivery;
+mod edelivery2;
 mod oasis;
+mod peppol;
 mod security;
 mod tls;
 
@@ -31,8 +34,15 @@ where
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [common::cases(), oasis::cases(), edelivery::cases(), tls::cases(), security::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let all = [
+        common::cases(),
+        discovery::cases(),
+        oasis::cases(),
+        edelivery::cases(),
+        edelivery2::cases(),
+        peppol::cases(),
+        tls::cases(),
+        security::cases(),
+    ];
+    all.into_iter().flatten().collect()
 }

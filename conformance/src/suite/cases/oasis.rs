@@ -280,7 +280,7 @@ async fn oas23(ctx: Ctx) -> Result<()> {
     let all = ctx.receiver()?.wait(&sent.key, 3, Duration::from_secs(20)).await?;
     let mut seen = Vec::new();
     for capture in &all {
-        let (opened, _) = ctx.opened(capture)?;
+        let (opened, _) = ctx.opened("retry", capture)?;
         let references: Vec<_> = opened.references()?.iter().map(|r| r.canonical("")).collect();
         seen.push((opened.value("MessageId"), references));
     }
