@@ -10,6 +10,7 @@ pub mod http;
 pub mod large;
 pub mod node;
 pub mod peers;
+pub mod peppol;
 pub mod probe;
 pub mod random;
 pub mod sml;

@@ -1,67 +1,24 @@
 //! Peppol AS4 with SBDH: two nodes in a network of our own, and every message that must not be taken (as4-conformance E).
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use conformance::as4::{Message, Part, Request, Sealed, body, of_element, of_part, security};
 use conformance::ca::{Authority, Identity, Purpose, Validity};
-use conformance::http::{self, multipart};
+use conformance::http;
 use conformance::node::{free, tilts_binary};
+use conformance::peppol::{self, AGREEMENT, AP_TYPE, DOCUMENT_TYPE, SBDH, UBL, invoice};
 use conformance::probe::{Probe, RECIPIENT, SENDER, clear_parts, message};
-use conformance::world::{
-    AccessPoint, PARTY_TYPE, PROCESS_PEPPOL, TRANSPORT, TRANSPORT_PEPPOL, World, party_id,
-};
+use conformance::world::{AccessPoint, PARTY_TYPE, PROCESS_PEPPOL, TRANSPORT_PEPPOL, World, party_id};
 use hyper::Method;
 use serde_json::{Value, json};
 
-const UBL: &str = "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2";
-const DOCUMENT_TYPE: &str = "busdox-docid-qns::urn:oasis:names:specification:ubl:schema:xsd:Invoice-2::Invoice##urn:cen.eu:en16931:2017#compliant#urn:fdc:peppol.eu:2017:poacc:billing:3.0::2.1";
 /// Another participant, behind the same access point as [`RECIPIENT`].
 const SECOND: &str = "iso6523-actorid-upis::0191:10000002";
-const AGREEMENT: &str = "urn:fdc:peppol.eu:2017:agreements:tia:ap_provider";
-const AP_TYPE: &str = "urn:fdc:peppol.eu:2017:identifiers:ap";
-const SBDH: &str = "http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeader";
-
-/// Turns the configuration of a demonstration node into one in a network like Peppol.
-fn peppol(config: &Path) -> Result<()> {
-    let mut text = fs::read_to_string(config)?.replace(PARTY_TYPE, AP_TYPE);
-    for (from, to) in [
-        ("profile = \"edelivery-1.15\"", "profile = \"peppol\"\ndialects = [\"peppol\"]"),
-        ("evidence = \"rem\"\n", ""),
-        (TRANSPORT, TRANSPORT_PEPPOL),
-    ] {
-        ensure!(text.contains(from), "the configuration no longer says {from:?}");
-        text = text.replacen(from, to, 1);
-    }
-    Ok(fs::write(config, text)?)
-}
-
-fn invoice() -> String {
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<u:Invoice xmlns:u=\"{UBL}\"><u:ID>r\u{113}\u{137}ins 1</u:ID></u:Invoice>"
-    )
-}
-
-/// Hands in one XML document for [`RECIPIENT`].
+/// Hands in XML documents for [`RECIPIENT`].
 async fn submit(from: &AccessPoint, description: Value, parts: &[&[u8]]) -> Result<http::Answer> {
-    let mut all = json!({
-        "original_sender": SENDER, "document_type": DOCUMENT_TYPE, "process": PROCESS_PEPPOL,
-        "recipients": [{ "participant": RECIPIENT }],
-    });
-    for (key, value) in description.as_object().into_iter().flatten() {
-        all[key] = value.clone();
-    }
-    let part = |id: String, kind: &str, body: Vec<u8>| {
-        let name = Some("invoice.xml".to_owned());
-        http::Part { id, content_type: kind.into(), name, body }
-    };
-    let mut request = vec![part("description".into(), "application/json", all.to_string().into_bytes())];
-    let numbered = parts.iter().enumerate();
-    request.extend(numbered.map(|(n, octets)| part(n.to_string(), "application/xml", octets.to_vec())));
-    let (kind, body) = multipart(&request);
-    http::request(from.node.ports.backend, Method::POST, "/v1/submissions?backend=all", &kind, body).await
+    peppol::submit(from.node.ports.backend, "all", [SENDER, RECIPIENT], description, parts).await
 }
 
 /// Waits until the receipt was verified; gives what the operator reads of the submission.
@@ -103,7 +60,7 @@ async fn invoices_cross_with_and_without_an_envelope_of_their_own() -> Result<()
     let point = |name: &str| -> Result<AccessPoint> {
         let backend = "\n[[backend]]\nid = \"all\"\nadapter = \"rest\"\n";
         let mut point = world.access_point(name, 2048, resolver, backend)?;
-        peppol(&world.root.join(name).join("tilts.toml"))?;
+        peppol::configure(&world.root.join(name).join("tilts.toml"))?;
         point.transport = TRANSPORT_PEPPOL;
         Ok(point)
     };
@@ -219,28 +176,7 @@ async fn refused_at_submission(a: &AccessPoint, bare: &str, ready: &str) -> Resu
 
 /// An envelope that [`like_peppol`] fits.
 fn enveloped() -> String {
-    let scope = |kind: &str, value: &str| {
-        let (scheme, value) = value.split_once("::").unwrap_or(("", value));
-        let scheme =
-            if scheme.is_empty() { String::new() } else { format!("<Identifier>{scheme}</Identifier>") };
-        format!("<Scope><Type>{kind}</Type><InstanceIdentifier>{value}</InstanceIdentifier>{scheme}</Scope>")
-    };
-    let party = |name: &str, id: &str| {
-        let (scheme, value) = id.split_once("::").unwrap_or_default();
-        format!("<{name}><Identifier Authority=\"{scheme}\">{value}</Identifier></{name}>")
-    };
-    format!(
-        "<StandardBusinessDocument xmlns=\"{SBDH}\"><StandardBusinessDocumentHeader><HeaderVersion>1.0</HeaderVersion>\
-         {}{}<DocumentIdentification><Standard>{UBL}</Standard><TypeVersion>2.1</TypeVersion><InstanceIdentifier>i-1\
-         </InstanceIdentifier><Type>Invoice</Type><CreationDateAndTime>2026-01-01T00:00:00Z</CreationDateAndTime>\
-         </DocumentIdentification><BusinessScope>{}{}{}</BusinessScope></StandardBusinessDocumentHeader>\
-         <u:Invoice xmlns:u=\"{UBL}\"><u:ID>1</u:ID></u:Invoice></StandardBusinessDocument>",
-        party("Sender", SENDER),
-        party("Receiver", RECIPIENT),
-        scope("DOCUMENTID", DOCUMENT_TYPE),
-        scope("PROCESSID", PROCESS_PEPPOL),
-        scope("COUNTRY_C1", "LV"),
-    )
+    peppol::enveloped(SENDER, RECIPIENT)
 }
 
 /// A message around that payload.
@@ -269,7 +205,7 @@ fn sealed(message: &Message, signer: &Identity, bend: impl Fn(String) -> String)
 /// A node that serves the scheme 0191 and takes parts that are not encrypted.
 async fn node() -> Result<Probe> {
     Probe::with(|config| {
-        peppol(config)?;
+        peppol::configure(config)?;
         clear_parts(config)?;
         let serves = "adapter = \"rest\"\nserves = { participants = [\"iso6523-actorid-upis::0191:*\"] }\n";
         let text = fs::read_to_string(config)?.replacen("adapter = \"rest\"\n", serves, 1);
