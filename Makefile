@@ -15,13 +15,12 @@ demo: tools
 test: tools
 	$(CARGO) test --workspace --no-fail-fast
 
-## real AS4 implementations of other people against tilts, in both directions
+## real implementations of other people against tilts, in both directions
 conformance: tools
-	./docker/java.sh
 	$(CARGO) build --workspace --bins
-	$(CARGO) build --locked --manifest-path conformance/peers/asx/Cargo.toml --target-dir $(TARGET_DIR)/peers
-	$(PROFILE_DIR)/tilts-conformance --tilts $(PROFILE_DIR)/tilts --asx $(TARGET_DIR)/peers/debug/asx-peer \
-		--phase4 conformance/peers/phase4/target/phase4-peer.jar --root $(TARGET_DIR)/conformance
+	CARGO=$(CARGO) ./docker/peers.sh $(TARGET_DIR)/peers
+	$(PROFILE_DIR)/tilts-conformance --tilts $(PROFILE_DIR)/tilts --peers $(TARGET_DIR)/peers --programs conformance/peers \
+		--root $(TARGET_DIR)/conformance
 
 ## a 2 GiB payload and 50 recipients between two processes of the release build; by hand
 test-large: tools

@@ -60,7 +60,7 @@ struct Side {
 }
 
 /// Runs all cases of both kinds.
-pub async fn run(setting: &Setting, report: &mut Report) -> Result<()> {
+pub async fn run(setting: &Setting<'_>, report: &mut Report) -> Result<()> {
     for kind in &KINDS {
         let mut side = start(setting, kind).await?;
         to_tilts(&mut side, kind, report).await?;
@@ -70,8 +70,8 @@ pub async fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-async fn start(setting: &Setting, kind: &Kind) -> Result<Side> {
-    let world = &setting.world;
+async fn start(setting: &Setting<'_>, kind: &Kind) -> Result<Side> {
+    let world = setting.world;
     let folder = world.root.join(format!("phase4-{}", kind.name));
     let (own, peer) = (keys(&world.ap_ca, kind, NODE)?, keys(&world.ap_ca, kind, PARTY)?);
     for (name, identity) in [("key", &peer.sign), ("decrypt", &peer.decrypt)] {

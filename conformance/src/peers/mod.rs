@@ -9,6 +9,7 @@ pub mod inbound;
 pub mod java;
 pub mod job;
 pub mod outbound;
+pub mod peppol;
 pub mod phase4;
 pub mod process;
 pub mod relay;
