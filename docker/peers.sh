@@ -20,3 +20,5 @@ ready() { # ready PEER COMMAND...: runs the command, and keeps the end of what i
 ready phase4 docker/java.sh phase4
 ready asx "${CARGO:-cargo}" build --locked --manifest-path conformance/peers/asx/Cargo.toml --target-dir "$folder"
 ready as4 docker/python.sh as4 "$folder/as4"
+ready phoss docker/java.sh phoss
+ready registry docker/registry.sh

@@ -222,7 +222,7 @@ ports = []
         let mut names = Vec::new();
         for publication in publications {
             self.publish(publication, &base).await?;
-            names.push((self.dns_name(publication.participant).await?, base.clone()));
+            names.push((self.dns_name(publication.participant, ZONE).await?, base.clone()));
         }
         names.sort();
         names.dedup();
@@ -251,9 +251,10 @@ ports = []
         said(command).await.map(drop)
     }
 
-    async fn dns_name(&self, participant: &str) -> Result<String> {
+    /// The NAPTR name of a participant in a zone.
+    pub async fn dns_name(&self, participant: &str, zone: &str) -> Result<String> {
         let mut command = Command::new(&self.tilts);
-        command.args(["lookup", participant, "--names", "--zone", ZONE, "--json"]);
+        command.args(["lookup", participant, "--names", "--zone", zone, "--json"]);
         let answer: serde_json::Value = serde_json::from_str(&said(command).await?)?;
         Ok(answer["names"]["naptr"].as_str().context("no NAPTR name")?.to_owned())
     }

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
-use conformance::peers::{asx::Asx, edelivery2, inbound, outbound, peppol, report::Report, setting::Setting};
+use clap::{Parser, ValueEnum};
+use conformance::peers::{
+    asx::Asx, edelivery2, inbound, outbound, peppol, registry, report::Report, setting::Setting,
+};
 use conformance::world::World;
 
 /// Real peers.
@@ -29,7 +31,7 @@ struct Args {
 }
 
 /// What can be run by itself.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Run {
     /// eDelivery AS4 1.15 and 2.0 with phase4
     Phase4,
@@ -37,6 +39,8 @@ enum Run {
     Asx,
     /// Peppol AS4 with phase4 and as4
     Peppol,
+    /// Lookups in phoss SMP, Knot and unbound
+    Registry,
 }
 
 impl Args {
@@ -72,14 +76,20 @@ async fn run(args: &Args) -> Result<bool> {
     let root = args.root.clone().unwrap_or_else(|| temporary.path().join("conformance"));
     let world = World::new(&root, &args.tilts)?;
     let mut report = Report::default();
-    if args.wants(Run::Phase4) {
-        phase4(args, &world, &mut report).await?;
-    }
-    if args.wants(Run::Asx) {
-        asx(args, &world, &mut report).await?;
-    }
-    if args.wants(Run::Peppol) {
-        in_peppol(args, &world, &mut report).await?;
+    for run in Run::value_variants() {
+        if !args.wants(*run) {
+            continue;
+        }
+        let outcome = match run {
+            Run::Phase4 => phase4(args, &world, &mut report).await,
+            Run::Asx => asx(args, &world, &mut report).await,
+            Run::Peppol => in_peppol(args, &world, &mut report).await,
+            Run::Registry => in_registry(args, &world, &mut report).await,
+        };
+        // What breaks off is a failure; the others run all the same.
+        if let Err(error) = outcome {
+            report.add(&format!("{run:?}"), "the run itself", Err(error));
+        }
     }
     Ok(report.finish())
 }
@@ -124,4 +134,17 @@ async fn in_peppol(args: &Args, world: &World, report: &mut Report) -> Result<()
         peers.push(peppol::phase4::start(world, &jar, &peppol::nodes()).await.context("phase4")?);
     }
     peppol::run(world, &mut peers, report).await
+}
+
+/// SML and SMP of other people.
+async fn in_registry(args: &Args, world: &World, report: &mut Report) -> Result<()> {
+    let jar = args.programs.join("phoss/target/phoss-peer.jar");
+    // PostgreSQL, Knot and unbound are found where Debian puts them: only their reason counts.
+    match args.need("registry", &jar).and_then(|_| args.need("phoss", &jar)) {
+        Ok(jar) => registry::run(world, &jar, report).await,
+        Err(why) => {
+            report.leave_out("phoss, Knot, unbound", "all cases", &why);
+            Ok(())
+        }
+    }
 }

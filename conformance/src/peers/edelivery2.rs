@@ -145,7 +145,7 @@ async fn to_tilts(side: &mut Side, kind: &Kind, report: &mut Report) -> Result<(
     let all = contents(&side.folder)?;
     for (name, parts) in &all {
         let outcome = send(side, parts, json!({})).await;
-        report.add(pair, name, outcome);
+        report.add_delivery(pair, name, outcome);
     }
     let letter = &all[1].1;
     for (name, token, recipient) in [
@@ -154,9 +154,9 @@ async fn to_tilts(side: &mut Side, kind: &Kind, report: &mut Report) -> Result<(
         ("signature by SKI, recipient by SKI", "ski", "ski"),
     ] {
         let outcome = send(side, letter, json!({ "token": token, "recipient_token": recipient })).await;
-        report.add(pair, name, outcome);
+        report.add_delivery(pair, name, outcome);
     }
-    report.add(pair, "test service", ping(side).await);
+    report.add_delivery(pair, "test service", ping(side).await);
     let wrong = json!({ "receiver": side.folder.with_file_name("decrypt.pem") });
     report.add(pair, "encrypted for another key", refused(side, letter, wrong).await);
     Ok(())

@@ -47,10 +47,13 @@ pub async fn run(setting: &mut Setting<'_>, report: &mut Report) -> Result<()> {
         content(&setting.world.tilts, &folder).await?.into_iter().chain(security(setting, &folder)?)
     {
         let outcome = one(setting, &case, &expected).await;
-        report.add(PAIR, case.name, outcome);
+        match expected {
+            Expected::Refused(_) => report.add(PAIR, case.name, outcome),
+            _ => report.add_delivery(PAIR, case.name, outcome),
+        }
     }
     large(setting, report, &folder).await?;
-    report.add(PAIR, "RSA-3072 on both sides", with_large_keys(setting, &folder).await);
+    report.add_delivery(PAIR, "RSA-3072 on both sides", with_large_keys(setting, &folder).await);
     duplicates(setting, report, &folder).await
 }
 
@@ -171,7 +174,7 @@ async fn large(setting: &mut Setting<'_>, report: &mut Report, folder: &Path) ->
     }
     let case = case(name, vec![Part::new(folder, "large", Content::Noise(200_000_000), false)?], json!({}));
     let outcome = one(setting, &case, &Expected::Delivered).await;
-    report.add(PAIR, name, outcome);
+    report.add_delivery(PAIR, name, outcome);
     Ok(std::fs::remove_file(&case.parts[0].file)?)
 }
 
@@ -196,14 +199,14 @@ async fn duplicates(setting: &mut Setting<'_>, report: &mut Report, folder: &Pat
         ensure!(sent["signal"] == "receipt" && sent["nri"] == "valid", "no receipt for {id}: {sent}");
         Ok("a receipt of its own, delivered once".into())
     });
-    report.add(PAIR, "duplicate: built anew under the same MessageId", again);
+    report.add_delivery(PAIR, "duplicate: built anew under the same MessageId", again);
     let other = Part::new(folder, "other", Content::Noise(50), true)?;
     let changed = twice(setting, case("", vec![letter()?], same), other).await;
     report.add(PAIR, "other content under the same MessageId", contradiction(changed));
     // phase4 draws a ConversationId for each building unless its caller gives one.
     let drawn = twice(setting, case("", vec![letter()?], json!({})), letter()?).await;
     report.add(PAIR, "other ConversationId under the same MessageId", contradiction(drawn));
-    report.add(PAIR, "receipt lost: the same octets again", lost(setting, vec![letter()?]).await);
+    report.add_delivery(PAIR, "receipt lost: the same octets again", lost(setting, vec![letter()?]).await);
     Ok(())
 }
 

@@ -12,6 +12,7 @@ pub mod outbound;
 pub mod peppol;
 pub mod phase4;
 pub mod process;
+pub mod registry;
 pub mod relay;
 pub mod report;
 pub mod setting;
