@@ -15,15 +15,14 @@ demo: tools
 test: tools
 	$(CARGO) test --workspace --no-fail-fast
 
-## real AS4 implementations of other people against tilts, in both directions; then every assertion, on tilts and on phase4
+## real implementations of other people against tilts, in both directions; then every assertion, on tilts and on phase4
 conformance: tools
-	./docker/java.sh
 	$(CARGO) build --workspace --bins
-	$(CARGO) build --locked --manifest-path conformance/peers/asx/Cargo.toml --target-dir $(TARGET_DIR)/peers
-	$(PROFILE_DIR)/tilts-conformance --tilts $(PROFILE_DIR)/tilts --asx $(TARGET_DIR)/peers/debug/asx-peer \
-		--phase4 conformance/peers/phase4/target/phase4-peer.jar --root $(TARGET_DIR)/conformance
-	$(PROFILE_DIR)/tilts-suite --tilts $(PROFILE_DIR)/tilts --phase4 conformance/peers/phase4/target/phase4-peer.jar \
-		--out $(TARGET_DIR)/suite
+	CARGO=$(CARGO) ./docker/peers.sh $(TARGET_DIR)/peers
+	$(PROFILE_DIR)/tilts-conformance --tilts $(PROFILE_DIR)/tilts --peers $(TARGET_DIR)/peers --programs conformance/peers \
+		--root $(TARGET_DIR)/conformance
+	phase4=conformance/peers/phase4/target/phase4-peer.jar; [ ! -f $$phase4 ] || set -- --phase4 $$phase4; \
+		$(PROFILE_DIR)/tilts-suite --tilts $(PROFILE_DIR)/tilts "$$@" --out $(TARGET_DIR)/suite
 
 ## a 2 GiB payload and 50 recipients between two processes of the release build; by hand
 test-large: tools

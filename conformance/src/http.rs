@@ -40,14 +40,31 @@ pub async fn request(
     content_type: &str,
     body: impl Into<Bytes>,
 ) -> Result<Answer> {
-    let stream = TcpStream::connect(to).await.with_context(|| format!("cannot connect to {to}"))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
     let mut builder = Request::builder().method(method).uri(path).header("host", to.to_string());
     if !content_type.is_empty() {
         builder = builder.header("content-type", content_type);
     }
-    let response = sender.send_request(builder.body(Full::new(body.into()))?).await?;
+    exchange(to, builder.body(Full::new(body.into()))?).await
+}
+
+/// One request of XML in somebody's name.
+pub async fn authorized(
+    to: SocketAddr,
+    method: Method,
+    path: &str,
+    login: &str,
+    body: String,
+) -> Result<Answer> {
+    let builder = Request::builder().method(method).uri(path).header("host", to.to_string());
+    let builder = builder.header("content-type", "application/xml").header("authorization", login);
+    exchange(to, builder.body(Full::new(body.into()))?).await
+}
+
+async fn exchange(to: SocketAddr, request: Request<Full<Bytes>>) -> Result<Answer> {
+    let stream = TcpStream::connect(to).await.with_context(|| format!("cannot connect to {to}"))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await?;
     let status = response.status();
     let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
     let content_type = kind.to_owned();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -18,21 +19,20 @@ use tokio_openssl::SslStream;
 
 use crate::ca::Identity;
 
-/// A bound SMP.
-pub struct Smp {
+/// HTTPS on a bound address.
+pub struct Https {
     listener: TcpListener,
     acceptor: Arc<SslAcceptor>,
-    root: Arc<PathBuf>,
 }
 
-impl Smp {
+impl Https {
     /// Binds `address` (port 0 takes a free one) with a TLS identity.
-    pub async fn bind(address: SocketAddr, tls: &Identity, root: &Path) -> Result<Self> {
+    pub async fn bind(address: SocketAddr, tls: &Identity) -> Result<Self> {
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
         acceptor.set_private_key(&tls.key)?;
         acceptor.set_certificate(&tls.certificate)?;
         let listener = TcpListener::bind(address).await.with_context(|| format!("cannot bind {address}"))?;
-        Ok(Self { listener, acceptor: Arc::new(acceptor.build()), root: Arc::new(root.into()) })
+        Ok(Self { listener, acceptor: Arc::new(acceptor.build()) })
     }
 
     /// Where it listens.
@@ -40,18 +40,25 @@ impl Smp {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Serves until the task is dropped.
-    pub async fn run(self) -> Result<()> {
+    /// Gives each request to `answer` until the task is dropped.
+    pub async fn run<A, F>(self, answer: A) -> Result<()>
+    where
+        A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Response<Full<Bytes>>> + Send,
+    {
         loop {
             let (stream, _) = self.listener.accept().await?;
-            let (acceptor, root) = (self.acceptor.clone(), self.root.clone());
+            let (acceptor, answer) = (self.acceptor.clone(), answer.clone());
             tokio::spawn(async move {
                 let Ok(ssl) = Ssl::new(acceptor.context()) else { return };
                 let Ok(mut stream) = SslStream::new(ssl, stream) else { return };
                 if Pin::new(&mut stream).accept().await.is_err() {
                     return;
                 }
-                let answer = service_fn(move |request| answer(root.clone(), request));
+                let answer = service_fn(move |request| {
+                    let answer = answer(request);
+                    async move { Ok::<_, Infallible>(answer.await) }
+                });
                 let _ = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), answer)
                     .await;
@@ -60,21 +67,48 @@ impl Smp {
     }
 }
 
-async fn answer(
+/// A bound SMP.
+pub struct Smp {
+    https: Https,
     root: Arc<PathBuf>,
-    request: Request<hyper::body::Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return Ok(status(StatusCode::METHOD_NOT_ALLOWED));
-    }
-    let Some(path) = file_for(&root, request.uri().path()) else { return Ok(status(StatusCode::NOT_FOUND)) };
-    let Ok(octets) = tokio::fs::read(path).await else { return Ok(status(StatusCode::NOT_FOUND)) };
-    let mut response = Response::new(Full::new(Bytes::from(octets)));
-    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("text/xml"));
-    Ok(response)
 }
 
-fn status(code: StatusCode) -> Response<Full<Bytes>> {
+impl Smp {
+    /// Binds `address` (port 0 takes a free one) with a TLS identity.
+    pub async fn bind(address: SocketAddr, tls: &Identity, root: &Path) -> Result<Self> {
+        Ok(Self { https: Https::bind(address, tls).await?, root: Arc::new(root.into()) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Result<SocketAddr> {
+        self.https.address()
+    }
+
+    /// Serves until the task is dropped.
+    pub async fn run(self) -> Result<()> {
+        let root = self.root;
+        self.https.run(move |request| answer(root.clone(), request)).await
+    }
+}
+
+async fn answer(root: Arc<PathBuf>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return status(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let Some(path) = file_for(&root, request.uri().path()) else { return status(StatusCode::NOT_FOUND) };
+    let Ok(octets) = tokio::fs::read(path).await else { return status(StatusCode::NOT_FOUND) };
+    xml(octets)
+}
+
+/// An XML document as an answer.
+pub fn xml(octets: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(octets.into()));
+    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("text/xml"));
+    response
+}
+
+/// An answer without content.
+pub fn status(code: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::new()));
     *response.status_mut() = code;
     response

@@ -63,6 +63,29 @@ pub struct AccessPoint {
     pub transport: &'static str,
 }
 
+/// What the SMP says of a participant: which access point takes documents of a type for it.
+pub struct Publication<'p> {
+    /// The participant.
+    pub participant: &'p str,
+    /// The type.
+    pub document_type: &'p str,
+    /// Where the access point receives.
+    pub url: String,
+    /// What is encrypted for.
+    pub certificate: PathBuf,
+    /// Transport profile.
+    pub transport: &'p str,
+}
+
+impl AccessPoint {
+    /// How it is published as taking `document_type` for `participant`.
+    pub fn publication<'p>(&self, participant: &'p str, document_type: &'p str) -> Publication<'p> {
+        let url = format!("https://{}/as4", self.node.ports.as4);
+        let certificate = self.certificate.clone();
+        Publication { participant, document_type, url, certificate, transport: self.transport }
+    }
+}
+
 /// The SML and the SMP while they run.
 pub struct Registry {
     /// Address of the DNS server.
@@ -180,6 +203,16 @@ ports = []
         entries: &[(&str, &AccessPoint, &str)],
         resolver: std::net::SocketAddr,
     ) -> Result<Registry> {
+        let published = entries.iter().map(|(participant, point, kind)| point.publication(participant, kind));
+        self.registry_of(&published.collect::<Vec<_>>(), resolver).await
+    }
+
+    /// Writes signed metadata, starts SML and SMP.
+    pub async fn registry_of(
+        &self,
+        publications: &[Publication<'_>],
+        resolver: std::net::SocketAddr,
+    ) -> Result<Registry> {
         let folder = self.root.join("smp");
         let key = self.smp_ca.issue("tilts demo SMP 1", 2048, Purpose::Message)?;
         self.smp_ca.write_p12(&key, &folder.join("key.p12"), "changeit")?;
@@ -187,9 +220,9 @@ ports = []
         let smp = Smp::bind("127.0.0.1:0".parse()?, &tls, &folder.join("www")).await?;
         let base = format!("https://127.0.0.1:{}", smp.address()?.port());
         let mut names = Vec::new();
-        for (participant, access_point, document_type) in entries {
-            self.publish(participant, access_point, document_type, &base).await?;
-            names.push((self.dns_name(participant).await?, base.clone()));
+        for publication in publications {
+            self.publish(publication, &base).await?;
+            names.push((self.dns_name(publication.participant, ZONE).await?, base.clone()));
         }
         names.sort();
         names.dedup();
@@ -201,32 +234,27 @@ ports = []
     }
 
     /// One signed ServiceMetadata in the SMP's folder, made with `tilts smp sign`.
-    async fn publish(
-        &self,
-        participant: &str,
-        access_point: &AccessPoint,
-        document_type: &str,
-        base: &str,
-    ) -> Result<()> {
-        let url = format!("https://{}/as4", access_point.node.ports.as4);
+    async fn publish(&self, publication: &Publication<'_>, base: &str) -> Result<()> {
+        let Publication { participant, document_type, url, certificate, transport } = publication;
         let folder = self.root.join("smp");
-        let (dialect, process) = match access_point.transport {
+        let (dialect, process) = match *transport {
             TRANSPORT_PEPPOL => ("peppol", PROCESS_PEPPOL),
             _ => ("bdxr1", PROCESS),
         };
         let mut command = Command::new(&self.tilts);
         command.args(["smp", "sign", "--dialect", dialect, "--participant", participant]);
         command.args(["--document-type", document_type, "--process", process]);
-        command.args(["--transport-profile", access_point.transport, "--url", &url, "--base-url", base]);
-        command.arg("--certificate").arg(&access_point.certificate);
+        command.args(["--transport-profile", transport, "--url", url, "--base-url", base]);
+        command.arg("--certificate").arg(certificate);
         command.arg("--keystore").arg(folder.join("key.p12")).args(["--password", "changeit"]);
         command.arg("--out").arg(folder.join("www"));
         said(command).await.map(drop)
     }
 
-    async fn dns_name(&self, participant: &str) -> Result<String> {
+    /// The NAPTR name of a participant in a zone.
+    pub async fn dns_name(&self, participant: &str, zone: &str) -> Result<String> {
         let mut command = Command::new(&self.tilts);
-        command.args(["lookup", participant, "--names", "--zone", ZONE, "--json"]);
+        command.args(["lookup", participant, "--names", "--zone", zone, "--json"]);
         let answer: serde_json::Value = serde_json::from_str(&said(command).await?)?;
         Ok(answer["names"]["naptr"].as_str().context("no NAPTR name")?.to_owned())
     }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use conformance::as4::{Message, Part, Request, Sealed, body, of_element, of_part, security};
 use conformance::ca::{Authority, Identity, Purpose, Validity};
-use conformance::http::{self, multipart};
+use conformance::http;
 use conformance::node::{free, tilts_binary};
-use conformance::peppol::{self, AGREEMENT, AP_TYPE, DOCUMENT_TYPE, SBDH, UBL, enveloped, invoice};
+use conformance::peppol::{self, AGREEMENT, AP_TYPE, DOCUMENT_TYPE, SBDH, UBL, invoice};
 use conformance::probe::{Probe, RECIPIENT, SENDER, clear_parts, message};
 use conformance::world::{AccessPoint, PARTY_TYPE, PROCESS_PEPPOL, TRANSPORT_PEPPOL, World, party_id};
 use hyper::Method;
@@ -16,25 +16,9 @@ use serde_json::{Value, json};
 
 /// Another participant, behind the same access point as [`RECIPIENT`].
 const SECOND: &str = "iso6523-actorid-upis::0191:10000002";
-
-/// Hands in one XML document for [`RECIPIENT`].
+/// Hands in XML documents for [`RECIPIENT`].
 async fn submit(from: &AccessPoint, description: Value, parts: &[&[u8]]) -> Result<http::Answer> {
-    let mut all = json!({
-        "original_sender": SENDER, "document_type": DOCUMENT_TYPE, "process": PROCESS_PEPPOL,
-        "recipients": [{ "participant": RECIPIENT }],
-    });
-    for (key, value) in description.as_object().into_iter().flatten() {
-        all[key] = value.clone();
-    }
-    let part = |id: String, kind: &str, body: Vec<u8>| {
-        let name = Some("invoice.xml".to_owned());
-        http::Part { id, content_type: kind.into(), name, body }
-    };
-    let mut request = vec![part("description".into(), "application/json", all.to_string().into_bytes())];
-    let numbered = parts.iter().enumerate();
-    request.extend(numbered.map(|(n, octets)| part(n.to_string(), "application/xml", octets.to_vec())));
-    let (kind, body) = multipart(&request);
-    http::request(from.node.ports.backend, Method::POST, "/v1/submissions?backend=all", &kind, body).await
+    peppol::submit(from.node.ports.backend, "all", [SENDER, RECIPIENT], description, parts).await
 }
 
 /// Waits until the receipt was verified; gives what the operator reads of the submission.
@@ -188,6 +172,11 @@ async fn refused_at_submission(a: &AccessPoint, bare: &str, ready: &str) -> Resu
         ensure!(text.contains(word), "{case}: the answer does not say {word:?}: {text}");
     }
     Ok(())
+}
+
+/// An envelope that [`like_peppol`] fits.
+fn enveloped() -> String {
+    peppol::enveloped(SENDER, RECIPIENT)
 }
 
 /// A message around that payload.

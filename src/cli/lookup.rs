@@ -1,7 +1,7 @@
 //! `tilts lookup`: finds a participant's access point, shows only its DNS names, or judges a captured SMP answer.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use super::stores::Stores;
 use crate::clock::{Clock, Timestamp};
 use crate::discovery::{
-    self, Class, Dialect, Domain, Endpoint, Failure, Found, Identifier, Judgement, LookupMode, Policy,
-    Question, Resolver, Step, Trusts, Wanted,
+    self, Class, Dialect, Dnssec, Domain, Endpoint, Failure, Found, Identifier, Judgement, LookupMode,
+    Policy, Question, Resolver, Step, Trusts, Wanted,
 };
+use crate::pki::{KeyStore, TrustStore};
 use crate::transport::Cidr;
 
 /// Arguments of `tilts lookup`.
@@ -56,6 +57,12 @@ pub struct Args {
     /// Accept http: addresses
     #[arg(long)]
     plain_http: bool,
+    /// Believe no DNS answer that the resolver has not validated (AD bit)
+    #[arg(long)]
+    dnssec: bool,
+    /// Anchors of the SMP's TLS, PEM or DER; those of the system when absent
+    #[arg(long, value_name = "FILE")]
+    smp_tls_trust: Option<PathBuf>,
     /// Accept SHA-1 in signatures
     #[arg(long)]
     allow_sha1: bool,
@@ -123,7 +130,8 @@ fn judge(args: &Args, file: &PathBuf) -> anyhow::Result<(bool, Value)> {
 
 fn live(args: &Args, participant: Identifier, zone: &str) -> anyhow::Result<(bool, Value)> {
     let trust = args.stores.open()?.trust;
-    let trusts = Trusts { smp: trust.clone(), ap: trust, smp_tls: None };
+    let smp_tls = args.smp_tls_trust.as_deref().map(anchors).transpose()?;
+    let trusts = Trusts { smp: trust.clone(), ap: trust, smp_tls };
     let clock = args.at.map_or_else(Clock::system, Clock::manual);
     let resolver = Resolver::new(domain(args, zone), trusts, clock)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -160,6 +168,12 @@ fn live(args: &Args, participant: Identifier, zone: &str) -> anyhow::Result<(boo
     })
 }
 
+fn anchors(file: &Path) -> anyhow::Result<TrustStore> {
+    let octets = std::fs::read(file).with_context(|| file.display().to_string())?;
+    let read = KeyStore::read(&octets, None, &[]).with_context(|| file.display().to_string())?;
+    Ok(TrustStore::new(read.certificates()))
+}
+
 fn domain(args: &Args, zone: &str) -> Domain {
     let or = |given: &Vec<Dialect>| match given.is_empty() {
         true => vec![Dialect::Peppol, Dialect::Bdxr1, Dialect::Bdxr2],
@@ -181,6 +195,7 @@ fn domain(args: &Args, zone: &str) -> Domain {
         egress_allow: args.egress_allow.clone(),
         ports,
         plain_http: args.plain_http,
+        dnssec: if args.dnssec { Dnssec::Require } else { Dnssec::Off },
         resolver: args.resolver,
         ..Domain::default()
     }

@@ -29,10 +29,16 @@ const UDP_PAYLOAD: u16 = 1232;
 pub enum DnsError {
     /// The name does not exist (NXDOMAIN).
     #[error("NXDOMAIN")]
-    NoSuchName,
+    NoSuchName {
+        /// Whether the resolver validated that it does not (AD).
+        validated: bool,
+    },
     /// The name exists without records of this type.
     #[error("no such records")]
-    NoRecords,
+    NoRecords {
+        /// Whether the resolver validated that it has none (AD).
+        validated: bool,
+    },
     /// Nobody answered, or with an error: technical.
     #[error("{0}")]
     Outage(String),
@@ -128,8 +134,8 @@ impl Dns {
                 return Ok(Records { records, validated });
             }
             match answer.metadata.response_code {
-                ResponseCode::NXDomain => return Err(DnsError::NoSuchName),
-                _ if end == name => return Err(DnsError::NoRecords),
+                ResponseCode::NXDomain => return Err(DnsError::NoSuchName { validated }),
+                _ if end == name => return Err(DnsError::NoRecords { validated }),
                 _ => name = end,
             }
         }

@@ -355,11 +355,15 @@ impl Inner {
     ) -> Error {
         trail.add(begun, asked, &self.dns.describe(), error.to_string());
         let name = asked.split(' ').next_back().unwrap_or_default().to_owned();
-        match error {
-            DnsError::Outage(detail) => Error::DnsOutage { name, detail },
-            said => Error::NotRegistered {
+        let (DnsError::NoSuchName { validated } | DnsError::NoRecords { validated }) = error else {
+            return Error::DnsOutage { name, detail: error.to_string() };
+        };
+        // Anybody on the way can say that there is nothing: to be believed, that must be validated, too.
+        match self.check_validated(validated, &name) {
+            Err(unproven) => unproven,
+            Ok(()) => Error::NotRegistered {
                 participant: participant.to_string(),
-                detail: format!("{asked}: {said}"),
+                detail: format!("{asked}: {error}"),
             },
         }
     }

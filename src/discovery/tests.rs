@@ -465,6 +465,24 @@ async fn dns_answers_are_followed_completed_and_validated_on_demand() {
 }
 
 #[tokio::test]
+async fn that_there_is_nothing_must_be_validated_too_on_demand() {
+    let mut world = World::new(None).await;
+    let name = names::naptr(&Identifier::parse(PARTICIPANT), ZONE, &NameRules::default());
+    for code in [ResponseCode::NXDomain, ResponseCode::NoError] {
+        for (dnssec, validated, class) in [
+            (Dnssec::Off, false, Class::NotRegistered),
+            (Dnssec::Require, false, Class::Outage),
+            (Dnssec::Require, true, Class::NotRegistered),
+        ] {
+            world.domain.dnssec = dnssec;
+            world.zone.say(&name, Said { code: Some(code), validated, ..Said::default() });
+            let none = world.resolver().lookup(&question(DOCUMENT)).await.unwrap_err();
+            assert_eq!(none.class(), class, "{code}, {dnssec:?}, validated {validated}: {none}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_revoked_access_point_is_refused_and_an_unknown_one_by_rule() {
     let mut world = World::new(None).await;
     let ca = testing::ca("CN=ap ca");

@@ -373,6 +373,14 @@ fn what_peers_do_differently_is_taken() {
 }
 
 #[test]
+fn an_id_need_not_begin_with_a_letter() {
+    let (world, policy) = (world(), SecurityPolicy::edelivery_1_15());
+    let messaging = messaging().replace("msg-1", "52b78acd-43ff-4e1a-8b18-9e00a4f78794");
+    let sealed = seal(&messaging, &[], &policy, &world.signing, None).unwrap();
+    assert!(open(&world, &sealed.envelope, &policy).is_ok());
+}
+
+#[test]
 fn a_digest_of_the_reference_is_that_of_the_octets() {
     let world = world();
     let sealed = seal(&messaging(), &[], &SecurityPolicy::edelivery_1_15(), &world.signing, None).unwrap();

@@ -51,8 +51,14 @@ impl Symbols {
     }
 }
 
-/// Whether `text` is an NCName (Namespaces in XML 1.0, production 4): what an id must be.
-pub fn is_ncname(text: &str) -> bool {
+/// Whether `text` can be the id that a reference names: characters of an NCName, whichever stands first. Schemas want a letter
+/// or `_` there, but some stacks write a bare UUID. No pointer is such a text.
+pub fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(is_name_char)
+}
+
+/// Whether `text` is an NCName (Namespaces in XML 1.0, production 4).
+pub(super) fn is_ncname(text: &str) -> bool {
     let mut characters = text.chars();
     characters.next().is_some_and(is_name_start) && characters.all(is_name_char)
 }
@@ -105,6 +111,12 @@ mod tests {
         }
         for bad in ["", "1a", "-a", "a:b", "a b", "·a", "a#", "a\u{D7}"] {
             assert!(!is_ncname(bad), "{bad}");
+        }
+        for good in ["a", "52b78acd-43ff-4e1a-8b18-9e00a4f78794", "-a", "_1"] {
+            assert!(is_id(good), "{good}");
+        }
+        for bad in ["", "a:b", "a b", "a#", "xpointer(/)", "element(/1)", "a/b", "%61"] {
+            assert!(!is_id(bad), "{bad}");
         }
         assert_eq!(split_qname("a:b"), Some(("a", "b")));
         assert_eq!(split_qname("b"), Some(("", "b")));

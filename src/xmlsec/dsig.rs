@@ -179,7 +179,7 @@ impl<'d> Reference<'d> {
 
     /// The id that `#id` names.
     pub fn fragment(&self) -> Option<&'d str> {
-        self.uri?.strip_prefix('#').filter(|id| crate::xml::is_ncname(id))
+        self.uri?.strip_prefix('#').filter(|id| crate::xml::is_id(id))
     }
 
     /// The digest algorithm, when it is known.

@@ -1,7 +1,7 @@
 //! XML-DSig and XML-Enc on elements and streams.
 //!
 //! Reading is strict where security hangs on it: no transform but enveloped-signature, the canonicalisations and the
-//! attachment content transform, no reference but `""`, `#NCName` and `cid:`, nothing fetched. What an algorithm URI
+//! attachment content transform, no reference but `""`, `#id` and `cid:`, nothing fetched. What an algorithm URI
 //! means is told here; which of them are allowed is the caller's policy.
 
 mod agree;

@@ -72,10 +72,10 @@ impl Asx {
         ];
         for (name, parts) in &contents {
             let outcome = self.deliver(parts, json!({})).await;
-            report.add(TO_TILTS, name, outcome);
+            report.add_delivery(TO_TILTS, name, outcome);
         }
-        report.add(TO_TILTS, "test service with payload", self.ping(&xml).await);
-        report.add(TO_TILTS, "the same message again", self.twice(&xml).await);
+        report.add_delivery(TO_TILTS, "test service with payload", self.ping(&xml).await);
+        report.add_delivery(TO_TILTS, "the same message again", self.twice(&xml).await);
         report.leave_out(TO_TILTS, "no part", "asx-rs refuses to send it");
         for pair in [TO_TILTS, FROM_TILTS] {
             report.leave_out(pair, "28 parts", "asx-rs takes 16 at most");

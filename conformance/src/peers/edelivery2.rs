@@ -60,7 +60,7 @@ struct Side {
 }
 
 /// Runs all cases of both kinds.
-pub async fn run(setting: &Setting, report: &mut Report) -> Result<()> {
+pub async fn run(setting: &Setting<'_>, report: &mut Report) -> Result<()> {
     for kind in &KINDS {
         let mut side = start(setting, kind).await?;
         to_tilts(&mut side, kind, report).await?;
@@ -70,8 +70,8 @@ pub async fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-async fn start(setting: &Setting, kind: &Kind) -> Result<Side> {
-    let world = &setting.world;
+async fn start(setting: &Setting<'_>, kind: &Kind) -> Result<Side> {
+    let world = setting.world;
     let folder = world.root.join(format!("phase4-{}", kind.name));
     let (own, peer) = (keys(&world.ap_ca, kind, NODE)?, keys(&world.ap_ca, kind, PARTY)?);
     for (name, identity) in [("key", &peer.sign), ("decrypt", &peer.decrypt)] {
@@ -145,7 +145,7 @@ async fn to_tilts(side: &mut Side, kind: &Kind, report: &mut Report) -> Result<(
     let all = contents(&side.folder)?;
     for (name, parts) in &all {
         let outcome = send(side, parts, json!({})).await;
-        report.add(pair, name, outcome);
+        report.add_delivery(pair, name, outcome);
     }
     let letter = &all[1].1;
     for (name, token, recipient) in [
@@ -154,9 +154,9 @@ async fn to_tilts(side: &mut Side, kind: &Kind, report: &mut Report) -> Result<(
         ("signature by SKI, recipient by SKI", "ski", "ski"),
     ] {
         let outcome = send(side, letter, json!({ "token": token, "recipient_token": recipient })).await;
-        report.add(pair, name, outcome);
+        report.add_delivery(pair, name, outcome);
     }
-    report.add(pair, "test service", ping(side).await);
+    report.add_delivery(pair, "test service", ping(side).await);
     let wrong = json!({ "receiver": side.folder.with_file_name("decrypt.pem") });
     report.add(pair, "encrypted for another key", refused(side, letter, wrong).await);
     Ok(())

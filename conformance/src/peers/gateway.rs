@@ -11,7 +11,7 @@ use super::job::hex;
 use crate::ca::{Authority, Identity, Purpose};
 use crate::http;
 use crate::node::{Node, Ports};
-use crate::world::{PARTY_TYPE, World};
+use crate::world::{AccessPoint, PARTY_TYPE, World};
 
 /// Password of every key store here.
 pub const PASSWORD: &str = "changeit";
@@ -29,6 +29,14 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// An access point of a world.
+    pub fn of(point: AccessPoint) -> Result<Self> {
+        let certificate = X509::from_pem(&fs::read(&point.certificate)?)?;
+        let fingerprint = hex(&openssl::sha::sha256(&certificate.to_der()?));
+        let party = common_name(&certificate);
+        Ok(Self { node: point.node, party, certificate: point.certificate, fingerprint })
+    }
+
     /// GET of the administration interface.
     pub async fn admin(&self, path: &str) -> Result<Value> {
         http::get(self.node.ports.admin, path).await

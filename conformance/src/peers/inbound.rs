@@ -41,16 +41,19 @@ enum Expected {
 }
 
 /// Runs all cases.
-pub async fn run(setting: &mut Setting, report: &mut Report) -> Result<()> {
+pub async fn run(setting: &mut Setting<'_>, report: &mut Report) -> Result<()> {
     let folder = setting.world.root.join("inbound");
     for (case, expected) in
         content(&setting.world.tilts, &folder).await?.into_iter().chain(security(setting, &folder)?)
     {
         let outcome = one(setting, &case, &expected).await;
-        report.add(PAIR, case.name, outcome);
+        match expected {
+            Expected::Refused(_) => report.add(PAIR, case.name, outcome),
+            _ => report.add_delivery(PAIR, case.name, outcome),
+        }
     }
     large(setting, report, &folder).await?;
-    report.add(PAIR, "RSA-3072 on both sides", with_large_keys(setting, &folder).await);
+    report.add_delivery(PAIR, "RSA-3072 on both sides", with_large_keys(setting, &folder).await);
     duplicates(setting, report, &folder).await
 }
 
@@ -86,7 +89,7 @@ async fn content(tilts: &Path, folder: &Path) -> Result<Vec<(Case<'static>, Expe
     Ok(all)
 }
 
-fn security(setting: &Setting, folder: &Path) -> Result<Vec<(Case<'static>, Expected)>> {
+fn security(setting: &Setting<'_>, folder: &Path) -> Result<Vec<(Case<'static>, Expected)>> {
     let part = || Part::new(folder, "letter.xml", Content::Xml, true);
     let key = |name: &str| setting.phase4_file(name);
     let as_anchored = |file: &str| json!({ "from": "PHASE4-ANCHORED", "keystore": key(file) });
@@ -139,7 +142,7 @@ fn security(setting: &Setting, folder: &Path) -> Result<Vec<(Case<'static>, Expe
     Ok(all)
 }
 
-async fn one(setting: &mut Setting, case: &Case<'_>, expected: &Expected) -> Result<String> {
+async fn one(setting: &mut Setting<'_>, case: &Case<'_>, expected: &Expected) -> Result<String> {
     let id = new_id();
     let url = setting.node.url();
     let sent = send(setting, &id, &url, case).await?;
@@ -155,14 +158,14 @@ async fn one(setting: &mut Setting, case: &Case<'_>, expected: &Expected) -> Res
         Expected::Refused(code) => {
             ensure!(sent["codes"] == json!([code]), "{code} was expected: {sent}");
             ensure!(deliveries(&setting.node, &id).await?.is_empty(), "refused and delivered");
-            return rejected(setting, &id, code, &sent).await;
+            return rejected(&setting.node, &id, code, &sent).await;
         }
     }
     Ok(format!("receipt signed by tilts, NRI valid, {} ms", sent["milliseconds"]))
 }
 
 /// 200 MB each way need a Java whose AES-GCM streams do not copy themselves at every read.
-async fn large(setting: &mut Setting, report: &mut Report, folder: &Path) -> Result<()> {
+async fn large(setting: &mut Setting<'_>, report: &mut Report, folder: &Path) -> Result<()> {
     let name = "one part of 200 MB, not compressed";
     if setting.java.major < 25 {
         let why = format!("phase4 on Java {} needs hours for it; Java 25 does not", setting.java.major);
@@ -171,11 +174,11 @@ async fn large(setting: &mut Setting, report: &mut Report, folder: &Path) -> Res
     }
     let case = case(name, vec![Part::new(folder, "large", Content::Noise(200_000_000), false)?], json!({}));
     let outcome = one(setting, &case, &Expected::Delivered).await;
-    report.add(PAIR, name, outcome);
+    report.add_delivery(PAIR, name, outcome);
     Ok(std::fs::remove_file(&case.parts[0].file)?)
 }
 
-async fn with_large_keys(setting: &mut Setting, folder: &Path) -> Result<String> {
+async fn with_large_keys(setting: &mut Setting<'_>, folder: &Path) -> Result<String> {
     let other = json!({
         "from": "PHASE4-3072", "to": setting.large_key.party,
         "keystore": setting.phase4_file("other.p12"), "receiver": setting.large_key.certificate,
@@ -188,7 +191,7 @@ async fn with_large_keys(setting: &mut Setting, folder: &Path) -> Result<String>
     Ok("receipt signed by tilts, NRI valid".into())
 }
 
-async fn duplicates(setting: &mut Setting, report: &mut Report, folder: &Path) -> Result<()> {
+async fn duplicates(setting: &mut Setting<'_>, report: &mut Report, folder: &Path) -> Result<()> {
     let letter = || Part::new(folder, "letter.xml", Content::Xml, true);
     let same = json!({ "conversation": "one" });
     let again = twice(setting, case("", vec![letter()?], same.clone()), letter()?).await;
@@ -196,14 +199,14 @@ async fn duplicates(setting: &mut Setting, report: &mut Report, folder: &Path) -
         ensure!(sent["signal"] == "receipt" && sent["nri"] == "valid", "no receipt for {id}: {sent}");
         Ok("a receipt of its own, delivered once".into())
     });
-    report.add(PAIR, "duplicate: built anew under the same MessageId", again);
+    report.add_delivery(PAIR, "duplicate: built anew under the same MessageId", again);
     let other = Part::new(folder, "other", Content::Noise(50), true)?;
     let changed = twice(setting, case("", vec![letter()?], same), other).await;
     report.add(PAIR, "other content under the same MessageId", contradiction(changed));
     // phase4 draws a ConversationId for each building unless its caller gives one.
     let drawn = twice(setting, case("", vec![letter()?], json!({})), letter()?).await;
     report.add(PAIR, "other ConversationId under the same MessageId", contradiction(drawn));
-    report.add(PAIR, "receipt lost: the same octets again", lost(setting, vec![letter()?]).await);
+    report.add_delivery(PAIR, "receipt lost: the same octets again", lost(setting, vec![letter()?]).await);
     Ok(())
 }
 
@@ -215,7 +218,7 @@ fn contradiction(outcome: Result<(String, Value)>) -> Result<String> {
 
 /// Sends two messages under one MessageId, the second with another part; gives what came of that one. The first must be
 /// delivered, and nothing more.
-async fn twice(setting: &mut Setting, first: Case<'_>, second: Part) -> Result<(String, Value)> {
+async fn twice(setting: &mut Setting<'_>, first: Case<'_>, second: Part) -> Result<(String, Value)> {
     let (id, url) = (new_id(), setting.node.url());
     let sent = send(setting, &id, &url, &first).await?;
     believed(&sent, &setting.node)?;
@@ -225,7 +228,7 @@ async fn twice(setting: &mut Setting, first: Case<'_>, second: Part) -> Result<(
 }
 
 /// The first answer never reaches phase4, which then sends the same octets again.
-async fn lost(setting: &mut Setting, parts: Vec<Part>) -> Result<String> {
+async fn lost(setting: &mut Setting<'_>, parts: Vec<Part>) -> Result<String> {
     let (id, url) = (new_id(), format!("http://{}/as4", setting.to_node.address));
     let case = case("", parts, json!({ "retries": 2 }));
     let sent = send(setting, &id, &url, &case).await?;
@@ -236,7 +239,7 @@ async fn lost(setting: &mut Setting, parts: Vec<Part>) -> Result<String> {
 }
 
 /// Has phase4 send a case to the node and waits for what it says of it.
-async fn send(setting: &mut Setting, id: &str, url: &str, case: &Case<'_>) -> Result<Value> {
+async fn send(setting: &mut Setting<'_>, id: &str, url: &str, case: &Case<'_>) -> Result<Value> {
     let mut job = job(id, url, &setting.node.party, &case.parts);
     for part in job["parts"].as_array_mut().into_iter().flatten() {
         part["pretend_gzip"] = case.other["pretend_gzip"].clone();
@@ -304,7 +307,7 @@ pub(super) async fn delivered(at: &Gateway, id: &str, sent: &[Part]) -> Result<(
 }
 
 /// The receipt may leave before the delivery has been put at the backend's disposal.
-async fn disposal(at: &Gateway, id: &str) -> Result<Value> {
+pub(super) async fn disposal(at: &Gateway, id: &str) -> Result<Value> {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
         let listed = http::get(at.node.ports.backend, "/v1/messages").await?;
@@ -316,8 +319,9 @@ async fn disposal(at: &Gateway, id: &str) -> Result<Value> {
     }
 }
 
-async fn rejected(setting: &Setting, id: &str, code: &str, sent: &Value) -> Result<String> {
-    let rows = setting.node.admin("/api/rejected").await?;
+/// The operator can read that it was refused, and why.
+pub(super) async fn rejected(at: &Gateway, id: &str, code: &str, sent: &Value) -> Result<String> {
+    let rows = at.admin("/api/rejected").await?;
     let row = list(&rows).find(|row| row["rejected"]["message_id"] == id);
     let row = row.with_context(|| format!("{id} is not in the list of rejected messages"))?;
     ensure!(row["rejected"]["code"] == code, "{row}");
@@ -326,6 +330,7 @@ async fn rejected(setting: &Setting, id: &str, code: &str, sent: &Value) -> Resu
     Ok(format!("{code} ({signed}); operator reads: {}", detail.chars().take(90).collect::<String>()))
 }
 
+/// A MessageId.
 pub(super) fn new_id() -> String {
     format!("{}@phase4.example", uuid::Uuid::new_v4())
 }

@@ -17,9 +17,9 @@ use crate::world::{PARTY_TYPE, World};
 pub const SCHEME: &str = "tilts-peer";
 
 /// Two nodes that phase4 knows, one that it does not trust, and phase4 itself.
-pub struct Setting {
+pub struct Setting<'w> {
     /// Folders and authorities.
-    pub world: World,
+    pub world: &'w World,
     /// The node under test: RSA-2048.
     pub node: Gateway,
     /// Another one with RSA-3072.
@@ -100,14 +100,13 @@ const PARTNERS: &[Partner] = &[
 /// Partners of which nothing but the name is special.
 const KNOWN_OTHERWISE: [&str; 1] = ["PHASE4-NOT-ITS-NAME"];
 
-impl Setting {
-    /// Makes keys and configurations below `root`, starts everything.
-    pub async fn start(root: &Path, tilts: &Path, jar: &Path) -> Result<Self> {
-        let world = World::new(root, tilts)?;
+impl<'w> Setting<'w> {
+    /// Makes keys and configurations in the world, starts everything.
+    pub async fn start(world: &'w World, jar: &Path) -> Result<Self> {
         let foreign = Authority::new("somebody else's authority")?;
         let java = Java::newest()?;
         let folder = world.root.join("phase4");
-        phase4_keys(&world, &foreign, &folder)?;
+        phase4_keys(world, &foreign, &folder)?;
         let ports = [Ports::free()?, Ports::free()?, Ports::free()?];
         let identities = [
             world.ap_ca.issue("AP-LV", 2048, Purpose::Message)?,
@@ -124,16 +123,15 @@ impl Setting {
             }
         }
         let phase4 = Phase4 { java: java.clone(), jar: jar.to_owned(), folder: folder.clone() };
-        let mut receiver = phase4_receiver(&phase4, &world, &trust)?;
-        let sender = phase4_sender(&phase4, &world, &trust)?;
+        let mut receiver = phase4_receiver(&phase4, world, &trust)?;
+        let sender = phase4_sender(&phase4, world, &trust)?;
         let port = receiver.port().await?;
         let from_phase4 = Relay::start(format!("127.0.0.1:{port}").parse()?, 1).await?;
         let to_node = Relay::start(ports[0].as4, 1).await?;
         let [node, large_key, stranger] = identities;
         let partners = partners(port, from_phase4.address.port());
-        let own = |name, identity| Place { world: &world, name, identity, decrypt: None, ca: &world.ap_ca };
-        let elsewhere =
-            Place { world: &world, name: "stranger", identity: &stranger, decrypt: None, ca: &foreign };
+        let own = |name, identity| Place { world, name, identity, decrypt: None, ca: &world.ap_ca };
+        let elsewhere = Place { world, name: "stranger", identity: &stranger, decrypt: None, ca: &foreign };
         Ok(Self {
             node: own("lv", &node).start(ports[0], &partners).await?,
             large_key: own("lv-3072", &large_key).start(ports[1], &partners).await?,

@@ -15,7 +15,8 @@ use super::discovery::common_name;
 use super::{Case, case};
 use crate::as4::{EB, Part, Request, body, envelope};
 use crate::http;
-use crate::peppol::{AGREEMENT, AP_TYPE, SBDH, enveloped, invoice};
+use crate::peppol::{AGREEMENT, AP_TYPE, SBDH, enveloped as envelope_between, invoice};
+use crate::probe::{RECIPIENT, SENDER};
 
 const HEADER: &[&str] = &["EBMS:0001", "EBMS:0010"];
 /// What a receiver says of an envelope that it does not take.
@@ -47,6 +48,11 @@ pub fn cases() -> Vec<Case> {
         case("PEP-N8", |ctx| by(ctx, "stranger")),
         case("PEP-N9", |ctx| by(ctx, "smp")),
     ]
+}
+
+/// An envelope that the messages of this group fit.
+fn enveloped() -> String {
+    envelope_between(SENDER, RECIPIENT)
 }
 
 /// A message around that payload.

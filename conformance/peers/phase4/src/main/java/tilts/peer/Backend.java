@@ -29,9 +29,12 @@ import org.w3c.dom.Node;
 /** What stands behind the access point: it reads every part to its end and says what it got. */
 final class Backend implements IAS4IncomingMessageProcessorSPI {
     private final String failure;
+    /** Takes business envelopes; {@code null} where there are none. */
+    private final Business business;
 
-    Backend(String failure) {
+    Backend(String failure, Business business) {
         this.failure = failure;
+        this.business = business;
     }
 
     @Override
@@ -40,18 +43,37 @@ final class Backend implements IAS4IncomingMessageProcessorSPI {
             IAS4IncomingMessageState state, AS4ErrorList errors) {
         if (failure != null) {
             EEbmsError error = EEbmsError.valueOf(failure.equals("EBMS:0202") ? "EBMS_DELIVERY_FAILURE" : "EBMS_OTHER");
-            errors.add(error.errorBuilder(state.getLocale()).refToMessageInError(state.getMessageID())
-                    .errorDetail("the backend fails because it was told to").build());
-            return AS4MessageProcessorResult.createFailure();
+            return refuse(error, "the backend fails because it was told to", state, errors);
         }
         try {
-            Report.line(described(message, parts, state));
+            IJsonObject line = described(message, parts, state);
+            if (business != null) {
+                business.take(content(parts), line);
+            }
+            Report.line(line);
+        } catch (Business.Refusal refusal) {
+            return refuse(EEbmsError.EBMS_OTHER, refusal.getMessage(), state, errors);
         } catch (RuntimeException failed) {
             throw failed;
         } catch (Exception failed) {
             throw new IllegalStateException(failed);
         }
         return AS4MessageProcessorResult.createSuccess();
+    }
+
+    private static AS4MessageProcessorResult refuse(EEbmsError error, String why, IAS4IncomingMessageState state,
+            AS4ErrorList errors) {
+        errors.add(error.errorBuilder(state.getLocale()).refToMessageInError(state.getMessageID()).errorDetail(why).build());
+        return AS4MessageProcessorResult.createFailure();
+    }
+
+    private static byte[] content(ICommonsList<WSS4JAttachment> parts) throws IOException, Business.Refusal {
+        if (parts == null || parts.size() != 1) {
+            throw new Business.Refusal("there is not exactly one part");
+        }
+        try (InputStream in = parts.get(0).getSourceStream()) {
+            return in.readAllBytes();
+        }
     }
 
     private IJsonObject described(Ebms3UserMessage message, ICommonsList<WSS4JAttachment> parts,

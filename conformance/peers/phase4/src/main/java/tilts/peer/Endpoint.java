@@ -20,13 +20,16 @@ final class Endpoint implements IAS4ServletRequestHandlerCustomizer {
     private final IAS4CryptoFactory sign;
     private final IAS4CryptoFactory decrypt;
     private final IAS4CryptoFactory other;
+    private final Business business;
 
-    Endpoint(Profile profile, Parties parties, IAS4CryptoFactory sign, IAS4CryptoFactory decrypt, IAS4CryptoFactory other) {
+    Endpoint(Profile profile, Parties parties, IAS4CryptoFactory sign, IAS4CryptoFactory decrypt, IAS4CryptoFactory other,
+            Business business) {
         this.profile = profile;
         this.parties = parties;
         this.sign = sign;
         this.decrypt = decrypt;
         this.other = other;
+        this.business = business;
     }
 
     @Override
@@ -41,7 +44,7 @@ final class Endpoint implements IAS4ServletRequestHandlerCustomizer {
                 .setSigningParams(behaviour.token().applyTo(profile.signing(new AS4SigningParams())))
                 .setCryptParams(profile.encryption(new AS4CryptParams())));
         handler.setProcessorSupplier(
-                () -> new CommonsArrayList<IAS4IncomingMessageProcessorSPI>(new Backend(behaviour.failure())));
+                () -> new CommonsArrayList<IAS4IncomingMessageProcessorSPI>(new Backend(behaviour.failure(), business)));
         handler.setErrorConsumer((metadata, state, errors, answer) -> Backend.refused(state, errors));
     }
 

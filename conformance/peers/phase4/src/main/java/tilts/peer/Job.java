@@ -7,6 +7,7 @@ import com.helger.json.IJson;
 import com.helger.json.IJsonObject;
 import com.helger.json.JsonArray;
 import com.helger.json.JsonObject;
+import com.helger.mime.CMimeType;
 import com.helger.mime.parse.MimeTypeParser;
 import com.helger.phase4.CAS4;
 import com.helger.phase4.attachment.AS4OutgoingAttachment;
@@ -15,6 +16,7 @@ import com.helger.phase4.crypto.IAS4CryptoFactory;
 import com.helger.phase4.ebms3header.Ebms3SignalMessage;
 import com.helger.phase4.incoming.IAS4IncomingMessageState;
 import com.helger.phase4.model.MessageProperty;
+import com.helger.phase4.model.pmode.PMode;
 import com.helger.phase4.sender.AS4Sender;
 import com.helger.phase4.sender.AS4Sender.BuilderUserMessage;
 import com.helger.phase4.sender.IAS4SignalMessageValidationResultHandler;
@@ -22,6 +24,8 @@ import com.helger.phase4.util.Phase4Exception;
 import com.helger.phase4.messaging.http.HttpRetrySettings;
 
 import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.time.Duration;
 import org.apache.hc.core5.util.Timeout;
 
@@ -64,7 +68,7 @@ final class Job {
         BuilderUserMessage builder = AS4Sender.builderUserMessage();
         String from = need("from");
         String to = need("to");
-        builder.as4ProfileID(profile.id()).pmode(profile.pmode(from, to, need("url"), true)).cryptoFactorySign(sign)
+        builder.as4ProfileID(profile.id()).pmode(pmode(from, to)).cryptoFactorySign(sign)
                 .cryptoFactoryCrypt(crypt).endpointURL(need("url")).messageID(text("message_id", null))
                 .conversationID(text("conversation", null)).fromPartyID(from).fromPartyIDType(text("party_type", null))
                 .fromRole(CAS4.DEFAULT_INITIATOR_URL).toPartyID(to).toPartyIDType(text("party_type", null))
@@ -81,6 +85,15 @@ final class Job {
         builder.signalMsgConsumer((signal, metadata, state) -> heard(signal, state));
         builder.signalMsgValidationResultHdl(new Verdict());
         return builder;
+    }
+
+    /** Only what the agreement leaves out is left out: phase4 takes its algorithms before those of the builder. */
+    private PMode pmode(String from, String to) {
+        PMode pmode = profile.pmode(from, to, need("url"), job.getAsBoolean("sign", true));
+        if (!job.getAsBoolean("encrypt", true)) {
+            pmode.getLeg1().getSecurity().setX509EncryptionAlgorithm(null);
+        }
+        return pmode;
     }
 
     private void content(BuilderUserMessage builder) throws Exception {
@@ -100,6 +113,16 @@ final class Job {
             }
             builder.addAttachment(attachment);
         }
+        if (text("file", null) != null) {
+            builder.addAttachment(AS4OutgoingAttachment.builder().data(document(new File(need("file"))))
+                    .mimeType(CMimeType.APPLICATION_XML).compression(EAS4CompressionMode.GZIP));
+        }
+    }
+
+    /** A document in its envelope, or as it is where the job says that the envelope says nothing. */
+    private byte[] document(File file) throws IOException {
+        IJson envelope = job.get("envelope");
+        return envelope.isObject() ? Business.envelope(file, envelope.getAsObject()) : Files.readAllBytes(file.toPath());
     }
 
     private void http(BuilderUserMessage builder) throws Exception {

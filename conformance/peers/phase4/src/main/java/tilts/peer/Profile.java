@@ -72,10 +72,14 @@ enum Profile {
         }
     }
 
-    /** The agreement of two parties; {@code signed} is false for a receiver that does not sign its receipts. */
+    /** The agreement of two parties; {@code signed} is false for one who does not sign what is sent, or the receipts. */
     PMode pmode(String from, String to, String address, boolean signed) {
         if (this == PEPPOL) {
-            return PeppolPMode.createPeppolPMode(from, to, address, IPModeIDProvider.DEFAULT_DYNAMIC, false);
+            PMode pmode = PeppolPMode.createPeppolPMode(from, to, address, IPModeIDProvider.DEFAULT_DYNAMIC, false);
+            if (!signed) {
+                pmode.getLeg1().getSecurity().setX509SignatureAlgorithm(null);
+            }
+            return pmode;
         }
         PModeParty initiator = new PModeParty(null, from, CAS4.DEFAULT_INITIATOR_URL, null, null);
         PModeParty responder = new PModeParty(null, to, CAS4.DEFAULT_RESPONDER_URL, null, null);

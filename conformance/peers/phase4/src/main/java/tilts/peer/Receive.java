@@ -12,6 +12,7 @@ import com.helger.xservlet.requesttrack.RequestTrackerSettings;
 
 import jakarta.servlet.ServletContextEvent;
 import jakarta.servlet.ServletContextListener;
+import java.nio.file.Path;
 import org.eclipse.jetty.ee11.servlet.ServletContextHandler;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
@@ -63,6 +64,10 @@ final class Receive {
         return connector;
     }
 
+    private static Business business(Options options) {
+        return options.get("inbox") == null ? null : new Business(options.all("serves"), Path.of(options.need("inbox")));
+    }
+
     private static ServletContextHandler context(Options options, Profile profile) throws Exception {
         String password = options.need("password");
         IAS4CryptoFactory sign = Keys.factory(options.need("keystore"), password, options.all("trust"));
@@ -80,7 +85,7 @@ final class Receive {
                 profile.register();
                 Parties parties = new Parties(profile, options.all("expect"), options.all("party"));
                 AS4XServletHandler handler = new AS4XServletHandler();
-                handler.setRequestHandlerCustomizer(new Endpoint(profile, parties, sign, decrypt, other));
+                handler.setRequestHandlerCustomizer(new Endpoint(profile, parties, sign, decrypt, other, business(options)));
                 event.getServletContext().addServlet("as4", new As4Servlet(handler)).addMapping("/as4/*");
             }
         });

@@ -1,0 +1,82 @@
+//! A PostgreSQL cluster of our own, in a temporary folder.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tokio::process::Command;
+
+use super::service::Service;
+use crate::node::free;
+use crate::world::said;
+
+/// User and database of the cluster.
+pub(super) const USER: &str = "smp";
+
+/// A cluster while it runs.
+pub(super) struct Postgres {
+    service: Service,
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Postgres {
+    /// Makes the cluster and starts it. PostgreSQL refuses to be root: then it is the user `postgres`.
+    pub(super) async fn start(log: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let user = match id(&["-u"]).await? {
+            0 => Some((id(&["-u", "postgres"]).await?, id(&["-g", "postgres"]).await?)),
+            _ => None,
+        };
+        if let Some((user, group)) = user {
+            chown(folder.path(), Some(user), Some(group))?;
+        }
+        let data = folder.path().join("data");
+        let mut make = program("initdb", user)?;
+        make.current_dir(folder.path()).arg("--pgdata").arg(&data);
+        said({
+            make.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--username", USER]);
+            make
+        })
+        .await?;
+        let address = free()?;
+        let mut run = program("postgres", user)?;
+        run.current_dir(folder.path()).arg("-D").arg(&data);
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            &format!("port={}", address.port()),
+            "unix_socket_directories=",
+            "fsync=off",
+        ] {
+            run.args(["-c", setting]);
+        }
+        let service = Service::start(run, log, address).await.context("PostgreSQL")?;
+        Ok(Self { service, address, _folder: folder })
+    }
+
+    /// Ends it at once, with nothing of it left in shared memory.
+    pub(super) async fn stop(self) -> Result<()> {
+        self.service.stop("INT").await
+    }
+}
+
+/// A program of the newest PostgreSQL, as that user and group.
+fn program(name: &str, user: Option<(u32, u32)>) -> Result<Command> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").context("no /usr/lib/postgresql")?;
+    let found = versions.filter_map(Result::ok).map(|entry| entry.path().join("bin").join(name));
+    let mut found: Vec<PathBuf> = found.filter(|file| file.is_file()).collect();
+    found.sort();
+    let mut command = Command::new(found.pop().with_context(|| format!("PostgreSQL has no {name}"))?);
+    if let Some((user, group)) = user {
+        command.uid(user).gid(group);
+    }
+    Ok(command)
+}
+
+async fn id(arguments: &[&str]) -> Result<u32> {
+    let mut command = Command::new("id");
+    command.args(arguments);
+    Ok(said(command).await?.trim().parse()?)
+}
