@@ -14,7 +14,7 @@ use super::{
 };
 use crate::clock::{Clock, Timestamp};
 use crate::pki::{Certificate, TrustStore};
-use crate::transport::{Client, Revoker};
+use crate::transport::{self, Client, Revoker};
 
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,26 +176,30 @@ impl Inner {
                 "ourselves",
                 format!("metadata of {} kept since {}", entry.url, entry.since),
             );
-            return self.endpoint(&asked, &entry, trail).await;
+            match self.endpoint(&asked, &entry, trail).await {
+                // Whoever changes keys has said so to the SMP: only what is fetched now can be the last word.
+                Err(Error::Revocation { unusable: transport::Unusable::Revoked { .. }, .. }) => {}
+                kept => return kept,
+            }
         }
-        let entry = match self.metadata(&asked, trail).await {
+        match self.metadata(&asked, trail).await {
             Ok(entry) => {
                 self.cache.put(key, entry.clone());
-                entry
+                self.endpoint(&asked, &entry, trail).await
             }
             Err(error) if error.class() == Class::Outage => {
                 let stale =
                     self.cache.get(&key, now, self.domain.stale_seconds).ok_or_else(|| error.clone())?;
                 let came = format!("{error}; metadata of {} kept since {} is used", stale.url, stale.since);
                 trail.add(self.clock.now(), "cache", "ourselves", came);
-                stale
+                // What is wrong with old metadata ends no message: the outage does not, either.
+                self.endpoint(&asked, &stale, trail).await.map_err(|_| error)
             }
             Err(error) => {
                 self.cache.forget(&key);
-                return Err(error);
+                Err(error)
             }
-        };
-        self.endpoint(&asked, &entry, trail).await
+        }
     }
 
     async fn endpoint(&self, asked: &Asked, entry: &Entry, trail: &mut Trail<'_>) -> Result<Endpoint, Error> {
@@ -213,7 +217,8 @@ impl Inner {
             "ourselves",
             format!("{} at {}", published.transport_profile, published.url),
         );
-        self.check_revocation("access point", &chosen.certificate, self.trusts.ap.as_ref(), trail).await?;
+        let alone = (&chosen.certificate, [].as_slice());
+        self.check_revocation("access point", alone, self.trusts.ap.as_ref(), trail).await?;
         Ok(Endpoint {
             participant: asked.participant.clone(),
             document_type: metadata.document_type.clone(),
@@ -316,16 +321,19 @@ impl Inner {
     async fn check_revocation(
         &self,
         role: &'static str,
-        certificate: &Certificate,
+        (certificate, chain): (&Certificate, &[Certificate]),
         anchors: Option<&TrustStore>,
         trail: &mut Trail<'_>,
     ) -> Result<(), Error> {
         let begun = self.clock.now();
-        let path = anchors.and_then(|anchors| anchors.path(certificate, &[], begun));
-        // Without a path the certificate was refused before, or nobody's word is asked.
-        let Some(path) = path else { return Ok(()) };
+        // Without anchors nobody's word is asked: that is for diagnosis.
+        let Some(anchors) = anchors else { return Ok(()) };
         let asked = format!("revocation of the {role}");
-        match self.revoker.judge(&path).await {
+        let judged = match anchors.path(certificate, chain, begun) {
+            Some(path) => self.revoker.judge(&path).await,
+            None => self.revoker.judge_without_path(certificate),
+        };
+        match judged {
             Ok(None) => Ok(()),
             Ok(Some(note)) => {
                 trail.add(begun, &asked, "its issuer", note);
@@ -465,7 +473,10 @@ impl Inner {
 
     async fn check_signer(&self, examined: &Examined, trail: &mut Trail<'_>) -> Result<(), Error> {
         match &examined.signer {
-            Some(signer) => self.check_revocation("SMP", signer, self.trusts.smp.as_ref(), trail).await,
+            Some(signer) => {
+                let with_chain = (signer, examined.chain.as_slice());
+                self.check_revocation("SMP", with_chain, self.trusts.smp.as_ref(), trail).await
+            }
             None => Ok(()),
         }
     }

@@ -517,3 +517,34 @@ async fn a_revoked_access_point_is_refused_and_an_unknown_one_by_rule() {
     }
     assert!(lookup(&world, RevocationRule::Off).await.is_ok());
 }
+
+#[tokio::test]
+async fn an_access_point_that_has_changed_its_keys_is_found_behind_cached_metadata() {
+    let mut world = World::new(None).await;
+    let ca = testing::ca("CN=ap ca");
+    let list = format!("{}/ca.crl", world.url);
+    let options = testing::Options { crl: Some(&list), ..testing::Options::default() };
+    let [old, new] = [(); 2].map(|()| testing::certificate("CN=PLV000001", &options, Some(&ca)));
+    world.ap = old.clone();
+    world.smp.say(&world.path(DOCUMENT), 200, &world.signed(Dialect::Peppol, DOCUMENT));
+    world.smp.octets("/ca.crl", testing::crl(&ca, &[]));
+    let domain = Domain {
+        revocation: RevocationRule::Require,
+        cache_seconds: 1_000_000,
+        stale_seconds: 2_000_000,
+        ..world.domain.clone()
+    };
+    let store = |certificate: &Certificate| Some(TrustStore::new(vec![certificate.clone()]));
+    let trusts = Trusts { smp: store(&world.signer.0), ap: store(&ca.0), smp_tls: None };
+    let resolver = Resolver::new(domain, trusts, world.clock.clone()).unwrap();
+    assert_eq!(resolver.lookup(&question(DOCUMENT)).await.unwrap().endpoint.certificate, old.0);
+    world.smp.octets("/ca.crl", testing::crl(&ca, &[&old.0]));
+    world.clock.advance(SignedDuration::from_hours(2));
+    resolver.revoker().refresh().await;
+    world.smp.say(&world.path(DOCUMENT), 503, "down");
+    let outage = resolver.lookup(&question(DOCUMENT)).await.unwrap_err();
+    assert_eq!(outage.class(), Class::Outage, "old metadata ends nothing: {outage}");
+    world.ap = new.clone();
+    world.smp.say(&world.path(DOCUMENT), 200, &world.signed(Dialect::Peppol, DOCUMENT));
+    assert_eq!(resolver.lookup(&question(DOCUMENT)).await.unwrap().endpoint.certificate, new.0);
+}

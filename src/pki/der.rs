@@ -101,7 +101,8 @@ pub fn extensions(signed: &[u8], wrapper: u8) -> Option<Vec<Extension<'_>>> {
     values(all.content)?.iter().map(|one| extension(one.content)).collect()
 }
 
-fn extension(fields: &[u8]) -> Option<Extension<'_>> {
+/// The fields of one extension.
+pub fn extension(fields: &[u8]) -> Option<Extension<'_>> {
     let (oid, rest) = tagged(fields, OID)?;
     let (critical, rest) = match tagged(rest, BOOLEAN) {
         Some((value, rest)) => (value.content != [0], rest),

@@ -177,6 +177,12 @@ pub fn distribution_point(url: &str) -> Vec<u8> {
     tlv(0x30, &tlv(0xa0, &tlv(0xa0, &tlv(0x86, url.as_bytes()))))
 }
 
+/// An IssuingDistributionPoint that is a directory name: the subject of `of`.
+pub fn named_distribution_point(of: &Certificate) -> Vec<u8> {
+    let name = of.x509().subject_name().to_der().unwrap();
+    tlv(0x30, &tlv(0xa0, &tlv(0xa0, &tlv(0xa4, &name))))
+}
+
 /// A list of `issuer` in force from the first to the second time, DER.
 pub fn list(issuer: &Pair, revoked: &[&Certificate], scope: &[u8], valid: (&str, &str)) -> Vec<u8> {
     let time = |text: &str| Asn1Time::from_str(text).unwrap();

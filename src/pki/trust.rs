@@ -79,13 +79,18 @@ impl TrustStore {
         }
     }
 
-    /// The path from `leaf` to an anchor, both among it, that holds at `at`; an anchor alone is its own path.
+    /// The path from `leaf` to an anchor, both among it, that holds at `at`; an anchor alone is its own path. It ends with the
+    /// first anchor: what the sender brought along behind that is nobody's word.
     pub fn path(&self, leaf: &Certificate, extra: &[Certificate], at: Timestamp) -> Option<Vec<Certificate>> {
         let (verdict, path) = self.validate(leaf, extra, Some(at)).ok()?;
         if verdict != X509VerifyResult::OK {
             return None;
         }
-        path.into_iter().map(|one| Certificate::from_x509(one).ok()).collect()
+        let path: Option<Vec<_>> = path.into_iter().map(|one| Certificate::from_x509(one).ok()).collect();
+        let mut path = path?;
+        let first = path.iter().position(|one| self.anchors.contains(one))?;
+        path.truncate(first + 1);
+        Some(path)
     }
 
     /// The anchors as OpenSSL's store whose chains are judged at `at`.
@@ -199,6 +204,9 @@ mod tests {
         assert_eq!(root.path(&leaf, brought, now), Some(vec![leaf.clone(), middle.0.clone(), ca.0.clone()]));
         assert_eq!(root.path(&ca.0, &[], now), Some(vec![ca.0.clone()]), "an anchor");
         assert_eq!(root.path(&leaf, &[], now), None);
+        let pinned = TrustStore::new(vec![leaf.clone()]);
+        let longer = [middle.0.clone(), ca.0.clone()];
+        assert_eq!(pinned.path(&leaf, &longer, now), Some(vec![leaf.clone()]), "no further than the anchor");
         assert_eq!(root.judge(&leaf, &[], now), Trust::Untrusted, "nothing leads there");
         assert_eq!(root.judge(&leaf, std::slice::from_ref(&middle.0), now), Trust::Trusted);
         assert_eq!(TrustStore::new(vec![middle.0]).judge(&leaf, &[], now), Trust::Trusted, "partial chain");

@@ -103,6 +103,8 @@ pub struct Examined {
     pub answer: Option<Answer>,
     /// Who signed it.
     pub signer: Option<Certificate>,
+    /// Certificates that came along with the signer's.
+    pub chain: Vec<Certificate>,
 }
 
 /// Judges the octets of one answer.
@@ -125,9 +127,9 @@ pub fn examine(octets: &[u8], wanted: &Wanted, policy: &Policy) -> Examined {
     let mut errors = mismatches(&answer, wanted);
     errors.extend(signature_findings(&answer, &checked, policy));
     errors.extend(endpoint_findings(&answer, wanted, policy.at));
-    let signer = checked.signer.clone();
+    let (signer, chain) = (checked.signer.clone(), checked.chain.clone());
     let judgement = print(&answer, errors, checked.report, policy.at);
-    Examined { judgement, answer: Some(answer), signer }
+    Examined { judgement, answer: Some(answer), signer, chain }
 }
 
 fn finding(code: &'static str, detail: impl Into<String>) -> Finding {
@@ -148,7 +150,7 @@ fn malformed(dialect: Option<Dialect>, detail: String, checked: Option<Checked>)
         redirect: None,
         signature,
     };
-    Examined { judgement, answer: None, signer: None }
+    Examined { judgement, answer: None, signer: None, chain: Vec::new() }
 }
 
 fn mismatches(answer: &Answer, wanted: &Wanted) -> Vec<Finding> {

@@ -61,6 +61,8 @@ pub struct Signer {
 pub(super) struct Checked {
     pub(super) report: SignatureReport,
     pub(super) signer: Option<Certificate>,
+    /// Certificates that came along.
+    pub(super) chain: Vec<Certificate>,
     /// The first algorithm with SHA-1.
     pub(super) weak: Option<String>,
     /// Why it does not sign the whole answer by the rules, for people.
@@ -134,7 +136,7 @@ fn check_one(
         signer: signer.as_ref().map(|c| Signer { subject: c.subject(), sha256: c.sha256_hex() }),
         trust: verdict.map(Trust::as_str),
     };
-    Checked { report, signer, weak: weak(&signature), problem }
+    Checked { report, signer, chain, weak: weak(&signature), problem }
 }
 
 /// The first child of KeyInfo that yields a key counts; without any, every given certificate is tried.
@@ -215,5 +217,5 @@ fn absent_but(status: &'static str) -> Checked {
         signer: None,
         trust: None,
     };
-    Checked { report, signer: None, weak: None, problem: None }
+    Checked { report, signer: None, chain: Vec::new(), weak: None, problem: None }
 }

@@ -139,7 +139,11 @@ async fn discovered<'m>(
         certificate: Some(found.endpoint.certificate.clone()),
         transport_profile: Some(found.endpoint.transport_profile.clone()),
     };
+    let found = peer.clone();
     let (peer, endpoint) = stay_or_move(message, peer, endpoint)?;
+    if peer != found {
+        still_good(node, domain, &endpoint).await?;
+    }
     let pmode = node.agreements.discovered(domain, endpoint.transport_profile.as_deref(), peer);
     let pmode = pmode.ok_or_else(|| Unplanned::never(format!("there is no [[domain]] {domain:?}")))?;
     let pmode = kept_pmode(message).map(|kept| kept.secured_as(&pmode)).unwrap_or(pmode);
@@ -181,6 +185,25 @@ fn party_of(node: &Node, domain: &str, certificate: &Certificate) -> Result<Part
     })?;
     let dynamic = node.agreements.dynamic.iter().find(|d| d.domain == domain);
     Ok(PartyId { value, party_type: dynamic.and_then(|d| d.party_type.clone()) })
+}
+
+/// The certificate of an access point that no lookup names any more: whoever is revoked or expired gets nothing more.
+async fn still_good(node: &Node, domain: &str, endpoint: &Endpoint) -> Result<(), Unplanned> {
+    let (trust, revoker) = (node.peers.domains.get(domain), node.revokers.get(domain));
+    let (Some(trust), Some(revoker), Some(certificate)) = (trust, revoker, &endpoint.certificate) else {
+        return Err(Unplanned::later("the former access point has no certificate that can be judged"));
+    };
+    let path = trust.ap_trust.path(certificate, &[], node.clock.now()).ok_or_else(|| {
+        Unplanned::later(format!(
+            "the certificate {} of the former access point is not trusted now",
+            certificate.subject()
+        ))
+    })?;
+    revoker
+        .judge(&path)
+        .await
+        .map(drop)
+        .map_err(|unusable| Unplanned::later(format!("former access point: {unusable}")))
 }
 
 /// With an uncertain attempt at the old access point the message stays there; without one it moves under a new MessageId.

@@ -1,6 +1,6 @@
 //! One certificate revocation list (RFC 5280 5).
 
-use openssl::x509::{CrlStatus, X509, X509Crl};
+use openssl::x509::{CrlStatus, ReasonCode, X509, X509Crl, X509RevokedRef};
 
 use super::Revocation;
 use super::scope::Scope;
@@ -19,6 +19,10 @@ pub struct Crl {
 
 /// A list that does not say when the next one comes, which it must (RFC 5280 5.1.2.5), is believed so long.
 const WITHOUT_END: SignedDuration = SignedDuration::from_hours(24);
+/// Clock difference that is forgiven in "made just now".
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// `certificateHold` of CRLReason.
+const CERTIFICATE_HOLD: i64 = 6;
 
 impl Crl {
     /// Reads a list, DER or PEM, that `issuer` must have signed.
@@ -40,6 +44,8 @@ impl Crl {
         if !issuer.public_key().is_ok_and(|key| crl.verify(&key).unwrap_or(false)) {
             return Err(damaged("its signature is wrong"));
         }
+        // The first look sorts the list, which takes a while for a large one: here, not while a message waits.
+        let _ = crl.get_by_cert(&issuer.to_x509());
         let this_update = timestamp(crl.last_update())?;
         let next_update = match crl.next_update() {
             Some(next) => timestamp(next)?,
@@ -67,21 +73,35 @@ impl Crl {
         if let Err(why) = self.scope.covers(certificate) {
             return Revocation::unknown(why);
         }
-        if at < self.this_update {
+        let entry: X509 = certificate.to_x509();
+        let status = self.crl.get_by_cert(&entry);
+        if let CrlStatus::Revoked(entry) = &status
+            && !is_hold(entry)
+        {
+            // Whoever was revoked stays so; everything else needs a list that is in force.
+            let since = timestamp(entry.revocation_date()).unwrap_or(self.this_update);
+            return Revocation::Revoked { since };
+        }
+        if self.this_update.duration_since(at) > SKEW {
             return Revocation::unknown(format!("the list is in force only from {}", self.this_update));
         }
-        let entry: X509 = certificate.to_x509();
-        match self.crl.get_by_cert(&entry) {
+        if self.next_update < at {
+            return Revocation::unknown(format!("the list was in force until {}", self.next_update));
+        }
+        match status {
+            CrlStatus::NotRevoked => Revocation::Good,
             CrlStatus::Revoked(entry) => {
-                Revocation::Revoked { since: timestamp(entry.revocation_date()).unwrap_or(self.this_update) }
+                let since = timestamp(entry.revocation_date()).unwrap_or(self.this_update);
+                Revocation::Suspended { since }
             }
-            // Whoever was revoked stays so; only "not on it" needs a list that is still in force.
-            _ if self.next_update < at => {
-                Revocation::unknown(format!("the list was in force until {}", self.next_update))
-            }
-            _ => Revocation::Good,
+            CrlStatus::RemoveFromCrl(_) => Revocation::unknown("the list says only what has changed"),
         }
     }
+}
+
+fn is_hold(entry: &X509RevokedRef) -> bool {
+    let reason = entry.extension::<ReasonCode>().ok().flatten();
+    reason.and_then(|(_, reason)| reason.get_i64().ok()) == Some(CERTIFICATE_HOLD)
 }
 
 fn damaged(problem: impl Into<String>) -> Error {
@@ -122,6 +142,15 @@ mod tests {
     }
 
     #[test]
+    fn a_revocation_counts_whatever_the_lists_dates() {
+        let ca = testing::ca("CN=ca");
+        let (leaf, _) = testing::issued("CN=leaf", &ca, testing::LONG);
+        let future = testing::list(&ca, &[&leaf], &[], ("20270101000000Z", "20280101000000Z"));
+        let list = Crl::read(&future, &ca.0).unwrap();
+        assert!(matches!(list.judge(&leaf, at("2026-06-01T00:00:00Z")), Revocation::Revoked { .. }));
+    }
+
+    #[test]
     fn a_list_for_others_says_nothing_of_a_certificate() {
         let ca = testing::ca("CN=ca");
         let options = Options { crl: Some("http://crl.example/1.crl"), ..Options::default() };
@@ -134,6 +163,8 @@ mod tests {
         };
         let point = |url: &str| testing::distribution_point(url);
         assert_eq!(judged(&point("http://crl.example/1.crl"), &leaf), Some(Revocation::Good));
+        let by_name = testing::named_distribution_point(&ca.0);
+        assert!(judged(&by_name, &leaf).unwrap().is_unknown(), "a part that has a name and no address");
         assert!(judged(&point("http://crl.example/2.crl"), &leaf).unwrap().is_unknown(), "another part");
         // IssuingDistributionPoint ::= SEQUENCE { [1] onlyContainsUserCerts, [2] onlyContainsCACerts, [3] onlySomeReasons,
         // [4] indirectCRL, [5] onlyContainsAttributeCerts }

@@ -36,6 +36,11 @@ pub enum Revocation {
         /// Since when.
         since: Timestamp,
     },
+    /// It is suspended (certificateHold, RFC 5280 5.3.1), which may end: not to be used now, and not refused for good.
+    Suspended {
+        /// Since when.
+        since: Timestamp,
+    },
     /// It cannot be told.
     Unknown {
         /// Why not, for people.
@@ -60,6 +65,7 @@ impl std::fmt::Display for Revocation {
         match self {
             Self::Good => f.write_str("not revoked"),
             Self::Revoked { since } => write!(f, "revoked since {since}"),
+            Self::Suspended { since } => write!(f, "suspended since {since}"),
             Self::Unknown { why } => write!(f, "revocation unknown: {why}"),
         }
     }
@@ -86,5 +92,6 @@ impl Certificate {
 }
 
 fn is_web(url: &str) -> bool {
-    url.starts_with("http://") || url.starts_with("https://")
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    matches!(scheme.as_deref(), Some("http" | "https"))
 }

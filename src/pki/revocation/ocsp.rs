@@ -5,6 +5,7 @@ use openssl::asn1::Asn1GeneralizedTimeRef;
 use openssl::hash::MessageDigest;
 use openssl::ocsp::{
     OcspBasicResponse, OcspCertId, OcspCertStatus, OcspFlag, OcspRequest, OcspResponse, OcspResponseStatus,
+    OcspRevokedStatus,
 };
 use openssl::stack::Stack;
 
@@ -58,6 +59,7 @@ pub struct Ocsp {
 enum Said {
     Good,
     Revoked(Timestamp),
+    Suspended(Timestamp),
     Unknown,
 }
 
@@ -84,7 +86,11 @@ impl Ocsp {
         let said = match status.status {
             OcspCertStatus::GOOD => Said::Good,
             OcspCertStatus::REVOKED => {
-                Said::Revoked(status.revocation_time.map_or(Ok(this_update), time).unwrap_or(this_update))
+                let since = status.revocation_time.map_or(Ok(this_update), time).unwrap_or(this_update);
+                match status.reason == OcspRevokedStatus::STATUS_CERTIFICATE_HOLD {
+                    true => Said::Suspended(since),
+                    false => Said::Revoked(since),
+                }
             }
             _ => Said::Unknown,
         };
@@ -104,15 +110,16 @@ impl Ocsp {
     /// What the answer means at `at`.
     pub fn judge(&self, at: Timestamp) -> Revocation {
         match self.said {
-            // Whoever was revoked stays so; only "good" needs an answer that still holds.
+            // Whoever was revoked stays so; everything else needs an answer that holds.
             Said::Revoked(since) => Revocation::Revoked { since },
             Said::Unknown => Revocation::unknown("the responder does not know the certificate"),
-            Said::Good if at.duration_since(self.until) > SignedDuration::ZERO => {
+            _ if at.duration_since(self.until) > SignedDuration::ZERO => {
                 Revocation::unknown(format!("the responder's answer held until {}", self.until))
             }
-            Said::Good if self.this_update.duration_since(at) > SKEW => {
+            _ if self.this_update.duration_since(at) > SKEW => {
                 Revocation::unknown(format!("the responder's answer holds only from {}", self.this_update))
             }
+            Said::Suspended(since) => Revocation::Suspended { since },
             Said::Good => Revocation::Good,
         }
     }
@@ -174,6 +181,20 @@ mod tests {
         }
         let octets = testing::ocsp_answer(&ca, &ca, &[(&other, None)], &about.to_der().unwrap());
         assert!(Ocsp::read(&octets, &about, now).unwrap().judge(now).is_unknown(), "not known there");
+    }
+
+    #[test]
+    fn a_certificate_on_hold_is_not_revoked_for_good() {
+        let ca = testing::ca("CN=ca");
+        let (leaf, _) = testing::issued("CN=leaf", &ca, testing::LONG);
+        let now = Clock::system().now();
+        let about = OcspQuestion::new(&leaf, &ca.0);
+        let held = [(&leaf, Some("20260201000000Z,certificateHold"))];
+        let octets = testing::ocsp_answer(&ca, &ca, &held, &about.to_der().unwrap());
+        let answer = Ocsp::read(&octets, &about, now).unwrap();
+        assert!(matches!(answer.judge(now), Revocation::Suspended { .. }));
+        let later = now.checked_add(SignedDuration::from_hours(24 * 30)).unwrap();
+        assert!(answer.judge(later).is_unknown(), "the hold may have ended");
     }
 
     #[test]

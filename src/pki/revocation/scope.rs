@@ -5,14 +5,18 @@ use crate::pki::{Certificate, der};
 
 /// id-ce-issuingDistributionPoint.
 const ISSUING_DISTRIBUTION_POINT: &str = "2.5.29.28";
+/// id-ce-deltaCRLIndicator.
+const DELTA: &str = "2.5.29.27";
+/// UTCTime and GeneralizedTime.
+const TIMES: [u8; 2] = [0x17, 0x18];
 /// Extensions of the list: `[0] EXPLICIT` in TBSCertList.
 const EXTENSIONS: u8 = 0xa0;
 
 /// Which certificates of its issuer a list is about.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Scope {
-    /// Addresses of the part, where the list is one of several; empty when it is not divided.
-    points: Vec<String>,
+    /// Addresses of the part, where the list is one of several; a part may have none that is read here.
+    points: Option<Vec<String>>,
     only_users: bool,
     only_authorities: bool,
 }
@@ -24,10 +28,12 @@ impl Scope {
         for extension in der::extensions(list, EXTENSIONS).ok_or("it is not DER")? {
             match extension.oid.as_str() {
                 ISSUING_DISTRIBUTION_POINT => scope = Self::of_point(extension.value)?,
+                DELTA => return Err("it says only what has changed"),
                 _ if extension.critical => return Err("it has a critical extension that is not understood"),
                 _ => {}
             }
         }
+        no_critical_entries(list)?;
         Ok(scope)
     }
 
@@ -39,7 +45,8 @@ impl Scope {
             let set = field.content.first().is_some_and(|octet| *octet != 0);
             match field.tag {
                 0xa0 => {
-                    scope.points = full_names(field.content).ok_or("its distribution point is no address")?
+                    scope.points =
+                        Some(full_names(field.content).ok_or("its distribution point is no address")?)
                 }
                 0x81 => scope.only_users = set,
                 0x82 => scope.only_authorities = set,
@@ -57,11 +64,38 @@ impl Scope {
             return Err("the list is about other certificates of its issuer");
         }
         let urls = certificate.crl_urls();
-        if !self.points.is_empty() && !self.points.iter().any(|point| urls.contains(point)) {
+        let is_its_part = |points: &Vec<String>| points.iter().any(|point| urls.contains(point));
+        if self.points.as_ref().is_some_and(|points| !is_its_part(points)) {
             return Err("the list is another part than the one that the certificate names");
         }
         Ok(())
     }
+}
+
+/// An entry with a critical extension may be about another issuer's certificate (RFC 5280 5.3).
+fn no_critical_entries(list: &[u8]) -> Result<(), &'static str> {
+    let mut rest = entries(list).unwrap_or_default();
+    while !rest.is_empty() {
+        let (entry, after) = der::tagged(rest, der::SEQUENCE).ok_or("an entry of it is not DER")?;
+        let fields = der::values(entry.content).ok_or("an entry of it is not DER")?;
+        for extensions in fields.iter().skip(2) {
+            let all = der::values(extensions.content).ok_or("an entry of it is not DER")?;
+            if all.iter().any(|one| der::extension(one.content).is_none_or(|extension| extension.critical)) {
+                return Err("an entry of it has a critical extension");
+            }
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+/// The octets of `revokedCertificates`; `None` where there is none.
+fn entries(list: &[u8]) -> Option<&[u8]> {
+    let (list, _) = der::tagged(list, der::SEQUENCE)?;
+    let (inner, _) = der::tagged(list.content, der::SEQUENCE)?;
+    let fields = der::values(inner.content)?;
+    let behind_times = fields.iter().rposition(|field| TIMES.contains(&field.tag))? + 1;
+    fields.get(behind_times).filter(|field| field.tag == der::SEQUENCE).map(|field| field.content)
 }
 
 /// `DistributionPointName`: the URIs of `[0] fullName`; `None` for a name relative to the issuer's.

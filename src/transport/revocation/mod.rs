@@ -11,18 +11,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use futures_util::StreamExt as _;
 use hyper::header::HeaderValue;
 use tokio::sync::Notify;
 
 use self::shelf::{Kept, Shelf};
 use self::source::{Proof, Source};
 use super::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Error, Request, Resolve};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, SignedDuration, Timestamp};
 use crate::pki::{Certificate, Revocation, RevocationRule};
 
 /// The largest list that is read.
-const MAX_OCTETS: usize = 32 << 20;
+const MAX_OCTETS: usize = 16 << 20;
+/// The largest answer of a responder.
+const MAX_ANSWER: usize = 64 << 10;
+/// How long a message waits at most for all sources of one certificate.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// Fetches ahead at once.
+const AT_ONCE: usize = 8;
+/// Clock difference that is forgiven in "made just now".
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// The longest sleep between two looks at what is due.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -117,33 +125,38 @@ impl Revoker {
         if self.0.rule == RevocationRule::Off {
             return Ok(None);
         }
-        let mut note = None;
+        let mut judged = Ok(None);
         for (certificate, issuer) in path.iter().zip(path.iter().skip(1)) {
             let verdict = self.status(certificate, issuer).await;
-            let (subject, said) = (certificate.subject(), verdict.to_string());
-            match verdict {
-                Revocation::Good => {}
-                Revocation::Revoked { .. } => return Err(Unusable::Revoked { subject, verdict: said }),
-                Revocation::Unknown { .. } if self.0.rule == RevocationRule::Require => {
-                    return Err(Unusable::Untold { subject, verdict: said });
-                }
-                Revocation::Unknown { .. } => note = Some(said),
-            }
+            judged = worse(judged, decide(self.0.rule, certificate, &verdict));
         }
-        Ok(note)
+        judged
+    }
+
+    /// The same where no path to an anchor is at hand: nobody can be asked, and the rule decides.
+    ///
+    /// # Errors
+    /// [`Unusable::Untold`].
+    pub fn judge_without_path(&self, certificate: &Certificate) -> Result<Option<String>, Unusable> {
+        decide(self.0.rule, certificate, &Revocation::unknown("its issuer is not at hand"))
     }
 
     /// Whether `certificate` is revoked, by the lists and responders that it names.
     pub async fn status(&self, certificate: &Certificate, issuer: &Certificate) -> Revocation {
         let sources = Source::of(certificate, issuer);
-        for source in &sources {
-            let verdict = self.0.at_hand(source, certificate);
-            if !verdict.is_unknown() {
-                return verdict;
-            }
+        let at_hand = sources.iter().map(|source| self.0.at_hand(source, certificate));
+        let told = at_hand.filter(|verdict| !verdict.is_unknown()).reduce(graver);
+        if let Some(told) = told {
+            return told;
         }
+        let asked = tokio::time::timeout(PATIENCE, self.first_answer(&sources, certificate)).await;
+        asked.unwrap_or_else(|_| Revocation::unknown(format!("nobody answered within {PATIENCE:?}")))
+    }
+
+    /// Asks one source after the other until one tells.
+    async fn first_answer(&self, sources: &[Source], certificate: &Certificate) -> Revocation {
         let mut last = Revocation::unknown("the certificate names no revocation list and no responder");
-        for source in &sources {
+        for source in sources {
             last = self.0.fetched(source, certificate).await;
             self.0.changed.notify_one();
             if !last.is_unknown() {
@@ -156,11 +169,17 @@ impl Revoker {
     /// Fetches everything that is due. [`Revoker::run`] calls it in time.
     pub async fn refresh(&self) {
         let now = self.0.clock.now();
-        for source in self.0.shelf.due(now) {
-            let Some(kept) = self.0.shelf.peek(&source) else { continue };
+        // A server that does not answer holds up a few of the others at most.
+        let due = futures_util::stream::iter(self.0.shelf.due(now));
+        due.for_each_concurrent(AT_ONCE, |source| async move {
+            let Some(kept) = self.0.shelf.peek(&source) else { return };
             let _one = kept.flight.lock().await;
-            self.0.fetch(&source).await;
-        }
+            // A message may have waited for it meanwhile.
+            if self.0.shelf.peek(&source).is_some_and(|kept| kept.is_due(self.0.clock.now())) {
+                self.0.fetch(&source).await;
+            }
+        })
+        .await;
         self.0.shelf.forget_unused(now);
         let overdue = u32::try_from(self.0.shelf.overdue(now)).unwrap_or(u32::MAX);
         metrics::gauge!(crate::metrics::REVOCATION_OVERDUE, "of" => self.0.name.clone()).set(overdue);
@@ -170,7 +189,10 @@ impl Revoker {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         loop {
-            self.refresh().await;
+            tokio::select! {
+                () = &mut stop => return,
+                () = self.refresh() => {}
+            }
             let left = self.0.shelf.next_due().map(|due| due.duration_since(self.0.clock.now()));
             let left = left.map_or(LOOK, |left| Duration::try_from(left).unwrap_or_default());
             tokio::select! {
@@ -186,7 +208,10 @@ impl Inner {
     /// What is at hand, without waiting for anything.
     fn at_hand(&self, source: &Source, certificate: &Certificate) -> Revocation {
         let now = self.clock.now();
-        said(&self.shelf.take(source, now), certificate, now)
+        match self.shelf.used(source, now) {
+            Some(kept) => said(&kept, certificate, now),
+            None => Revocation::unknown("not asked yet"),
+        }
     }
 
     /// What is at hand, or what comes, unless it was tried in vain a moment ago.
@@ -196,7 +221,7 @@ impl Inner {
         let now = self.clock.now();
         let kept = self.shelf.take(source, now);
         let before = said(&kept, certificate, now);
-        if !before.is_unknown() || kept.again > now {
+        if !before.is_unknown() || !kept.is_due(now) {
             return before;
         }
         self.fetch(source).await;
@@ -221,7 +246,7 @@ impl Inner {
             Some(question) => {
                 let octets = question.to_der().map_err(|error| error.to_string())?;
                 let kind = HeaderValue::from_static("application/ocsp-request");
-                Request::post(&source.url, kind, octets, MAX_OCTETS)
+                Request::post(&source.url, kind, octets, MAX_ANSWER)
             }
             None => Request::get(&source.url, MAX_OCTETS),
         };
@@ -229,9 +254,15 @@ impl Inner {
         if !answer.status.is_success() {
             return Err(format!("HTTP {}", answer.status));
         }
-        let proof = source.read(&answer.body, self.clock.now()).map_err(|error| error.to_string())?;
+        let now = self.clock.now();
+        let proof = apart(|| source.read(&answer.body, now)).map_err(|error| error.to_string())?;
+        if proof.this_update().duration_since(now) > SKEW {
+            return Err(format!("what came is in force only from {}", proof.this_update()));
+        }
         self.not_older(source, &proof)?;
-        self.keep(source, answer.body).await;
+        if proof.next_update() > now {
+            apart(|| self.shelf.write(source, &answer.body));
+        }
         Ok(proof)
     }
 
@@ -246,15 +277,56 @@ impl Inner {
             _ => Ok(()),
         }
     }
+}
 
-    async fn keep(&self, source: &Source, octets: Bytes) {
-        // Large lists are megabytes; the disk does not stop the other tasks of this thread.
-        if tokio::runtime::Handle::current().runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread {
-            tokio::task::block_in_place(|| self.shelf.write(source, &octets));
-        } else {
-            self.shelf.write(source, &octets);
-        }
+/// Large lists are megabytes: reading them and the disk do not stop the other tasks of this thread.
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::current().runtime_flavor() {
+        tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
     }
+}
+
+/// What the rule makes of a verdict.
+fn decide(
+    rule: RevocationRule,
+    certificate: &Certificate,
+    verdict: &Revocation,
+) -> Result<Option<String>, Unusable> {
+    let (subject, said) = (certificate.subject(), verdict.to_string());
+    match (verdict, rule) {
+        (_, RevocationRule::Off) | (Revocation::Good, _) => Ok(None),
+        (Revocation::Revoked { .. }, _) => Err(Unusable::Revoked { subject, verdict: said }),
+        (Revocation::Suspended { .. }, _) | (Revocation::Unknown { .. }, RevocationRule::Require) => {
+            Err(Unusable::Untold { subject, verdict: said })
+        }
+        (Revocation::Unknown { .. }, RevocationRule::Soft) => Ok(Some(said)),
+    }
+}
+
+/// Of two certificates of a path: a revoked one is never hidden by one that cannot be told.
+fn worse(
+    one: Result<Option<String>, Unusable>,
+    other: Result<Option<String>, Unusable>,
+) -> Result<Option<String>, Unusable> {
+    match (one, other) {
+        (Err(revoked @ Unusable::Revoked { .. }), _) | (_, Err(revoked @ Unusable::Revoked { .. })) => {
+            Err(revoked)
+        }
+        (Err(untold), _) | (_, Err(untold)) => Err(untold),
+        (Ok(one), Ok(other)) => Ok(one.or(other)),
+    }
+}
+
+/// Of two sources that tell: a list that is older than the responder's answer does not undo a revocation.
+fn graver(one: Revocation, other: Revocation) -> Revocation {
+    let rank = |verdict: &Revocation| match verdict {
+        Revocation::Revoked { .. } => 0,
+        Revocation::Suspended { .. } => 1,
+        Revocation::Good => 2,
+        Revocation::Unknown { .. } => 3,
+    };
+    if rank(&other) < rank(&one) { other } else { one }
 }
 
 fn said(kept: &Kept, certificate: &Certificate, now: Timestamp) -> Revocation {

@@ -10,8 +10,10 @@ use crate::clock::{SignedDuration, Timestamp};
 
 /// What nobody asked after for so long is let go.
 const FORGET: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// The most sources that are kept; those asked after longest ago go first.
-const MOST: usize = 1000;
+/// The most sources that are kept.
+const MOST: usize = 200;
+/// No file of ours is larger.
+const LARGEST_FILE: u64 = 17 << 20;
 /// What is kept is fetched again when half of its time is over, within these bounds.
 const SOONEST: SignedDuration = SignedDuration::from_mins(1);
 const LATEST: SignedDuration = SignedDuration::from_hours(1);
@@ -50,7 +52,11 @@ impl Shelf {
         let Some(folder) = &self.folder else { return };
         for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
             match load(&path, now) {
-                Some((source, proof)) => self.settle(&source, Ok(proof), now),
+                // It may be days old: it serves, and is asked for again at once.
+                Some((source, proof)) => {
+                    self.settle(&source, Ok(proof), now);
+                    self.lock().entry(source.key()).and_modify(|kept| kept.again = now);
+                }
                 None => remove(&path),
             }
         }
@@ -58,10 +64,19 @@ impl Shelf {
 
     /// What is at hand of a source; it is noted that somebody asked.
     pub fn take(&self, source: &Source, now: Timestamp) -> Kept {
+        self.make_room(now);
         let mut all = self.lock();
         let kept = all.entry(source.key()).or_insert_with(|| Kept::new(source, now));
         kept.used = now;
         kept.clone()
+    }
+
+    /// What is at hand of a source that was asked before; it is noted that somebody asked again.
+    pub fn used(&self, source: &Source, now: Timestamp) -> Option<Kept> {
+        let mut all = self.lock();
+        let kept = all.get_mut(&source.key())?;
+        kept.used = now;
+        Some(kept.clone())
     }
 
     /// What is at hand of a source, where nobody asks for its own sake.
@@ -71,7 +86,11 @@ impl Shelf {
 
     /// The sources to be fetched at `now`.
     pub fn due(&self, now: Timestamp) -> Vec<Source> {
-        self.lock().values().filter(|kept| kept.again <= now).map(|kept| kept.source.clone()).collect()
+        let all = self.lock();
+        let mut due: Vec<&Kept> = all.values().filter(|kept| kept.is_due(now)).collect();
+        // What ends first is fetched first; what was never had comes last.
+        due.sort_by_key(|kept| kept.proof.as_ref().map_or(Timestamp::MAX, |proof| proof.next_update()));
+        due.into_iter().map(|kept| kept.source.clone()).collect()
     }
 
     /// When the next source is due.
@@ -81,26 +100,34 @@ impl Shelf {
 
     /// How many sources hold nothing that is in force.
     pub fn overdue(&self, now: Timestamp) -> usize {
-        let overdue = |kept: &&Kept| kept.proof.as_ref().is_none_or(|proof| proof.next_update() < now);
-        self.lock().values().filter(overdue).count()
+        self.lock().values().filter(|kept| !kept.in_force(now)).count()
     }
 
     /// Notes the outcome of a fetch. The old proof stays when it failed.
     pub fn settle(&self, source: &Source, outcome: Result<Proof, String>, now: Timestamp) {
         let mut all = self.lock();
         let kept = all.entry(source.key()).or_insert_with(|| Kept::new(source, now));
-        match outcome {
+        let old = match outcome {
             Ok(proof) if proof.next_update() > now => {
                 kept.again = later(now, half(proof.next_update().duration_since(now)));
                 (kept.failures, kept.failure) = (0, None);
-                kept.proof = Some(Arc::new(proof));
+                kept.proof.replace(Arc::new(proof))
             }
             Ok(stale) => {
                 kept.fail(format!("what came was in force until {}", stale.next_update()), now);
-                kept.proof = Some(Arc::new(stale));
+                match kept.in_force(now) {
+                    true => None,
+                    false => kept.proof.replace(Arc::new(stale)),
+                }
             }
-            Err(why) => kept.fail(why, now),
-        }
+            Err(why) => {
+                kept.fail(why, now);
+                None
+            }
+        };
+        // A large list is let go only after the others can look again.
+        drop(all);
+        drop(old);
     }
 
     /// Writes what came to the disk, whole or not at all.
@@ -118,17 +145,27 @@ impl Shelf {
 
     /// Lets go what nobody has asked after for long.
     pub fn forget_unused(&self, now: Timestamp) {
-        let mut all = self.lock();
-        let mut by_use: Vec<(Timestamp, String)> =
-            all.iter().map(|(key, kept)| (kept.used, key.clone())).collect();
-        by_use.sort();
-        let too_many = by_use.len().saturating_sub(MOST);
-        let old = |used: &Timestamp| now.duration_since(*used) > FORGET;
-        for (index, (used, key)) in by_use.iter().enumerate() {
-            if index < too_many || old(used) {
-                all.remove(key);
-                self.folder.iter().for_each(|folder| remove(&folder.join(key)));
-            }
+        let old = |kept: &Kept| now.duration_since(kept.used) > FORGET;
+        let keys: Vec<String> =
+            self.lock().iter().filter(|(_, kept)| old(kept)).map(|(key, _)| key.clone()).collect();
+        self.let_go(keys);
+    }
+
+    /// Keeps the number of sources bounded: first goes what holds nothing in force, then what was asked after longest ago.
+    fn make_room(&self, now: Timestamp) {
+        let victim = {
+            let all = self.lock();
+            let least = all.iter().min_by_key(|(_, kept)| (kept.in_force(now), kept.used));
+            least.filter(|_| all.len() >= MOST).map(|(key, _)| key.clone())
+        };
+        self.let_go(victim.into_iter().collect());
+    }
+
+    fn let_go(&self, keys: Vec<String>) {
+        for key in keys {
+            let gone = self.lock().remove(&key);
+            drop(gone);
+            self.folder.iter().for_each(|folder| remove(&folder.join(&key)));
         }
     }
 
@@ -150,11 +187,21 @@ impl Kept {
         }
     }
 
-    /// A minute, two, four ... at most an hour until the next try.
+    /// Whether it may be fetched. A time far ahead was written by a clock that has been set back.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.again <= now || self.again.duration_since(now) > LATEST
+    }
+
+    fn in_force(&self, now: Timestamp) -> bool {
+        self.proof.as_ref().is_some_and(|proof| proof.next_update() > now)
+    }
+
+    /// A minute, two, four ... at most an hour until the next try; where nothing in force is at hand, at most two minutes, for
+    /// then messages wait for it.
     fn fail(&mut self, why: String, now: Timestamp) {
-        let wait = SOONEST * (1 << self.failures.min(6));
-        self.again = later(now, wait.min(LATEST));
-        self.failures += 1;
+        let longest = if self.in_force(now) { LATEST } else { SOONEST * 2 };
+        self.again = later(now, (SOONEST * (1 << self.failures.min(6))).min(longest));
+        self.failures = self.failures.saturating_add(1);
         self.failure = Some(why);
     }
 }
@@ -168,6 +215,9 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 }
 
 fn load(path: &Path, now: Timestamp) -> Option<(Source, Proof)> {
+    if fs::metadata(path).ok()?.len() > LARGEST_FILE {
+        return None;
+    }
     let file = fs::read(path).ok()?;
     let (source, octets) = Source::from_file(&file)?;
     let named = path.file_name().is_some_and(|name| *name == *source.key());

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::pki::{Certificate, Crl, Error, Ocsp, OcspQuestion, Revocation};
 
+/// Addresses of one certificate that are used.
+const MOST_LISTS: usize = 4;
+const MOST_RESPONDERS: usize = 2;
+
 /// One address that says something of one issuer's certificates, or of one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
@@ -29,16 +33,19 @@ impl Source {
     pub fn of(certificate: &Certificate, issuer: &Certificate) -> Vec<Self> {
         let list = |url| Self { url, issuer: issuer.clone(), certificate: None };
         let responder = |url| Self { url, issuer: issuer.clone(), certificate: Some(certificate.clone()) };
-        let lists = certificate.crl_urls().into_iter().map(list);
-        lists.chain(certificate.ocsp_urls().into_iter().map(responder)).collect()
+        let lists = certificate.crl_urls().into_iter().take(MOST_LISTS).map(list);
+        lists.chain(certificate.ocsp_urls().into_iter().take(MOST_RESPONDERS).map(responder)).collect()
     }
 
-    /// A name that no other source has; also a file name.
+    /// A name that no other source has; also a file name. An authority is its name and key, a certificate its serial number:
+    /// copies that differ elsewhere are no others.
     pub fn key(&self) -> String {
-        let certificate = self.certificate.as_ref().map(Certificate::sha256).unwrap_or_default();
-        let issuer = self.issuer.sha256();
-        let parts = [issuer.as_slice(), certificate.as_slice(), self.url.as_bytes()];
-        hex::encode(openssl::sha::sha256(&parts.concat()))
+        let serial = self.certificate.as_ref().map(Certificate::serial_decimal).unwrap_or_default();
+        let key = self.issuer.public_key().and_then(|key| Ok(key.public_key_to_der()?)).unwrap_or_default();
+        let digest = |octets: &[u8]| openssl::sha::sha256(octets);
+        let parts =
+            [self.issuer.subject().as_bytes(), &key, serial.as_bytes(), self.url.as_bytes()].map(digest);
+        hex::encode(digest(&parts.concat()))
     }
 
     /// The question for a responder; `None` for a list.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock::SignedDuration;
 use crate::pki::testing::{self, Options, Pair};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -202,6 +203,72 @@ async fn a_responder_is_asked_where_there_is_no_list() {
     publisher.say(Says::Fails);
     assert_eq!(revoker.status(&good, &ca.0).await, Revocation::Good, "kept");
     assert_eq!(publisher.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_list_does_not_undo_what_the_responder_said() {
+    let (ca, lists, responder) = (testing::ca("CN=ca"), Publisher::start().await, Publisher::start().await);
+    let options = Options { crl: Some(&lists.url), ocsp: Some(&responder.url), ..Options::default() };
+    let (bad, _) = testing::certificate("CN=bad", &options, Some(&ca));
+    let (authority, known) = (ca.clone(), bad.clone());
+    responder.say(Says::Answers(Box::new(move |request| {
+        testing::ocsp_answer(&authority, &authority, &[(&known, Some("20260201000000Z"))], request)
+    })));
+    let revoker = revoker(RevocationRule::Soft, None, &Clock::system());
+    let revoked = |verdict| matches!(verdict, Revocation::Revoked { .. });
+    assert!(revoked(revoker.status(&bad, &ca.0).await), "the list cannot be had");
+    lists.say(Says::Octets(testing::list(&ca, &[], &[], YEAR)));
+    let source = Source::of(&bad, &ca.0).remove(0);
+    revoker.0.fetch(&source).await;
+    assert!(revoked(revoker.status(&bad, &ca.0).await), "an older list says nothing of it");
+    assert_eq!(lists.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_list_of_the_future_replaces_none_that_is_in_force() {
+    let (ca, publisher, clock) = (testing::ca("CN=ca"), Publisher::start().await, clock());
+    let good = leaf(&ca, &publisher);
+    publisher.say(Says::Octets(testing::list(&ca, &[], &[], YEAR)));
+    let revoker = revoker(RevocationRule::Require, None, &clock);
+    assert_eq!(revoker.status(&good, &ca.0).await, Revocation::Good);
+    publisher.say(Says::Octets(testing::list(&ca, &[], &[], ("20260701000000Z", "20270101000000Z"))));
+    clock.advance(hours(2));
+    revoker.refresh().await;
+    assert_eq!(revoker.status(&good, &ca.0).await, Revocation::Good);
+    assert_eq!(publisher.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_revoked_authority_is_not_hidden_by_a_leaf_that_cannot_be_told() {
+    let (root, publisher, clock) = (testing::ca("CN=root"), Publisher::start().await, clock());
+    let options = Options { ca: true, crl: Some(&publisher.url), ..Options::default() };
+    let middle = testing::certificate("CN=middle", &options, Some(&root));
+    let (leaf, _) = testing::issued("CN=leaf", &middle, testing::LONG);
+    publisher.say(Says::Octets(testing::list(&root, &[&middle.0], &[], YEAR)));
+    let revoker = revoker(RevocationRule::Require, None, &clock);
+    let judged = revoker.judge(&[leaf.clone(), middle.0, root.0]).await;
+    assert!(matches!(judged, Err(Unusable::Revoked { .. })), "{judged:?}");
+    assert!(matches!(revoker.judge_without_path(&leaf), Err(Unusable::Untold { .. })));
+}
+
+#[tokio::test]
+async fn servers_that_hang_hold_up_neither_the_others_nor_a_message_for_long() {
+    let (ca, clock) = (testing::ca("CN=ca"), clock());
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tarpit = format!("http://{}/ca", silent.local_addr().unwrap());
+    let publisher = Publisher::start().await;
+    publisher.say(Says::Octets(testing::list(&ca, &[], &[], YEAR)));
+    let revoker = revoker(RevocationRule::Soft, None, &clock);
+    let stuck =
+        testing::certificate("CN=x", &Options { crl: Some(&tarpit), ..Options::default() }, Some(&ca)).0;
+    let good = leaf(&ca, &publisher);
+    assert_eq!(revoker.status(&good, &ca.0).await, Revocation::Good);
+    revoker.0.shelf.take(&Source::of(&stuck, &ca.0)[0], clock.now());
+    clock.advance(hours(2));
+    let begun = std::time::Instant::now();
+    let refreshed = tokio::time::timeout(Duration::from_secs(2), revoker.refresh()).await;
+    assert!(refreshed.is_err() && publisher.asked() == 2, "the others are fetched meanwhile");
+    assert!(begun.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]
