@@ -205,6 +205,15 @@ impl Authority {
 }
 
 impl Identity {
+    /// Reads what [`Identity::write_pair`] wrote as `<name>.pem` and `<name>.key`.
+    pub fn read_pair(folder: &Path, name: &str) -> Result<Self> {
+        let read = |kind: &str| std::fs::read(folder.join(format!("{name}.{kind}")));
+        Ok(Self {
+            certificate: X509::from_pem(&read("pem")?)?,
+            key: PKey::private_key_from_pem(&read("key")?)?,
+        })
+    }
+
     /// Writes the certificate as PEM.
     pub fn write_certificate(&self, path: &Path) -> Result<()> {
         write(path, &self.certificate.to_pem()?)

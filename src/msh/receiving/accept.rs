@@ -78,7 +78,7 @@ fn receipt(node: &Node, secured: &Secured) -> Result<Vec<u8>, Refusal> {
     let messaging = write_receipt(&info, &secured.reference_elements, &xml_id);
     node.seal_signal(&messaging, &xml_id, &secured.pmode.security_policy()).map_err(|error| {
         let text = format!("the receipt could not be signed: {error}");
-        Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, text)
+        Refusal::not_now(text)
     })
 }
 
@@ -143,9 +143,10 @@ async fn weigh(node: &Node, secured: &mut Secured) -> Result<Effect, Refusal> {
     let mut evidence = Vec::new();
     if let Some(payload) = secured.parts.first().and_then(|p| p.payload.as_ref()) {
         let reader = payload.open().map_err(|e| Refusal::store(&e))?;
-        reader.take(EVIDENCE_OCTETS).read_to_end(&mut evidence).map_err(|e| {
-            Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, format!("the spool cannot be read: {e}"))
-        })?;
+        reader
+            .take(EVIDENCE_OCTETS)
+            .read_to_end(&mut evidence)
+            .map_err(|e| Refusal::not_now(format!("the spool cannot be read: {e}")))?;
     }
     let (pmode, now) = (&secured.pmode, node.clock.now());
     let party_signs =
@@ -160,8 +161,6 @@ async fn weigh(node: &Node, secured: &mut Secured) -> Result<Effect, Refusal> {
     };
     node.intake.weigh(testimony).await.map_err(|e| match e {
         NotNow::Store(error) => Refusal::store(&error),
-        NotNow::Untold(unusable) => {
-            Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, unusable.to_string())
-        }
+        NotNow::Untold(unusable) => Refusal::not_now(unusable.to_string()),
     })
 }

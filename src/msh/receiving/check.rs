@@ -77,9 +77,9 @@ fn opening(parts: &[ReceivedPart], pmode: &PMode) -> Result<Option<Opening>, Ref
     let first = parts.first().and_then(|part| part.payload.as_ref());
     let Some(payload) = first.filter(|_| pmode.profile.envelope != Envelope::None) else { return Ok(None) };
     let reader = payload.open().map_err(|e| Refusal::store(&e))?;
-    Opening::read(reader, payload.size()).map(Some).map_err(|e| {
-        Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, format!("the spool cannot be read: {e}"))
-    })
+    Opening::read(reader, payload.size())
+        .map(Some)
+        .map_err(|e| Refusal::not_now(format!("the spool cannot be read: {e}")))
 }
 
 /// `EncName` of XML 1.0, 4.3.3.

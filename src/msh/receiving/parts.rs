@@ -229,5 +229,5 @@ impl From<mime::Error> for Trouble {
 }
 
 fn full(error: &std::io::Error) -> Refusal {
-    Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, format!("the spool cannot be written: {error}"))
+    Refusal::not_now(format!("the spool cannot be written: {error}"))
 }

@@ -16,6 +16,9 @@ use crate::store::{self, Rejected};
 use crate::wssec::{self, SecurityPolicy};
 use crate::{id, soap};
 
+/// Seconds after which a peer may come again.
+const COME_AGAIN: &str = "30";
+
 /// Why a message is not taken.
 #[derive(Debug)]
 pub struct Refusal {
@@ -30,8 +33,13 @@ pub struct Refusal {
 
 #[derive(Debug)]
 enum Answer {
-    Signal { code: Code, detail: Option<String> },
+    Signal {
+        code: Code,
+        detail: Option<String>,
+    },
     Http(StatusCode),
+    /// We cannot finish now: HTTP 503 with Retry-After, and EBMS:0202 in it once a processing mode is known (EDEL115 1.4.3.2).
+    NotNow,
 }
 
 impl Refusal {
@@ -45,10 +53,15 @@ impl Refusal {
         Self::of(Answer::Http(status), reason.into())
     }
 
-    /// Our own store cannot take the message now: the peer is asked to come again.
+    /// Something of ours does not work now: the peer is asked to come again.
+    pub(super) fn not_now(reason: impl Into<String>) -> Self {
+        Self::of(Answer::NotNow, reason.into())
+    }
+
+    /// Our own store cannot take the message now.
     pub(super) fn store(error: &store::Error) -> Self {
         let reason = if error.is_full() { "the disk is full" } else { "the store is not available" };
-        Self::of(Answer::Http(StatusCode::SERVICE_UNAVAILABLE), format!("{reason}: {error}"))
+        Self::not_now(format!("{reason}: {error}"))
     }
 
     fn of(answer: Answer, reason: String) -> Self {
@@ -89,6 +102,7 @@ impl Refusal {
         match &self.answer {
             Answer::Signal { code, .. } => code.code().into(),
             Answer::Http(status) => format!("HTTP {}", status.as_u16()),
+            Answer::NotNow => format!("HTTP {}", StatusCode::SERVICE_UNAVAILABLE.as_u16()),
         }
     }
 }
@@ -103,6 +117,13 @@ pub(super) async fn answer(
     record(node, throttle, &refusal, source).await;
     match &refusal.answer {
         Answer::Http(status) => bare(*status, &refusal.reason),
+        Answer::NotNow if refusal.policy.is_none() => bare(StatusCode::SERVICE_UNAVAILABLE, &refusal.reason),
+        Answer::NotNow => {
+            let mut answer = signal(node, &refusal, entry(Code::DeliveryFailure, &refusal));
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(COME_AGAIN));
+            answer
+        }
         Answer::Signal { code, detail } => {
             signal(node, &refusal, ErrorEntry { detail: detail.clone(), ..entry(*code, &refusal) })
         }
@@ -169,7 +190,7 @@ fn bare(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("30"));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(COME_AGAIN));
     }
     response
 }

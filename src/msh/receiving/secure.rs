@@ -89,9 +89,7 @@ fn open(
 fn revoked(unusable: &Unusable) -> Refusal {
     match unusable {
         Unusable::Revoked { .. } => Refusal::new(Code::FailedAuthentication, unusable.to_string()),
-        Unusable::Untold { .. } => {
-            Refusal::http(hyper::StatusCode::SERVICE_UNAVAILABLE, unusable.to_string())
-        }
+        Unusable::Untold { .. } => Refusal::not_now(unusable.to_string()),
     }
 }
 

@@ -45,6 +45,7 @@ pub fn cases() -> Vec<Case> {
         case("PEP-N4", |ctx| refused(ctx, |good| good.replacen("</Sender>", "</Sendr>", 1))),
         case("PEP-N5", missing_fields),
         case("PEP-N6", |ctx| by(ctx, "expired")),
+        case("PEP-N7", |ctx| by(ctx, "revoked")),
         case("PEP-N8", |ctx| by(ctx, "stranger")),
         case("PEP-N9", |ctx| by(ctx, "smp")),
     ]

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::ca::{Authority, Identity, Purpose, Validity};
+use crate::ca::{Authority, Identity, List, Pointers, Purpose, Validity};
 use crate::node::{Node, free};
+use crate::revocation::{ListServer, Says};
 use crate::world::{PARTY_TYPE, World, party_id};
 
 const TYPE: &str = "tilts-suite";
@@ -23,6 +24,9 @@ const EGRESS: &str = "tls_trust = \"../ca/tls.pem\"\negress_allow = [\"127.0.0.0
 fn patient() -> String {
     RETRY.replace("within_seconds = 12", "within_seconds = 60")
 }
+
+/// Files of the certificates that are revoked.
+const REVOKED: [&str; 3] = ["revoked", "suite-revoked", "found-revoked"];
 
 /// A `[[partner]]` of the node.
 fn partner(id: &str, how: &str) -> String {
@@ -73,17 +77,23 @@ pub struct Ours {
     pub file: PathBuf,
     _peppol: Node,
     _world: World,
+    _lists: ListServer,
 }
 
 /// Makes keys, configuration and endpoint file below `root`, and starts the node.
 pub async fn start(root: &Path, tilts: &Path) -> Result<Ours> {
-    let world = World::new(root, tilts)?;
+    let (mut world, lists) = (World::new(root, tilts)?, ListServer::start().await?);
+    world.ap_ca = world.ap_ca.publishing(Pointers { list: Some(lists.url()), responder: None });
     let folder = world.root.join("suite");
     std::fs::create_dir_all(&folder)?;
     let names = identities(&world, &folder)?;
     let (listen, plain) = (free()?, free()?);
     let new = edelivery2::prepare(&world, &folder, listen)?;
     peppol::keys(&world, &folder)?;
+    let revoked = REVOKED.map(|name| Identity::read_pair(&folder, name));
+    let revoked: Vec<Identity> = revoked.into_iter().collect::<Result<_>>()?;
+    let revoked: Vec<&Identity> = revoked.iter().collect();
+    lists.say(Says::List(world.ap_ca.revocation_list(&revoked, List::default())?));
     let (resolver, configuration) = (free()?, configuration(listen, plain) + &new.configuration);
     let mut point = world.access_point("sut", 2048, resolver, &configuration)?;
     own_type_of_domain(&world.root.join("sut/tilts.toml"))?;
@@ -92,7 +102,7 @@ pub async fn start(root: &Path, tilts: &Path) -> Result<Ours> {
     let discovery = peppol::discovery_of_the_first(resolver);
     std::fs::write(&file, endpoint(&point.node, &names, listen, plain) + &new.endpoint + &discovery)?;
     let peppol = peppol::start(&world, &folder).await?;
-    Ok(Ours { node: point.node, file, _peppol: peppol, _world: world })
+    Ok(Ours { node: point.node, file, _peppol: peppol, _world: world, _lists: lists })
 }
 
 /// The domain's parties get a type of their own: else a party of which nobody has heard is taken for a member of the domain
@@ -114,6 +124,7 @@ fn identities(world: &World, folder: &Path) -> Result<Vec<&'static str>> {
         ("other", ours(&party_id("other"), Validity::default())?),
         ("anchored", ours(&party_id("anchored"), Validity::default())?),
         ("expired", ours(&party_id("anchored"), expired)?),
+        ("revoked", ours(&party_id("anchored"), Validity::default())?),
         ("weak", world.ap_ca.issue(&party_id("anchored"), 1024, Purpose::Message)?),
         ("wrong-usage", world.ap_ca.issue(&party_id("anchored"), 2048, Purpose::KeyAgreement)?),
         ("stranger", Authority::new("strangers")?.issue(&party_id("anchored"), 2048, Purpose::Message)?),
@@ -151,7 +162,8 @@ fn configuration(listen: SocketAddr, plain: SocketAddr) -> String {
         party_id("plain"),
         patient()
     );
-    let subject = format!("anchor = \"../ca/ap.pem\"\nsubject = \"CN={anchored},O=tilts test,C=LV\"\n");
+    let subject =
+        format!("anchor = \"../ca/ap.pem\"\nsubject = \"CN={anchored},O=tilts test,C=LV\"\n{EGRESS}");
     text += &partner(&anchored, &subject);
     for agreement in AGREED {
         let mut overrides = vec![agreement.overrides.to_owned()];

@@ -24,6 +24,7 @@ pub fn keys(world: &World, folder: &Path) -> Result<()> {
             (format!("{party}-foreign"), &strangers, now),
             (format!("{party}-smp"), &world.smp_ca, now),
             (format!("{party}-expired"), &world.ap_ca, past),
+            (format!("{party}-revoked"), &world.ap_ca, now),
         ] {
             if name == "suite" {
                 continue; // it has its key already
@@ -73,6 +74,7 @@ pub async fn start(world: &World, folder: &Path) -> Result<Node> {
         ("foreign", "found-foreign"),
         ("smp", "found-smp"),
         ("expired", "found-expired"),
+        ("revoked", "found-revoked"),
     ];
     let words = ["peppol", TRANSPORT_PEPPOL, DOCUMENT_TYPE, PROCESS_PEPPOL];
     let text = endpoint(&point.node, listen) + &discovery(resolver, words, &published);
@@ -95,6 +97,7 @@ fn endpoint(node: &Node, listen: SocketAddr) -> String {
     for (name, file) in [
         ("found", "found"),
         ("expired", "suite-expired"),
+        ("revoked", "suite-revoked"),
         ("stranger", "suite-foreign"),
         ("smp", "suite-smp"),
     ] {
