@@ -4,7 +4,7 @@ CARGO  ?= cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 PROFILE_DIR = $(TARGET_DIR)/debug
 
-.PHONY: demo test bench conformance test-large check tools
+.PHONY: demo test bench conformance fuzz test-large check tools
 
 ## everything from a fresh checkout to the first cross-border messages
 demo: tools
@@ -23,6 +23,15 @@ conformance: tools
 		--root $(TARGET_DIR)/conformance
 	phase4=conformance/peers/phase4/target/phase4-peer.jar; [ ! -f $$phase4 ] || set -- --phase4 $$phase4; \
 		$(PROFILE_DIR)/tilts-suite --tilts $(PROFILE_DIR)/tilts "$$@" --out $(TARGET_DIR)/suite
+
+## rate, processor time and memory of the release build, beside what the cryptography alone costs; by hand, on a quiet machine
+bench: tools
+	$(CARGO) build --release --workspace --bins
+	$(TARGET_DIR)/release/tilts-bench --tilts $(TARGET_DIR)/release/tilts --out $(TARGET_DIR)/bench
+
+## every parser of foreign octets, SECONDS_EACH seconds (20) each; hours by hand
+fuzz: tools
+	./fuzz/run
 
 ## a 2 GiB payload and 50 recipients between two processes of the release build; by hand
 test-large: tools
