@@ -14,6 +14,7 @@ if ! command -v cargo >/dev/null 2>&1; then
     exit 1
 fi
 want gcc sh -c 'command -v cc'
+want g++ sh -c 'command -v c++'
 want pkg-config sh -c 'command -v pkg-config'
 want libssl-dev sh -c 'pkg-config --exists openssl || test -e /usr/include/openssl/ssl.h'
 want openssl sh -c 'command -v openssl'
