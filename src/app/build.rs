@@ -21,7 +21,7 @@ use crate::mime;
 use crate::msh::{Finder, Limits, Node};
 use crate::pmode::{Admitted, Envelope};
 use crate::status::{EvidenceProfile, Policy};
-use crate::store::{PARTNER, Store};
+use crate::store::{PARTNER, Retention, Store};
 use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Revoker, ServerCheck};
 use crate::wssec::XmlLimits;
 
@@ -81,7 +81,7 @@ pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
     if !problems.0.is_empty() {
         return Err(problems.into());
     }
-    let routes = routes(&settings);
+    let (routes, retention) = (routes(&settings), retention(&settings.file));
     let Settings { file, base, own, keys, agreements, peers, .. } = settings;
     let config = crate::store::Config { path: base.join(&file.store.path), ..Default::default() };
     let store = Store::open(&config, clock.clone()).await.context("the store cannot be opened")?;
@@ -97,6 +97,7 @@ pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
         evidence_keys: keys.evidence.into_iter().map(|k| (k.certificate, k.key)).collect(),
         evidence_trust,
         div,
+        retention,
     });
     let node = Arc::new(Node {
         domain: file.node.domain.clone(),
@@ -301,6 +302,14 @@ fn evidence_trust(
         }
     }
     all
+}
+
+/// How long payloads are kept, by the names that routes have.
+fn retention(file: &file::File) -> Retention {
+    let domains = file.domains.iter().map(|d| (d.name.clone(), &d.keep_payloads));
+    let partners = file.partners.iter().map(|p| (format!("{PARTNER}{}", p.party_id), &p.keep_payloads));
+    let of = domains.chain(partners).filter_map(|(name, kept)| Some((name, kept.as_ref()?.0)));
+    Retention { otherwise: file.store.keep_payloads.0, of: of.collect() }
 }
 
 fn national(problems: &mut Problems, settings: &Settings) -> Option<div::National> {

@@ -15,6 +15,8 @@ use crate::store::{DeliveryOutcome, NewEvidence, RecipientId};
 const LOOK: Duration = Duration::from_millis(500);
 /// How often the chains are sealed.
 const CHECKPOINT: SignedDuration = SignedDuration::from_mins(1);
+/// How often payloads whose time is over are let go.
+const TIDY: SignedDuration = SignedDuration::from_hours(1);
 /// Rows per look.
 const BATCH: u32 = 100;
 /// How long after a recipient's deadline its evidence may still be on its way before our own timer speaks.
@@ -24,6 +26,7 @@ const GRACE: SignedDuration = SignedDuration::from_secs(30);
 pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
     let mut sealed = office.clock.now();
+    let mut tidied = None;
     loop {
         tokio::select! {
             () = &mut stop => return,
@@ -39,7 +42,29 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
                 tracing::error!(%error, "checkpoint");
             }
         }
+        if tidied.is_none_or(|last| now.duration_since(last) >= TIDY) {
+            tidied = Some(now);
+            if let Err(error) = tidy(&office).await {
+                tracing::error!(%error, "payloads whose time is over");
+            }
+        }
     }
+}
+
+/// Lets go of payloads whose time is over, some at a time, so that nothing else waits long for the store.
+async fn tidy(office: &Office) -> Result<(), crate::store::Error> {
+    let mut sum = 0;
+    loop {
+        let dropped = office.store.drop_payloads(&office.retention, office.clock.now(), BATCH).await?;
+        sum += dropped;
+        if dropped == 0 {
+            break;
+        }
+    }
+    if sum > 0 {
+        tracing::info!(payloads = sum, "octets of payloads let go, their time is over");
+    }
+    Ok(())
 }
 
 async fn look(office: &Office) -> Result<(), delivery::Error> {

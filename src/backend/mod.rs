@@ -27,7 +27,7 @@ pub use serves::{Serves, ServesAll};
 
 use crate::clock::{Clock, SignedDuration};
 use crate::pki::Certificate;
-use crate::store::Store;
+use crate::store::{Retention, Store};
 
 /// What the business halves work with.
 pub struct Office {
@@ -49,6 +49,8 @@ pub struct Office {
     pub evidence_trust: BTreeMap<String, testimony::EvidenceTrust>,
     /// The national side, where there is one.
     pub div: Option<div::National>,
+    /// How long payloads are kept.
+    pub retention: Retention,
 }
 
 /// One backend.

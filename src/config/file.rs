@@ -156,11 +156,16 @@ pub struct Tls {
 pub struct Store {
     /// Folder of the database and the payloads.
     pub path: PathBuf,
+    /// How long the octets of payloads are kept; rows, digests and evidence stay.
+    pub keep_payloads: Text<SignedDuration>,
 }
+
+/// What the national side asks for (model.md; five years, the leap day among them).
+const FIVE_YEARS: SignedDuration = SignedDuration::from_hours((5 * 365 + 1) * 24);
 
 impl Default for Store {
     fn default() -> Self {
-        Self { path: "data".into() }
+        Self { path: "data".into(), keep_payloads: Text(FIVE_YEARS) }
     }
 }
 
@@ -274,6 +279,8 @@ pub struct Domain {
     /// What is demanded of revocation data: `require`, `soft` or `off`.
     #[serde(default)]
     pub revocation: RevocationRule,
+    /// How long payloads of this domain are kept, where it is not as `[store]` says.
+    pub keep_payloads: Option<Text<SignedDuration>>,
     /// Until when a message may be sent, from its submission.
     #[serde(default = "send_within")]
     pub send_within: Text<SignedDuration>,
@@ -321,6 +328,8 @@ pub struct Partner {
     /// Participants reached through it, as in a domain.
     #[serde(default)]
     pub participants: Vec<String>,
+    /// How long payloads of this partner are kept, where it is not as `[store]` says.
+    pub keep_payloads: Option<Text<SignedDuration>>,
 }
 
 /// `[[agreement]]`.

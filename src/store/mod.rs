@@ -40,6 +40,7 @@ pub use outbound::{NewAttempt, OutMessage, OutPart, Planned};
 pub use outgoing::NewEvidenceMessage;
 pub use payload::{PartView, PayloadReader};
 pub use reading::{AttemptView, MessageView, OriginalMessage, RecipientView, StateCounts, SubmissionView};
+pub use retention::Retention;
 pub use settle::{Next, Outcome, Settlement};
 pub use spool::{Form, INLINE, Keep, Measure, Spool, SpoolWriter, StagedPayload};
 pub use submission::{NewMessage, NewPart, NewRecipient, NewSubmission, Submitted};

@@ -1,10 +1,12 @@
 //! Spool, forms, publication, orphans.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::SignedDuration;
 
 fn noise(size: usize) -> Vec<u8> {
     let mut octets = vec![0; size];
@@ -129,6 +131,7 @@ proptest! {
 
 #[tokio::test]
 async fn octets_leave_only_when_nobody_waits_for_them() {
+    let at_once = Retention { otherwise: SignedDuration::ZERO, of: BTreeMap::new() };
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let view = submitted(&store, "a", "1@test").await;
@@ -137,11 +140,11 @@ async fn octets_leave_only_when_nobody_waits_for_them() {
     let Accepted::New { delivery, message, .. } = store.accept(new).await.unwrap() else {
         panic!("duplicate")
     };
-    assert_eq!(store.drop_payloads(noon(), 10).await.unwrap(), 0, "too young");
-    assert_eq!(store.drop_payloads(later(1), 10).await.unwrap(), 0, "waited for");
+    assert_eq!(store.drop_payloads(&at_once, noon(), 10).await.unwrap(), 0, "too young");
+    assert_eq!(store.drop_payloads(&at_once, later(1), 10).await.unwrap(), 0, "waited for");
 
     store.settle_delivery(delivery.unwrap(), DeliveryOutcome::Accepted, None).await.unwrap();
-    assert_eq!(store.drop_payloads(later(1), 10).await.unwrap(), 1);
+    assert_eq!(store.drop_payloads(&at_once, later(1), 10).await.unwrap(), 1);
     assert!(store.spool().published().unwrap().is_empty());
     let part = store.inbound(message).await.unwrap().parts.remove(0);
     assert!(matches!(store.open_payload(part.payload, Form::Original).await, Err(Error::NotFound { .. })));
@@ -149,8 +152,34 @@ async fn octets_leave_only_when_nobody_waits_for_them() {
 
     let taken = NewEvidence::new(Row::remote(Signal::Taken, later(9), later(10), "rem-1"), "rem", "<rem/>");
     store.append_evidence(view.recipients[0].id, vec![taken]).await.unwrap();
-    assert_eq!(store.drop_payloads(later(1), 10).await.unwrap(), 1);
+    assert_eq!(store.drop_payloads(&at_once, later(1), 10).await.unwrap(), 1);
     assert!(store.recompute().await.unwrap().differences.is_empty());
+}
+
+#[tokio::test]
+async fn octets_stay_as_long_as_anyone_they_went_to_keeps_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut new = inbound_message(&store, "1@sender");
+    new.parts[0].payload = staged(&store, &noise(2 * INLINE));
+    (new.pmode, new.backend) = (serde_json::json!({ "domain": "north" }), None);
+    store.accept(new).await.unwrap();
+    let view = submitted(&store, "a", "1@test").await;
+    let taken = NewEvidence::new(Row::remote(Signal::Taken, later(9), later(10), "rem-1"), "rem", "<rem/>");
+    store.append_evidence(view.recipients[0].id, vec![taken]).await.unwrap();
+    let domain = view.recipients[0].domain.clone();
+    let hours = SignedDuration::from_hours;
+    let keeping = |of: &[(&str, i64)], otherwise| Retention {
+        otherwise: hours(otherwise),
+        of: of.iter().map(|(name, kept)| ((*name).to_owned(), hours(*kept))).collect(),
+    };
+    let tomorrow = later(24 * 3600);
+    let drop = async |retention: Retention| store.drop_payloads(&retention, tomorrow, 10).await.unwrap();
+    assert_eq!(drop(keeping(&[("north", 25)], 25)).await, 0, "both are kept");
+    assert_eq!(drop(keeping(&[("north", 25), (&domain, 48)], 1)).await, 0, "by name");
+    assert_eq!(drop(keeping(&[("north", 23)], 25)).await, 1, "what came from the north");
+    assert_eq!(drop(keeping(&[(&domain, 23)], 25)).await, 1, "and what was sent");
+    assert_eq!(drop(keeping(&[], 0)).await, 0, "nothing is left");
 }
 
 #[tokio::test]
