@@ -207,6 +207,7 @@ async fn submit_all(to: SocketAddr, numbers: Vec<usize>, octets: u64) -> Result<
         ]);
         let request = Request::post("/v1/submissions?backend=all").header("host", to.to_string());
         let request = request.header("content-type", kind).body(Full::new(Bytes::from(body)))?;
+        sender.ready().await?;
         let response = sender.send_request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();

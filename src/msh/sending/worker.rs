@@ -24,23 +24,25 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
     loop {
         while running.try_join_next().is_some() {}
         changes.mark_unchanged();
-        let leased = lease(&node, &places, &mut running).await;
-        let pause = if leased { Duration::ZERO } else { until_due(&node).await };
+        let more = lease(&node, &places, &mut running).await;
+        // Where more is due than there are places, a place that becomes free is what is waited for, and nothing else: whether
+        // one is free by now is not asked, for it may have become so a moment ago.
+        let pause = if more { AT_LATEST } else { until_due(&node).await };
         tokio::select! {
             () = &mut stop => break,
-            _ = changes.changed() => {}
+            Some(_) = running.join_next(), if more => {}
+            _ = changes.changed(), if !more => {}
             () = tokio::time::sleep(pause) => {}
-            Some(_) = running.join_next(), if places.available_permits() == 0 => {}
         }
     }
     while running.join_next().await.is_some() {}
 }
 
-/// Leases as many messages as there are free places; true when there may be more.
+/// Leases as many messages as there are free places; true when more may be due than were leased.
 async fn lease(node: &Arc<Node>, places: &Arc<Semaphore>, running: &mut JoinSet<()>) -> bool {
     let free = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
     if free == 0 {
-        return false;
+        return true;
     }
     let now = node.clock.now();
     let lease =
