@@ -2,6 +2,10 @@
 //!
 //! Paths are relative to the folder of the file. Secrets come by file path only.
 
+mod limits;
+mod listen;
+mod text;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +16,10 @@ use crate::clock::SignedDuration;
 use crate::discovery::{Dialect, LookupMode};
 use crate::pki::RevocationRule;
 use crate::transport::Cidr;
+
+pub use limits::{Limits, Log, LogFormat};
+pub use listen::{As4Listener, Listen, Listener, Role, Tls, Token};
+pub use text::{Paths, Text};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -66,88 +74,6 @@ pub struct Node {
     pub party_type: Option<String>,
     /// Right-hand side of the MessageIds that we give out.
     pub domain: String,
-}
-
-/// `[listen]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listen {
-    /// For other access points; public.
-    pub as4: As4Listener,
-    /// For backends.
-    pub backend: Option<Listener>,
-    /// For operators.
-    pub admin: Option<Listener>,
-}
-
-/// `[listen.as4]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct As4Listener {
-    /// Address and port.
-    pub address: SocketAddr,
-    /// Path of the endpoint.
-    #[serde(default = "as4_path")]
-    pub path: String,
-    /// TLS; without it set `plain = true`.
-    pub tls: Option<Tls>,
-    /// Plain HTTP, for use behind a proxy that ends TLS.
-    #[serde(default)]
-    pub plain: bool,
-}
-
-/// `[listen.backend]` or `[listen.admin]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listener {
-    /// Address and port.
-    pub address: SocketAddr,
-    /// TLS; without it only loopback addresses are allowed.
-    pub tls: Option<Tls>,
-    /// Bearer tokens; without any only loopback addresses are allowed.
-    #[serde(default)]
-    pub tokens: Vec<Token>,
-}
-
-/// One bearer token.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Token {
-    /// File whose only line is the token.
-    pub file: PathBuf,
-    /// Backend that it speaks for; all of them when absent.
-    pub backend: Option<String>,
-    /// `backend`, `operator` or `viewer`.
-    #[serde(default)]
-    pub role: Role,
-}
-
-/// What a token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// Submit, list, fetch, acknowledge.
-    #[default]
-    Backend,
-    /// Retry, cancel, close, and read everything.
-    Operator,
-    /// Read everything.
-    Viewer,
-}
-
-/// Server side TLS.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// PEM: certificate and chain.
-    pub certificate: PathBuf,
-    /// PEM: private key.
-    pub key: PathBuf,
-    /// PEM: anchors of client certificates; a client that shows one must be under them.
-    pub client_trust: Option<PathBuf>,
-    /// Whether a client certificate is demanded.
-    #[serde(default)]
-    pub client_required: bool,
 }
 
 /// `[store]`.
@@ -434,147 +360,6 @@ pub struct StatusPolicy {
     pub missed_on: Option<String>,
     /// `keep` or `failed`.
     pub uncertain_after_deadline: Option<String>,
-}
-
-/// `[limits]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Octets of a SOAP envelope.
-    pub envelope_octets: usize,
-    /// Octets of a whole message on the wire.
-    pub message_octets: u64,
-    /// Octets of one payload after decompression.
-    pub payload_octets: u64,
-    /// Most times that a payload may grow when decompressed, beyond the first 64 MiB.
-    pub inflate_ratio: u64,
-    /// Payload parts of one message, and the envelope.
-    pub parts: usize,
-    /// MIME headers of one part.
-    pub part_headers: usize,
-    /// Octets of the MIME headers of one part.
-    pub part_header_octets: usize,
-    /// Elements within elements of an envelope.
-    pub xml_depth: usize,
-    /// Elements, texts, comments and processing instructions of an envelope together.
-    pub xml_nodes: usize,
-    /// Attributes and namespace declarations of one element.
-    pub xml_attributes: usize,
-    /// References of one signature: the header, the Body and each part need one.
-    pub references: usize,
-    /// Connections at once on a listener.
-    pub connections: usize,
-    /// HTTP headers of a request.
-    pub headers: usize,
-    /// Octets of a request's head.
-    pub header_octets: usize,
-    /// Seconds for a TLS handshake.
-    pub handshake_seconds: u64,
-    /// Seconds for a whole request head, and between two requests.
-    pub header_seconds: u64,
-    /// Seconds without an octet before a connection is closed.
-    pub idle_seconds: u64,
-    /// Seconds that one exchange with a partner may take besides the time that its octets need.
-    pub exchange_seconds: u64,
-    /// Messages sent at once.
-    pub sending: usize,
-    /// Refused messages per source address and minute that get a row in the rejected list.
-    pub rejected_per_minute: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            envelope_octets: 1 << 20,
-            message_octets: 16 << 30,
-            payload_octets: 8 << 30,
-            inflate_ratio: 200,
-            parts: 256,
-            part_headers: 64,
-            part_header_octets: 16 << 10,
-            xml_depth: 100,
-            xml_nodes: 200_000,
-            xml_attributes: 256,
-            references: 64,
-            connections: 2000,
-            headers: 64,
-            header_octets: 32 << 10,
-            handshake_seconds: 10,
-            header_seconds: 30,
-            idle_seconds: 60,
-            exchange_seconds: 120,
-            sending: 16,
-            rejected_per_minute: 60,
-        }
-    }
-}
-
-/// `[log]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// `error`, `warn`, `info`, `debug`, or a filter such as `tilts::msh=debug`.
-    pub level: String,
-    /// `text` or `json`.
-    pub format: LogFormat,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: "info".into(), format: LogFormat::Text }
-    }
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
-}
-
-/// A value written as text, such as `"5 minutes"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Text<T>(pub T);
-
-impl<'de, T> Deserialize<'de> for Text<T>
-where
-    T: std::str::FromStr,
-    T::Err: std::fmt::Display,
-{
-    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(input)?;
-        text.parse().map(Self).map_err(|e| {
-            serde::de::Error::custom(format!(
-                "{text:?}: {e}; write a duration such as \"30s\" or \"5 minutes\""
-            ))
-        })
-    }
-}
-
-/// One path, or a list of them.
-#[derive(Debug, Clone, Default)]
-pub struct Paths(pub Vec<PathBuf>);
-
-impl<'de> Deserialize<'de> for Paths {
-    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a path or a list of paths")]
-        enum Written {
-            One(PathBuf),
-            Several(Vec<PathBuf>),
-        }
-        Ok(match Written::deserialize(input)? {
-            Written::One(path) => Self(vec![path]),
-            Written::Several(paths) => Self(paths),
-        })
-    }
-}
-
-fn as4_path() -> String {
-    "/as4".into()
 }
 
 fn naptr() -> Vec<LookupMode> {
