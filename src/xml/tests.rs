@@ -35,6 +35,18 @@ fn streamed(octets: &[u8], step: usize) -> Result<Vec<u8>, Error> {
 }
 
 #[test]
+fn limits_may_be_as_large_as_numbers_are() {
+    let limits = Limits {
+        max_octets: usize::MAX,
+        max_depth: usize::MAX,
+        max_nodes: usize::MAX,
+        max_attributes: usize::MAX,
+        max_namespaces: usize::MAX,
+    };
+    assert!(Document::parse(b"<a xmlns:b='urn:b' c='d'><b:e/>text</a>", &limits).is_ok());
+}
+
+#[test]
 fn an_element_knows_its_names_values_and_place() {
     let document = parse(
         "<a xmlns='urn:d' xmlns:p='urn:p' p:x='1 &lt; 2'>one<p:b id=\"i\"/>two&amp;<![CDATA[<3]]><c xmlns=''/></a>",
