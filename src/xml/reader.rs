@@ -213,7 +213,9 @@ impl Reader {
             scratch.declarations.push(pair);
             self.scope.push(pair);
         }
-        if self.scope.len() > self.limits.max_namespaces.saturating_add(2) || self.symbols.len() > MOST_SYMBOLS {
+        if self.scope.len() > self.limits.max_namespaces.saturating_add(2)
+            || self.symbols.len() > MOST_SYMBOLS
+        {
             return Err(Error::Limit {
                 what: "namespace declarations in scope",
                 limit: self.limits.max_namespaces,
