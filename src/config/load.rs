@@ -174,7 +174,7 @@ fn peers(problems: &mut Problems, file: &File, base: &Path) -> Peers {
         let ap_trust = trust::anchors(problems, &at, &base.join(&d.ap_trust))?;
         Some((d.name.clone(), DomainTrust { ap_trust }))
     });
-    Peers { partners, domains: domains.collect() }
+    Peers::new(partners, domains.collect())
 }
 
 fn partner(problems: &mut Problems, base: &Path, p: &file::Partner) -> Option<Partner> {

@@ -1,6 +1,6 @@
 //! Who the other access points are: pinned, anchored, or found under a domain's anchors (model.md 7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::clock::Timestamp;
 use crate::ebms::PartyId;
@@ -14,6 +14,7 @@ pub struct Peers {
     pub partners: BTreeMap<PartyId, Partner>,
     /// Domains by name.
     pub domains: BTreeMap<String, DomainTrust>,
+    known: Vec<Certificate>,
 }
 
 /// A static partner.
@@ -81,6 +82,22 @@ pub enum Disbelief {
 }
 
 impl Peers {
+    /// Gathers what is known of partners and domains once, for every message asks for it.
+    pub fn new(partners: BTreeMap<PartyId, Partner>, domains: BTreeMap<String, DomainTrust>) -> Self {
+        let mut known = Vec::new();
+        for partner in partners.values() {
+            known.extend(partner.encryption.iter().cloned());
+            match &partner.signer {
+                SignerRule::Pinned(certificates) => known.extend(certificates.iter().cloned()),
+                SignerRule::Anchored { trust, .. } => known.extend(trust.anchors().iter().cloned()),
+            }
+        }
+        known.extend(domains.values().flat_map(|d| d.ap_trust.anchors().iter().cloned()));
+        let mut seen = HashSet::new();
+        known.retain(|certificate| seen.insert(certificate.clone()));
+        Self { partners, domains, known }
+    }
+
     /// Whether `signer` may sign for the peer of `pmode` at that moment. `extra` are the certificates that came along. Gives
     /// the path from the signer to an anchor; whether anything on it is revoked is asked after that ([`super::Node::judge_revocation`]).
     ///
@@ -107,17 +124,8 @@ impl Peers {
     }
 
     /// Certificates that a signature may refer to without bringing them along.
-    pub fn known_certificates(&self) -> Vec<Certificate> {
-        let mut known = Vec::new();
-        for partner in self.partners.values() {
-            known.extend(partner.encryption.clone());
-            match &partner.signer {
-                SignerRule::Pinned(certificates) => known.extend(certificates.iter().cloned()),
-                SignerRule::Anchored { trust, .. } => known.extend(trust.anchors().iter().cloned()),
-            }
-        }
-        known.extend(self.domains.values().flat_map(|d| d.ap_trust.anchors().iter().cloned()));
-        known
+    pub fn known_certificates(&self) -> &[Certificate] {
+        &self.known
     }
 }
 
