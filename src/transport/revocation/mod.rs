@@ -25,7 +25,7 @@ use crate::pki::{Certificate, Revocation, RevocationRule};
 const MAX_OCTETS: usize = 16 << 20;
 /// The largest answer of a responder.
 const MAX_ANSWER: usize = 64 << 10;
-/// How long a message waits at most for all sources of one certificate.
+/// How long a message waits at most for all that is asked about its signer.
 const PATIENCE: Duration = Duration::from_secs(25);
 /// Fetches ahead at once.
 const AT_ONCE: usize = 8;
@@ -125,10 +125,23 @@ impl Revoker {
         if self.0.rule == RevocationRule::Off {
             return Ok(None);
         }
+        let late = || Revocation::unknown(format!("nobody answered within {PATIENCE:?}"));
+        match (tokio::time::timeout(PATIENCE, self.judge_all(path)).await, path.first()) {
+            (Ok(judged), _) => judged,
+            (Err(_), Some(certificate)) => decide(self.0.rule, certificate, &late()),
+            (Err(_), None) => Ok(None),
+        }
+    }
+
+    /// The gravest of all, and at once where one is revoked.
+    async fn judge_all(&self, path: &[Certificate]) -> Result<Option<String>, Unusable> {
         let mut judged = Ok(None);
         for (certificate, issuer) in path.iter().zip(path.iter().skip(1)) {
             let verdict = self.status(certificate, issuer).await;
             judged = worse(judged, decide(self.0.rule, certificate, &verdict));
+            if matches!(judged, Err(Unusable::Revoked { .. })) {
+                break;
+            }
         }
         judged
     }
@@ -145,12 +158,10 @@ impl Revoker {
     pub async fn status(&self, certificate: &Certificate, issuer: &Certificate) -> Revocation {
         let sources = Source::of(certificate, issuer);
         let at_hand = sources.iter().map(|source| self.0.at_hand(source, certificate));
-        let told = at_hand.filter(|verdict| !verdict.is_unknown()).reduce(graver);
-        if let Some(told) = told {
-            return told;
+        match at_hand.filter(|verdict| !verdict.is_unknown()).reduce(graver) {
+            Some(told) => told,
+            None => self.first_answer(&sources, certificate).await,
         }
-        let asked = tokio::time::timeout(PATIENCE, self.first_answer(&sources, certificate)).await;
-        asked.unwrap_or_else(|_| Revocation::unknown(format!("nobody answered within {PATIENCE:?}")))
     }
 
     /// Asks one source after the other until one tells.
