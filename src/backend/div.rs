@@ -17,10 +17,7 @@ use super::folder::{self, Content};
 use super::routes::{Form as WireForm, Route, Unroutable};
 use super::submission::{self, Draft, DraftRecipient, Target};
 use super::{Backend, Office};
-use crate::div::{
-    self, ALIAS_PREFIX, AddressBook, Entry, Envelope, LocalRecipient, MOST_FILES, NewEnvelope, NewFile,
-    Origin,
-};
+use crate::div::{self, ALIAS_PREFIX, Envelope, LocalRecipient, MOST_FILES, NewEnvelope, NewFile, Origin};
 use crate::id;
 use crate::pki::{Certificate, TrustStore};
 use crate::store::{self, Class, DeliveryView, Form, Keep, NewPart, StagedPayload, Submitted};
@@ -317,14 +314,8 @@ fn file_names(delivery: &DeliveryView) -> Vec<String> {
 
 async fn local_recipient(office: &Office, delivery: &DeliveryView) -> Result<String, DeliveryError> {
     let participant = delivery.message.final_recipient.clone().unwrap_or_default();
-    let table = office.routes.addresses.iter();
-    let table = table.map(|(eaddress, participant)| Entry {
-        eaddress: eaddress.clone(),
-        participant: participant.clone(),
-    });
-    let book = AddressBook { gateways: Vec::new(), table: table.collect() };
     let unknown = || DeliveryError::Form(format!("{participant:?} is no e-address here"));
-    match book.local_recipient(&participant).ok_or_else(unknown)? {
+    match div::local_recipient(&office.routes.addresses, &participant).ok_or_else(unknown)? {
         LocalRecipient::Address(address) => Ok(address),
         LocalRecipient::Alias(alias) => office.store.address_of(&alias).await?.ok_or_else(unknown),
     }

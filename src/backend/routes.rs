@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::serves::matches;
 use crate::clock::SignedDuration;
+use crate::div::Abroad;
 use crate::pmode::Envelope;
 use crate::status::{EvidenceProfile, Policy};
 use crate::store::PARTNER;
@@ -115,15 +116,12 @@ impl Routes {
     /// # Errors
     /// [`Unroutable`].
     pub fn eaddress(&self, address: &str) -> Result<(String, &Route), Unroutable> {
-        if let Some(participant) = self.addresses.get(address) {
+        let listed = self.addresses.iter().find(|(listed, _)| listed.eq_ignore_ascii_case(address));
+        if let Some((_, participant)) = listed {
             return Ok((participant.clone(), self.participant(participant, None)?));
         }
         let unknown = || Unroutable::Address(address.into());
-        let (local, code) = address.rsplit_once('@').ok_or_else(unknown)?;
-        let (icd, value) = local.split_once('.').ok_or_else(unknown)?;
-        if icd.is_empty() || value.is_empty() || !icd.chars().all(|c| c.is_ascii_digit()) {
-            return Err(unknown());
-        }
+        let Abroad { icd, value, code } = Abroad::parse(address).ok_or_else(unknown)?;
         let means = |r: &&Route| r.gateway_codes.iter().any(|c| c.eq_ignore_ascii_case(code));
         let route = self.routes.iter().find(means);
         let route =
@@ -165,6 +163,7 @@ mod tests {
         let (participant, route) = routes.eaddress("0191.12.34@EE").unwrap();
         assert_eq!((participant.as_str(), route.name.as_str()), ("iso6523-actorid-upis::0191:12.34", "ee"));
         assert_eq!(routes.eaddress("odd").unwrap().0, "iso6523-actorid-upis::0191:7");
+        assert_eq!(routes.eaddress("ODD").unwrap().0, "iso6523-actorid-upis::0191:7", "letters of any case");
         assert_eq!(routes.eaddress("nobody").unwrap_err(), Unroutable::Address("nobody".into()));
         assert!(matches!(routes.eaddress("0191.1@xx"), Err(Unroutable::GatewayCode { .. })));
         assert!(matches!(routes.participant("a::b", None), Err(Unroutable::Participant(_))));

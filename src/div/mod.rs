@@ -11,7 +11,7 @@ mod envelope;
 mod names;
 mod verify;
 
-pub use address::{ALIAS_PREFIX, AddressBook, Entry, Gateway, LocalRecipient, Origin, is_eaddress, origin};
+pub use address::{ALIAS_PREFIX, Abroad, LocalRecipient, Origin, is_eaddress, local_recipient, origin};
 pub use attachment::{ContentKey, Opened, open_attachment, unwrap_key};
 pub use build::{MOST_FILES, NewEnvelope, NewFile, build, reference_number, unique_names};
 pub use confirm::{NewConfirmation, check_confirmation, confirm};
