@@ -99,7 +99,7 @@ impl Peers {
     }
 
     /// Whether `signer` may sign for the peer of `pmode` at that moment. `extra` are the certificates that came along. Gives
-    /// the path from the signer to an anchor; whether anything on it is revoked is asked after that ([`super::Node::judge_revocation`]).
+    /// the path from the signer to an anchor; whether anything on it is revoked is asked after that (`Node::judge_revocation`).
     ///
     /// # Errors
     /// [`Disbelief`] with the reason, for our log.
