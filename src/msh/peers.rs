@@ -94,7 +94,7 @@ impl Peers {
         }
         known.extend(domains.values().flat_map(|d| d.ap_trust.anchors().iter().cloned()));
         let mut seen = HashSet::new();
-        known.retain(|certificate| seen.insert(certificate.clone()));
+        known.retain(|certificate| seen.insert(certificate.sha256()));
         Self { partners, domains, known }
     }
 
