@@ -28,16 +28,14 @@ struct Inner {
 }
 
 impl Certificate {
-    /// Reads one DER certificate; octets behind it are refused.
+    /// Reads one DER certificate; octets behind it are refused, and so is what is not DER: one certificate has one fingerprint.
     pub fn from_der(octets: &[u8]) -> Result<Self, Error> {
         let x509 = X509::from_der(octets).map_err(|e| Error::Certificate(e.to_string()))?;
         let certificate = Self::from_x509(x509)?;
-        match certificate.der().len() == octets.len() {
-            true => Ok(certificate),
-            false => Err(Error::Certificate(format!(
-                "{} octets behind it",
-                octets.len() - certificate.der().len()
-            ))),
+        match octets.strip_prefix(certificate.der()) {
+            Some([]) => Ok(certificate),
+            Some(more) => Err(Error::Certificate(format!("{} octets behind it", more.len()))),
+            None => Err(Error::Certificate("its encoding is not DER".to_owned())),
         }
     }
 
@@ -248,6 +246,12 @@ mod tests {
         assert_eq!(certificate.not_after().to_string(), "2026-12-31T00:00:00Z");
         assert!(certificate.may_sign() && certificate.may_encrypt(), "no key usage allows all");
         assert!(Certificate::from_der(&[certificate.der(), b"x"].concat()).is_err(), "octets behind it");
+        // The signature is the last BIT STRING: its first octet counts the bits that are not used.
+        let length = certificate.x509().signature().as_slice().len();
+        let mut unused = certificate.der().to_vec();
+        let at = unused.len() - length - 1;
+        unused[at] = 4;
+        assert!(Certificate::from_der(&unused).is_err(), "not DER");
         assert_eq!(Certificate::from_pem(&certificate.x509().to_pem().unwrap()).unwrap(), certificate);
     }
 }
