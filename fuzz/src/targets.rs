@@ -81,7 +81,8 @@ fn mime(octets: &[u8]) {
     let body = body.get(1..).unwrap_or_default();
     let Ok(content_type) = ContentType::parse(&String::from_utf8_lossy(line)) else { return };
     let whole = events(&content_type, body, usize::MAX);
-    for step in [1, 3, 64] {
+    // Small pieces of large bodies would take all the time there is.
+    for step in [1, 3, 64].into_iter().filter(|step| body.len() / step < 4096) {
         let pieces = events(&content_type, body, step);
         assert_eq!(whole.is_ok(), pieces.is_ok(), "pieces of {step} are judged otherwise");
         if whole.is_ok() {
@@ -204,7 +205,8 @@ fn business(octets: &[u8]) {
     match sbdh::open(octets, true) {
         Ok(Opening::Envelope(envelope)) => {
             let _ = envelope.check(Rules::Peppol);
-            let (wrapped, inside) = wrapped(&envelope.header, b"<a xmlns='urn:a'/>").expect("a document is wrapped");
+            let (wrapped, inside) =
+                wrapped(&envelope.header, b"<a xmlns='urn:a'/>").expect("a document is wrapped");
             assert_eq!(inside.header, envelope.header);
             assert!(Document::parse(&wrapped, &Limits::default()).is_ok(), "the envelope is no XML");
         }
@@ -221,7 +223,9 @@ fn wrapped(header: &sbdh::Header, document: &[u8]) -> Option<(Vec<u8>, Envelope)
     let Ok(Opening::Bare(bare)) = sbdh::open(document, true) else { return None };
     let mut out = Vec::new();
     sbdh::wrap(header, &bare, &mut &document[..], &mut out).ok()?;
-    let Ok(Opening::Envelope(inside)) = sbdh::open(&out, true) else { panic!("what was wrapped is no envelope") };
+    let Ok(Opening::Envelope(inside)) = sbdh::open(&out, true) else {
+        panic!("what was wrapped is no envelope")
+    };
     Some((out, *inside))
 }
 
@@ -256,7 +260,10 @@ fn list(octets: &[u8]) {
 
 /// Of the name that the seeds have, so that reading gets to the signature.
 static AUTHORITY: LazyLock<Certificate> = LazyLock::new(|| {
-    let key = PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap()).unwrap()).unwrap();
+    let key = PKey::from_ec_key(
+        EcKey::generate(&EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap()).unwrap(),
+    )
+    .unwrap();
     let mut name = X509NameBuilder::new().unwrap();
     for (kind, value) in [("C", "LV"), ("O", "tilts test"), ("CN", "fuzz")] {
         name.append_entry_by_text(kind, value).unwrap();
