@@ -246,12 +246,19 @@ mod tests {
         assert_eq!(certificate.not_after().to_string(), "2026-12-31T00:00:00Z");
         assert!(certificate.may_sign() && certificate.may_encrypt(), "no key usage allows all");
         assert!(Certificate::from_der(&[certificate.der(), b"x"].concat()).is_err(), "octets behind it");
-        // The signature is the last BIT STRING: its first octet counts the bits that are not used.
-        let length = certificate.x509().signature().as_slice().len();
-        let mut unused = certificate.der().to_vec();
-        let at = unused.len() - length - 1;
-        unused[at] = 4;
-        assert!(Certificate::from_der(&unused).is_err(), "not DER");
+    }
+
+    #[test]
+    fn what_is_not_der_is_refused() {
+        // The signature is the last BIT STRING: its first octet counts the bits that are not used, which must be 0.
+        let odd = |certificate: &Certificate| certificate.der().last().is_some_and(|octet| octet & 1 == 1);
+        let mut all = (0..64).map(|_| testing::self_signed("CN=gw", testing::YEAR_2026).0);
+        let certificate = all.find(odd).unwrap();
+        let mut bent = certificate.der().to_vec();
+        let count = bent.len() - certificate.x509().signature().as_slice().len() - 1;
+        bent[count] = 1;
+        assert!(Certificate::from_der(&bent).is_err());
+        assert!(Certificate::from_der(certificate.der()).is_ok());
         assert_eq!(Certificate::from_pem(&certificate.x509().to_pem().unwrap()).unwrap(), certificate);
     }
 }
