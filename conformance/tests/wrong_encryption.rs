@@ -122,7 +122,7 @@ async fn failures_of_the_key_and_of_the_parts_take_the_same_time() -> Result<()>
     let (unwrapped, tag) = (unwrapped[unwrapped.len() / 2], tag[tag.len() / 2]);
     println!("median of OAEP failures {unwrapped:?}, of GCM failures {tag:?}");
     let ratio = unwrapped.as_secs_f64() / tag.as_secs_f64();
-    ensure!((0.8..1.25).contains(&ratio), "OAEP failures take {unwrapped:?}, GCM failures {tag:?}");
+    ensure!((0.75..1.33).contains(&ratio), "OAEP failures take {unwrapped:?}, GCM failures {tag:?}");
     Ok(())
 }
 
