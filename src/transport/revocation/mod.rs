@@ -108,11 +108,6 @@ impl Revoker {
         self.0.shelf.load(self.0.clock.now());
     }
 
-    /// What is demanded.
-    pub fn rule(&self) -> RevocationRule {
-        self.0.rule
-    }
-
     /// Whether the first certificate of a path may be used, as the rule says. `path` leads from it to an anchor, and every
     /// certificate but the anchor is asked after: whoever stands among the anchors is pinned, and nobody else can revoke
     /// it. A note comes back where `soft` lets something pass that could not be told.
