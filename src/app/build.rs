@@ -82,9 +82,8 @@ pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
         return Err(problems.into());
     }
     let (routes, retention) = (routes(&settings), retention(&settings.file));
-    let Settings { file, base, own, keys, agreements, peers, .. } = settings;
-    let config = crate::store::Config { path: base.join(&file.store.path), ..Default::default() };
-    let store = Store::open(&config, clock.clone()).await.context("the store cannot be opened")?;
+    let Settings { file, base, own, keys, agreements, peers, store, .. } = settings;
+    let store = Store::open(&store, clock.clone()).await.context("the store cannot be opened")?;
     revokers.values().for_each(Revoker::load);
     let admission = ServesAll(backends.iter().map(admitted).collect());
     let office = Arc::new(Office {

@@ -101,7 +101,10 @@ pub async fn recompute(config: &Path) -> Result<crate::store::Recomputed> {
         std::fs::read_to_string(config).with_context(|| format!("cannot read {}", config.display()))?;
     let file: config::file::File = toml::from_str(&text).with_context(|| config.display().to_string())?;
     let base = config.parent().unwrap_or(Path::new("."));
-    Ok(crate::store::Store::recompute_at(&base.join(&file.store.path)).await?)
+    let mut problems = config::Problems::default();
+    let place = config::store(&mut problems, &file.store, base);
+    problems.into_result()?;
+    Ok(crate::store::Store::recompute_at(&place).await?)
 }
 
 /// The official words of a send status' code.

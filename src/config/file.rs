@@ -80,8 +80,12 @@ pub struct Node {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
-    /// Folder of the database and the payloads.
+    /// Folder of this node alone: the database and the payloads, unless they are elsewhere.
     pub path: PathBuf,
+    /// `[store.postgres]`: the database of one node or of several, instead of SQLite.
+    pub postgres: Option<Postgres>,
+    /// Folder of the payloads where several nodes share one.
+    pub payloads: Option<PathBuf>,
     /// How long the octets of payloads are kept; rows, digests and evidence stay.
     pub keep_payloads: Text<SignedDuration>,
 }
@@ -91,8 +95,25 @@ const FIVE_YEARS: SignedDuration = SignedDuration::from_hours((5 * 365 + 1) * 24
 
 impl Default for Store {
     fn default() -> Self {
-        Self { path: "data".into(), keep_payloads: Text(FIVE_YEARS) }
+        Self { path: "data".into(), postgres: None, payloads: None, keep_payloads: Text(FIVE_YEARS) }
     }
+}
+
+/// `[store.postgres]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Postgres {
+    /// `postgres://user@host:port/database?sslmode=verify-full`, without a password.
+    pub url: String,
+    /// File whose only line is the password.
+    pub password_file: Option<PathBuf>,
+    /// Connections of this node.
+    #[serde(default = "twelve")]
+    pub connections: u32,
+}
+
+const fn twelve() -> u32 {
+    12
 }
 
 /// `[[key]]`.

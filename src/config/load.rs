@@ -31,6 +31,8 @@ pub struct Settings {
     pub peers: Peers,
     /// Policy by domain name and by partner id.
     pub policies: BTreeMap<String, (EvidenceProfile, Policy)>,
+    /// Where everything is stored.
+    pub store: crate::store::Config,
 }
 
 /// Our keys by use.
@@ -77,11 +79,12 @@ fn assemble(problems: &mut Problems, file: File, base: PathBuf, now: Timestamp) 
     let agreements = agreements(problems, &file, &own);
     let peers = peers(problems, &file, &base);
     let policies = policies(problems, &file);
+    let store = super::store::store(problems, &file.store, &base);
     unique(problems, &file);
     part_limits(problems, &file, &agreements);
     let keys = keys?;
     suites::check(problems, &file, &agreements, (&keys, &peers));
-    Some(Settings { own, keys, agreements, peers, policies, file, base })
+    Some(Settings { own, keys, agreements, peers, policies, store, file, base })
 }
 
 fn listeners(problems: &mut Problems, file: &File) {

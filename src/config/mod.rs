@@ -4,9 +4,11 @@
 pub mod file;
 mod load;
 mod problems;
+mod store;
 mod suites;
 mod trust;
 
 pub use load::{Keys, Settings, load};
 pub use problems::{Problem, Problems};
+pub use store::store;
 pub use trust::anchors;

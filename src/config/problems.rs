@@ -28,6 +28,14 @@ impl Problems {
         self.0.push(Problem { at: at.into(), what: what.to_string() });
     }
 
+    /// Nothing, or all of it as an error.
+    ///
+    /// # Errors
+    /// When there is a problem.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+
     /// The value, or `None` with the error noted.
     pub fn keep<T, E: fmt::Display>(&mut self, at: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(at, error)).ok()

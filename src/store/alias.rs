@@ -1,5 +1,6 @@
 //! Random names for private persons: a personal code never leaves in an address (model 5).
 
+use super::sql;
 use super::{Error, Store};
 
 impl Store {
@@ -13,7 +14,7 @@ impl Store {
         self.write(move |work| {
             Box::pin(async move {
                 // The empty update makes RETURNING give the alias of before.
-                Ok(sqlx::query_scalar(
+                Ok(sql::query_scalar(
                     "INSERT INTO alias (alias, address) VALUES (?, ?)
                      ON CONFLICT (address) DO UPDATE SET address = excluded.address RETURNING alias",
                 )
@@ -31,9 +32,9 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn address_of(&self, alias: &str) -> Result<Option<String>, Error> {
-        Ok(sqlx::query_scalar("SELECT address FROM alias WHERE alias = ?")
+        Ok(sql::query_scalar("SELECT address FROM alias WHERE alias = ?")
             .bind(alias)
-            .fetch_optional(self.read())
+            .fetch_optional(&mut self.read())
             .await?)
     }
 }

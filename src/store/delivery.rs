@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use serde_json::json;
-use sqlx::{Row as _, sqlite::SqliteRow};
 
+use super::sql::{self, Sql};
 use super::evidence::shown_time;
 use super::ids::micros;
 use super::outgoing::Outgoing;
@@ -125,19 +125,16 @@ impl Store {
         limit: u32,
         lease_until: Timestamp,
     ) -> Result<Vec<LeasedDelivery>, Error> {
-        let backend = backend.to_owned();
+        let (backend, node) = (backend.to_owned(), std::sync::Arc::clone(self.node()));
         let ids: Vec<String> = self
             .write(move |work| {
                 Box::pin(async move {
-                    Ok(sqlx::query_scalar(
-                        "UPDATE delivery SET lease_until = ?1, tries = tries + 1 WHERE id IN (
-                             SELECT id FROM delivery WHERE backend = ?2 AND state = 'waiting' AND due <= ?3
-                                 AND (lease_until IS NULL OR lease_until <= ?3) ORDER BY id LIMIT ?4) RETURNING id",
-                    )
+                    Ok(sql::query_scalar(LEASE.on(&work.conn))
                     .bind(micros(lease_until))
                     .bind(backend)
                     .bind(micros(now))
                     .bind(limit)
+                    .bind(&*node)
                     .fetch_all(&mut work.conn)
                     .await?)
                 })
@@ -158,7 +155,7 @@ impl Store {
     pub async fn postpone_delivery(&self, id: DeliveryId, due: Timestamp) -> Result<(), Error> {
         self.write(move |work| {
             Box::pin(async move {
-                sqlx::query(
+                sql::query(
                     "UPDATE delivery SET due = ?, lease_until = NULL WHERE id = ? AND state = 'waiting'",
                 )
                 .bind(micros(due))
@@ -206,9 +203,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn delivery(&self, id: DeliveryId) -> Result<DeliveryView, Error> {
-        let row = sqlx::query("SELECT * FROM delivery WHERE id = ?")
+        let row = sql::query("SELECT * FROM delivery WHERE id = ?")
             .bind(id.column())
-            .fetch_optional(self.read())
+            .fetch_optional(&mut self.read())
             .await?
             .ok_or_else(|| Error::missing("delivery", id))?;
         self.delivery_view(&row).await
@@ -226,15 +223,15 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<DeliveryView>, Error> {
         let words: Vec<String> = states.iter().map(|s| format!(",{s},")).collect();
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT * FROM delivery WHERE (?1 IS NULL OR backend = ?1) AND id > ?2
-                 AND (?3 = '' OR instr(?3, ',' || state || ',') > 0) ORDER BY id LIMIT ?4",
+                 AND (?3 = '' OR ?3 LIKE '%,' || state || ',%') ORDER BY id LIMIT ?4",
         )
         .bind(backend)
         .bind(after.map(DeliveryId::column).unwrap_or_default())
         .bind(words.concat())
         .bind(limit)
-        .fetch_all(self.read())
+        .fetch_all(&mut self.read())
         .await?;
         let mut views = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -252,12 +249,12 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DeliveryView>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT * FROM delivery WHERE deadline <= ? AND state IN ('waiting', 'at-disposal') ORDER BY deadline LIMIT ?",
         )
         .bind(micros(now))
         .bind(limit)
-        .fetch_all(self.read())
+        .fetch_all(&mut self.read())
         .await?;
         let mut views = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -266,18 +263,18 @@ impl Store {
         Ok(views)
     }
 
-    async fn delivery_view(&self, row: &SqliteRow) -> Result<DeliveryView, Error> {
-        let message = MessageRow::read(row.try_get("message")?)?;
+    async fn delivery_view(&self, row: &sql::Row) -> Result<DeliveryView, Error> {
+        let message = MessageRow::read(row.get("message")?)?;
         Ok(DeliveryView {
-            id: DeliveryId::read(row.try_get("id")?)?,
-            backend: row.try_get("backend")?,
-            state: row.try_get::<&str, _>("state")?.parse()?,
+            id: DeliveryId::read(row.get("id")?)?,
+            backend: row.get("backend")?,
+            state: row.get::<&str>("state")?.parse()?,
             deadline: shown_time(row, "deadline")?,
             at_disposal: shown_time(row, "listed_at")?,
             settled: shown_time(row, "settled_at")?,
-            code: row.try_get("code")?,
-            reason: row.try_get("reason")?,
-            tries: row.try_get("tries")?,
+            code: row.get("code")?,
+            reason: row.get("reason")?,
+            tries: row.get("tries")?,
             message: self.inbound(message).await?,
         })
     }
@@ -304,12 +301,26 @@ impl Store {
         };
         let files = outgoing.as_ref().map(Outgoing::files).unwrap_or_default();
         let result = self.write(move |work| command(work, outgoing, now)).await;
-        if !matches!(result, Ok(Settled::Now)) {
+        if !matches!(result, Ok(Settled::Now) | Err(Error::Undecided(_))) {
             payload::withdraw(self.spool(), files).await;
         }
         result
     }
 }
+
+macro_rules! lease {
+    ($and:literal) => {
+        concat!(
+            "UPDATE delivery SET lease_until = ?1, lease_by = ?5, tries = tries + 1 WHERE id IN (
+                 SELECT id FROM delivery WHERE backend = ?2 AND state = 'waiting' AND due <= ?3
+                     AND (lease_until IS NULL OR lease_until <= ?3) ORDER BY id LIMIT ?4 ",
+            $and,
+            ") RETURNING id"
+        )
+    };
+}
+const LEASE: Sql = Sql { sqlite: lease!(""), postgres: lease!("FOR UPDATE SKIP LOCKED") };
+const CURRENT: Sql = sql::locking!("SELECT state, message, backend FROM delivery WHERE id = ?");
 
 async fn dispose(
     work: &mut Work,
@@ -321,7 +332,7 @@ async fn dispose(
     if state != DeliveryState::Waiting {
         return Ok(Settled::Before);
     }
-    sqlx::query("UPDATE delivery SET state = 'at-disposal', listed_at = ?, lease_until = NULL WHERE id = ?")
+    sql::query("UPDATE delivery SET state = 'at-disposal', listed_at = ?, lease_until = NULL WHERE id = ?")
         .bind(micros(now))
         .bind(id.column())
         .execute(&mut work.conn)
@@ -351,7 +362,7 @@ async fn settle(
         ));
     }
     let (code, reason) = outcome.words();
-    sqlx::query(
+    sql::query(
         "UPDATE delivery SET state = ?, settled_at = ?, code = ?, reason = ?, lease_until = NULL WHERE id = ?",
     )
     .bind(outcome.state().as_str())
@@ -365,17 +376,17 @@ async fn settle(
         outgoing.insert(work, message, now).await?;
     }
     let data = json!({ "delivery": id, "message": message, "outcome": outcome.state(), "code": code });
-    events::write(work, now, "delivery-settled", Some(&backend), data).await?;
+    events::write(work, now, "delivery-settled", Some(&backend), data);
     work.wake.deliveries = true;
     Ok(Settled::Now)
 }
 
 async fn current(work: &mut Work, id: DeliveryId) -> Result<(DeliveryState, MessageRow, String), Error> {
-    let row = sqlx::query("SELECT state, message, backend FROM delivery WHERE id = ?")
+    let row = sql::query(CURRENT.on(&work.conn))
         .bind(id.column())
         .fetch_optional(&mut work.conn)
         .await?
         .ok_or_else(|| Error::missing("delivery", id))?;
-    let message = MessageRow::read(row.try_get("message")?)?;
-    Ok((row.try_get::<&str, _>("state")?.parse()?, message, row.try_get("backend")?))
+    let message = MessageRow::read(row.get("message")?)?;
+    Ok((row.get::<&str>("state")?.parse()?, message, row.get("backend")?))
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::evidence::shown_time;
 use super::ids::{self, from_json, micros, time};
+use super::sql::{self, Dialect};
 use super::writer::Work;
 use super::{Error, RecipientId, Store};
 use crate::clock::Timestamp;
@@ -83,14 +83,14 @@ impl Store {
         channel: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Event>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT * FROM event WHERE sequence > ?1 AND (?2 IS NULL OR channel IS NULL OR channel = ?2)
              ORDER BY sequence LIMIT ?3",
         )
         .bind(after)
         .bind(channel)
         .bind(limit)
-        .fetch_all(self.read())
+        .fetch_all(&mut self.read())
         .await?;
         rows.iter().map(event).collect()
     }
@@ -100,7 +100,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn last_event(&self) -> Result<i64, Error> {
-        Ok(sqlx::query_scalar("SELECT coalesce(max(sequence), 0) FROM event").fetch_one(self.read()).await?)
+        Ok(sql::query_scalar("SELECT coalesce(max(sequence), 0) FROM event").fetch_one(&mut self.read()).await?)
     }
 
     /// Raises a notice for the operator.
@@ -118,10 +118,10 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn notices(&self, with_cleared: bool, limit: u32) -> Result<Vec<NoticeRow>, Error> {
-        let rows = sqlx::query("SELECT * FROM notice WHERE ? OR cleared IS NULL ORDER BY id DESC LIMIT ?")
+        let rows = sql::query("SELECT * FROM notice WHERE ? = 1 OR cleared IS NULL ORDER BY id DESC LIMIT ?")
             .bind(with_cleared)
             .bind(limit)
-            .fetch_all(self.read())
+            .fetch_all(&mut self.read())
             .await?;
         rows.iter().map(notice_row).collect()
     }
@@ -134,12 +134,12 @@ impl Store {
         let now = self.clock().now();
         self.write(move |work| {
             Box::pin(async move {
-                let done = sqlx::query("UPDATE notice SET cleared = coalesce(cleared, ?) WHERE id = ?")
+                let done = sql::query("UPDATE notice SET cleared = coalesce(cleared, ?) WHERE id = ?")
                     .bind(micros(now))
                     .bind(id)
                     .execute(&mut work.conn)
                     .await?;
-                if done.rows_affected() == 0 { Err(Error::missing("notice", id)) } else { Ok(()) }
+                if done == 0 { Err(Error::missing("notice", id)) } else { Ok(()) }
             })
         })
         .await
@@ -153,8 +153,9 @@ impl Store {
         let now = self.clock().now();
         self.write(move |work| {
             Box::pin(async move {
-                let done = sqlx::query(
-                    "INSERT INTO rejected (at, from_party, message_id, code, detail, source) VALUES (?, ?, ?, ?, ?, ?)",
+                let id: i64 = sql::query_scalar(
+                    "INSERT INTO rejected (at, from_party, message_id, code, detail, source) VALUES (?, ?, ?, ?, ?, ?)
+                     RETURNING id",
                 )
                 .bind(micros(now))
                 .bind(rejected.from_party)
@@ -162,10 +163,10 @@ impl Store {
                 .bind(rejected.code)
                 .bind(rejected.detail)
                 .bind(rejected.source)
-                .execute(&mut work.conn)
+                .fetch_one(&mut work.conn)
                 .await?;
-                sqlx::query("DELETE FROM rejected WHERE id <= ?")
-                    .bind(done.last_insert_rowid() - RING)
+                sql::query("DELETE FROM rejected WHERE id <= ?")
+                    .bind(id - RING)
                     .execute(&mut work.conn)
                     .await?;
                 Ok(())
@@ -179,62 +180,80 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn rejected(&self, limit: u32) -> Result<Vec<RejectedRow>, Error> {
-        let rows = sqlx::query("SELECT * FROM rejected ORDER BY id DESC LIMIT ?")
+        let rows = sql::query("SELECT * FROM rejected ORDER BY id DESC LIMIT ?")
             .bind(limit)
-            .fetch_all(self.read())
+            .fetch_all(&mut self.read())
             .await?;
         rows.iter().map(rejected_row).collect()
     }
 }
 
-fn event(row: &SqliteRow) -> Result<Event, Error> {
+fn event(row: &sql::Row) -> Result<Event, Error> {
     Ok(Event {
-        sequence: row.try_get("sequence")?,
-        at: time(row.try_get("at")?)?,
-        kind: row.try_get("kind")?,
-        channel: row.try_get("channel")?,
-        data: from_json("event", row.try_get("data")?)?,
+        sequence: row.get("sequence")?,
+        at: time(row.get("at")?)?,
+        kind: row.get("kind")?,
+        channel: row.get("channel")?,
+        data: from_json("event", row.get("data")?)?,
     })
 }
 
-fn notice_row(row: &SqliteRow) -> Result<NoticeRow, Error> {
+fn notice_row(row: &sql::Row) -> Result<NoticeRow, Error> {
     Ok(NoticeRow {
-        id: row.try_get("id")?,
-        at: time(row.try_get("at")?)?,
-        kind: row.try_get("kind")?,
-        subject: row.try_get("subject")?,
-        text: row.try_get("text")?,
+        id: row.get("id")?,
+        at: time(row.get("at")?)?,
+        kind: row.get("kind")?,
+        subject: row.get("subject")?,
+        text: row.get("text")?,
         cleared: shown_time(row, "cleared")?,
     })
 }
 
-fn rejected_row(row: &SqliteRow) -> Result<RejectedRow, Error> {
+fn rejected_row(row: &sql::Row) -> Result<RejectedRow, Error> {
     Ok(RejectedRow {
-        at: time(row.try_get("at")?)?,
+        at: time(row.get("at")?)?,
         rejected: Rejected {
-            from_party: row.try_get("from_party")?,
-            message_id: row.try_get("message_id")?,
-            code: row.try_get("code")?,
-            detail: row.try_get("detail")?,
-            source: row.try_get("source")?,
+            from_party: row.get("from_party")?,
+            message_id: row.get("message_id")?,
+            code: row.get("code")?,
+            detail: row.get("detail")?,
+            source: row.get("source")?,
         },
     })
 }
 
-pub(super) async fn write(
-    work: &mut Work,
-    now: Timestamp,
-    kind: &str,
-    channel: Option<&str>,
+/// An event that its command will write when everything else is done.
+pub(super) struct PendingEvent {
+    at: Timestamp,
+    kind: &'static str,
+    channel: Option<String>,
     data: Value,
-) -> Result<(), Error> {
-    sqlx::query("INSERT INTO event (at, kind, channel, data) VALUES (?, ?, ?, ?)")
-        .bind(micros(now))
-        .bind(kind)
-        .bind(channel)
-        .bind(ids::json(&data)?)
-        .execute(&mut work.conn)
-        .await?;
+}
+
+pub(super) fn write(work: &mut Work, at: Timestamp, kind: &'static str, channel: Option<&str>, data: Value) {
+    work.events.push(PendingEvent { at, kind, channel: channel.map(str::to_owned), data });
+}
+
+/// Writes the events of a command, last of all: whoever asks for what comes after a sequence must not miss a lower one that
+/// another node commits later, so on PostgreSQL only one transaction at a time numbers events, and none waits for anything
+/// else while it does.
+pub(super) async fn flush(work: &mut Work) -> Result<(), Error> {
+    let pending = std::mem::take(&mut work.events);
+    if pending.is_empty() {
+        return Ok(());
+    }
+    if work.conn.dialect() == Dialect::Postgres {
+        work.conn.batch("SELECT pg_advisory_xact_lock(7236977)").await?;
+    }
+    for event in pending {
+        sql::query("INSERT INTO event (at, kind, channel, data) VALUES (?, ?, ?, ?)")
+            .bind(micros(event.at))
+            .bind(event.kind)
+            .bind(event.channel)
+            .bind(ids::json(&event.data)?)
+            .execute(&mut work.conn)
+            .await?;
+    }
     work.wake.events = true;
     Ok(())
 }
@@ -246,7 +265,7 @@ pub(super) async fn notice(
     subject: &str,
     text: &str,
 ) -> Result<(), Error> {
-    sqlx::query("INSERT INTO notice (at, kind, subject, text) VALUES (?, ?, ?, ?)")
+    sql::query("INSERT INTO notice (at, kind, subject, text) VALUES (?, ?, ?, ?)")
         .bind(micros(now))
         .bind(kind)
         .bind(subject)
@@ -265,7 +284,7 @@ pub(super) async fn announce_status(
     now: Timestamp,
 ) -> Result<(), Error> {
     if before.is_none_or(|old| visible(old) != visible(after)) {
-        let (submission, channel, client_id, position): (String, String, String, i64) = sqlx::query_as(
+        let (submission, channel, client_id, position) = sql::query_as::<(String, String, String, i64)>(
             "SELECT submission.id, channel, client_id, position FROM recipient
              JOIN submission ON submission.id = submission WHERE recipient.id = ?",
         )
@@ -278,7 +297,7 @@ pub(super) async fn announce_status(
             "send_lv": after.send.latvian(), "delivery_lv": after.delivery.latvian(),
             "sent_at": after.sent_at, "delivered_at": after.delivered_at, "provisional": after.provisional,
         });
-        write(work, now, "status", Some(&channel), data).await?;
+        write(work, now, "status", Some(&channel), data);
     }
     let known: BTreeSet<Alarm> = before.map(|r| r.alarms.clone()).unwrap_or_default();
     for alarm in after.alarms.difference(&known) {

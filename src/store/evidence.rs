@@ -2,8 +2,8 @@
 
 use openssl::sha::sha256;
 use serde::Serialize;
-use sqlx::{Row as _, sqlite::SqliteRow};
 
+use super::sql::{self, Conn, Sql};
 use super::ids::{digest, from_json, json, micros, optional_time, time};
 use super::writer::Work;
 use super::{Error, MessageRow, RecipientId, Store, events};
@@ -112,7 +112,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn evidence(&self, recipient: RecipientId) -> Result<Vec<StoredEvidence>, Error> {
-        chain(self.read(), recipient).await
+        chain(&mut self.read(), recipient).await
     }
 
     /// Evidence that moved nothing, newest first.
@@ -120,25 +120,25 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn stray_evidence(&self, limit: u32) -> Result<Vec<StrayEvidence>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT inbound, original, reason, signal, identifier, received FROM stray_evidence ORDER BY id DESC LIMIT ?",
         )
         .bind(limit)
-        .fetch_all(self.read())
+        .fetch_all(&mut self.read())
         .await?;
         rows.iter().map(stray_view).collect()
     }
 }
 
-fn stray_view(row: &SqliteRow) -> Result<StrayEvidence, Error> {
-    let inbound: Option<&str> = row.try_get("inbound")?;
+fn stray_view(row: &sql::Row) -> Result<StrayEvidence, Error> {
+    let inbound: Option<&str> = row.get("inbound")?;
     Ok(StrayEvidence {
         inbound: inbound.map(MessageRow::read).transpose()?,
-        original: row.try_get("original")?,
-        reason: row.try_get("reason")?,
-        signal: row.try_get("signal")?,
-        identifier: row.try_get("identifier")?,
-        received: time(row.try_get("received")?)?,
+        original: row.get("original")?,
+        reason: row.get("reason")?,
+        signal: row.get("signal")?,
+        identifier: row.get("identifier")?,
+        received: time(row.get("received")?)?,
     })
 }
 
@@ -150,8 +150,9 @@ pub(super) async fn append(
     rows: &[NewEvidence],
     now: Timestamp,
 ) -> Result<Record, Error> {
-    let mut chain = chain(&mut work.conn, recipient).await?;
+    // The record first: reading it locks the recipient, so that of two rows one comes after the other.
     let before = stored_record(work, recipient).await?;
+    let mut chain = chain(&mut work.conn, recipient).await?;
     for new in rows {
         if chain.iter().any(|old| repeats(&old.row, &new.row)) {
             continue;
@@ -201,7 +202,7 @@ pub(super) fn hash(link: &Link) -> Result<[u8; 32], Error> {
 
 async fn insert(work: &mut Work, recipient: RecipientId, stored: &StoredEvidence) -> Result<(), Error> {
     let row = &stored.row;
-    sqlx::query(
+    sql::query(
         "INSERT INTO evidence (recipient, sequence, kind, signal, event_time, received, identifier, signed, acceptance,
              detail, format, issuer, raw, sha256, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
@@ -226,38 +227,35 @@ async fn insert(work: &mut Work, recipient: RecipientId, stored: &StoredEvidence
     Ok(())
 }
 
-pub(super) async fn chain<'e, E>(executor: E, recipient: RecipientId) -> Result<Vec<StoredEvidence>, Error>
-where
-    E: sqlx::Executor<'e, Database = sqlx::Sqlite>,
-{
-    let rows = sqlx::query("SELECT * FROM evidence WHERE recipient = ? ORDER BY sequence")
+pub(super) async fn chain(conn: &mut Conn, recipient: RecipientId) -> Result<Vec<StoredEvidence>, Error> {
+    let rows = sql::query("SELECT * FROM evidence WHERE recipient = ? ORDER BY sequence")
         .bind(recipient.column())
-        .fetch_all(executor)
+        .fetch_all(conn)
         .await?;
     rows.iter().map(read).collect()
 }
 
-fn read(row: &SqliteRow) -> Result<StoredEvidence, Error> {
-    let acceptance: Option<&str> = row.try_get("acceptance")?;
-    let issuer: Option<&[u8]> = row.try_get("issuer")?;
+fn read(row: &sql::Row) -> Result<StoredEvidence, Error> {
+    let acceptance: Option<&str> = row.get("acceptance")?;
+    let issuer: Option<&[u8]> = row.get("issuer")?;
     Ok(StoredEvidence {
         row: Row {
-            sequence: row.try_get("sequence")?,
-            kind: row.try_get::<&str, _>("kind")?.parse()?,
-            signal: row.try_get::<&str, _>("signal")?.parse()?,
-            event_time: time(row.try_get("event_time")?)?,
-            received: time(row.try_get("received")?)?,
-            identifier: row.try_get("identifier")?,
-            signed: row.try_get("signed")?,
+            sequence: row.get("sequence")?,
+            kind: row.get::<&str>("kind")?.parse()?,
+            signal: row.get::<&str>("signal")?.parse()?,
+            event_time: time(row.get("event_time")?)?,
+            received: time(row.get("received")?)?,
+            identifier: row.get("identifier")?,
+            signed: row.get("signed")?,
             acceptance: acceptance.map(|text| from_json("acceptance", text)).transpose()?,
-            detail: row.try_get("detail")?,
+            detail: row.get("detail")?,
         },
-        format: row.try_get("format")?,
+        format: row.get("format")?,
         issuer: issuer.map(|octets| digest("issuer", octets)).transpose()?,
-        raw: row.try_get("raw")?,
-        sha256: digest("evidence digest", row.try_get("sha256")?)?,
-        previous: digest("evidence hash", row.try_get("previous")?)?,
-        hash: digest("evidence hash", row.try_get("hash")?)?,
+        raw: row.get("raw")?,
+        sha256: digest("evidence digest", row.get("sha256")?)?,
+        previous: digest("evidence hash", row.get("previous")?)?,
+        hash: digest("evidence hash", row.get("hash")?)?,
     })
 }
 
@@ -267,7 +265,7 @@ async fn keep_record(
     record: &Record,
     chain: &[StoredEvidence],
 ) -> Result<(), Error> {
-    let changed = sqlx::query(
+    let changed = sql::query(
         "UPDATE recipient SET state = ?, send = ?, delivery = ?, sent_at = ?, delivered_at = ?, provisional = ?,
              record = ?, chain_length = ?, chain_head = ?, unsealed = 1 WHERE id = ?",
     )
@@ -283,7 +281,7 @@ async fn keep_record(
     .bind(recipient.column())
     .execute(&mut work.conn)
     .await?;
-    if changed.rows_affected() == 0 {
+    if changed == 0 {
         return Err(Error::missing("recipient", recipient));
     }
     Ok(())
@@ -297,7 +295,7 @@ async fn stop_sending(work: &mut Work, recipient: RecipientId, state: State) -> 
         State::Failed => "failed",
         State::Delivered | State::Refused | State::Missed | State::FailedAfterAvailable => "done",
     };
-    sqlx::query(
+    sql::query(
         "UPDATE message SET state = ?, lease_until = NULL
          WHERE recipient = ? AND direction = 'out' AND state IN ('queued', 'uncertain', 'awaiting-evidence')",
     )
@@ -309,12 +307,21 @@ async fn stop_sending(work: &mut Work, recipient: RecipientId, state: State) -> 
 }
 
 async fn stored_record(work: &mut Work, recipient: RecipientId) -> Result<Option<Record>, Error> {
-    let text: Option<String> =
-        sqlx::query_scalar("SELECT record FROM recipient WHERE id = ? AND chain_length > 0")
-            .bind(recipient.column())
-            .fetch_optional(&mut work.conn)
-            .await?;
-    text.map(|t| from_json("record", &t)).transpose()
+    let row = sql::query(LOCK.on(&work.conn))
+        .bind(recipient.column())
+        .fetch_optional(&mut work.conn)
+        .await?
+        .ok_or_else(|| Error::missing("recipient", recipient))?;
+    let begun = row.get::<i64>("chain_length")? > 0;
+    begun.then(|| shown_record(&row)).transpose()
+}
+
+const LOCK: Sql = sql::locking!("SELECT record, chain_length FROM recipient WHERE id = ?");
+
+/// Whoever changes a recipient and messages of it locks the recipient first: two that lock in different order wait for each
+/// other for ever.
+pub(super) async fn lock(work: &mut Work, recipient: RecipientId) -> Result<(), Error> {
+    stored_record(work, recipient).await.map(|_| ())
 }
 
 /// Keeps evidence that may not move anything.
@@ -326,7 +333,7 @@ pub(super) async fn store_stray(
     rows: &[NewEvidence],
 ) -> Result<(), Error> {
     for new in rows {
-        sqlx::query(
+        sql::query(
             "INSERT INTO stray_evidence (inbound, original, reason, kind, signal, event_time, received, identifier, format,
                  issuer, raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
@@ -355,11 +362,11 @@ fn optional_hex<S: serde::Serializer>(value: &Option<[u8; 32]>, to: S) -> Result
 }
 
 /// Times as a reader sees them.
-pub(super) fn shown_time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, Error> {
-    optional_time(row.try_get(column)?)
+pub(super) fn shown_time(row: &sql::Row, column: &str) -> Result<Option<Timestamp>, Error> {
+    optional_time(row.get(column)?)
 }
 
 /// A record column read back.
-pub(super) fn shown_record(row: &SqliteRow) -> Result<Record, Error> {
-    from_json("record", row.try_get("record")?)
+pub(super) fn shown_record(row: &sql::Row) -> Result<Record, Error> {
+    from_json("record", row.get("record")?)
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use sqlx::{Row as _, sqlite::SqliteRow};
 
+use super::sql;
 use super::ids::{digest, from_json, json, micros, time};
 use super::outbound::{party, value};
 use super::payload::{self, PartRow, PartView, publish_all};
@@ -196,7 +196,7 @@ impl Store {
         let files = payload::files(&published);
         let arrival = Arrival { new, parts, published, now };
         let outcome = self.write(move |work| Box::pin(async move { arrival.carry_out(work).await })).await;
-        if !matches!(outcome, Ok(Accepted::New { .. })) {
+        if !matches!(outcome, Ok(Accepted::New { .. }) | Err(Error::Undecided(_))) {
             payload::withdraw(self.spool(), files).await;
         }
         outcome
@@ -207,11 +207,11 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn find_inbound(&self, key: &InboundKey) -> Result<Option<InboundView>, Error> {
-        let row = sqlx::query(FIND)
+        let row = sql::query(FIND)
             .bind(&key.party)
             .bind(key.party_type.as_deref().unwrap_or_default())
             .bind(&key.message_id)
-            .fetch_optional(self.read())
+            .fetch_optional(&mut self.read())
             .await?;
         match row {
             Some(row) => self.inbound_view(&row).await.map(Some),
@@ -224,9 +224,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn inbound(&self, id: MessageRow) -> Result<InboundView, Error> {
-        let row = sqlx::query("SELECT * FROM message WHERE id = ? AND direction = 'in'")
+        let row = sql::query("SELECT * FROM message WHERE id = ? AND direction = 'in'")
             .bind(id.column())
-            .fetch_optional(self.read())
+            .fetch_optional(&mut self.read())
             .await?
             .ok_or_else(|| Error::missing("inbound message", id))?;
         self.inbound_view(&row).await
@@ -239,12 +239,12 @@ impl Store {
     pub async fn replace_receipt(&self, message: MessageRow, receipt: Vec<u8>) -> Result<(), Error> {
         self.write(move |work| {
             Box::pin(async move {
-                let done = sqlx::query("UPDATE message SET receipt = ? WHERE id = ? AND direction = 'in'")
+                let done = sql::query("UPDATE message SET receipt = ? WHERE id = ? AND direction = 'in'")
                     .bind(receipt)
                     .bind(message.column())
                     .execute(&mut work.conn)
                     .await?;
-                if done.rows_affected() == 0 {
+                if done == 0 {
                     Err(Error::missing("inbound message", message))
                 } else {
                     Ok(())
@@ -263,9 +263,9 @@ impl Store {
         self.write(move |work| Box::pin(async move { apply(work, inbound, &effect, now).await })).await
     }
 
-    async fn inbound_view(&self, row: &SqliteRow) -> Result<InboundView, Error> {
-        let id: &str = row.try_get("id")?;
-        inbound_view(row, payload::parts_of(self.read(), id).await?)
+    async fn inbound_view(&self, row: &sql::Row) -> Result<InboundView, Error> {
+        let id: &str = row.get("id")?;
+        inbound_view(row, payload::parts_of(&mut self.read(), id).await?)
     }
 }
 
@@ -288,7 +288,10 @@ impl Arrival {
             return Ok(duplicate);
         }
         let id = MessageRow::new();
-        self.insert_message(work, id).await?;
+        if !self.insert_message(work, id).await? {
+            // Another node accepted it since: its transaction has ended, so its row can be read now.
+            return self.duplicate(work).await?.ok_or_else(|| Error::missing("inbound message", &self.new.key.message_id));
+        }
         for (position, (payload, (cid, media_type, properties))) in
             self.published.iter().zip(&self.parts).enumerate()
         {
@@ -307,29 +310,30 @@ impl Arrival {
 
     async fn duplicate(&self, work: &mut Work) -> Result<Option<Accepted>, Error> {
         let key = &self.new.key;
-        let row = sqlx::query(FIND)
+        let row = sql::query(FIND)
             .bind(&key.party)
             .bind(key.party_type.as_deref().unwrap_or_default())
             .bind(&key.message_id)
             .fetch_optional(&mut work.conn)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let octets = |column: &str| row.try_get::<Option<Vec<u8>>, _>(column).map(Option::unwrap_or_default);
+        let octets = |column: &str| row.get::<Option<Vec<u8>>>(column).map(Option::unwrap_or_default);
         Ok(Some(Accepted::Duplicate(Box::new(Stored {
-            message: MessageRow::read(row.try_get("id")?)?,
+            message: MessageRow::read(row.get("id")?)?,
             receipt: octets("receipt")?,
             messaging: octets("messaging")?,
             signed_references: value(&row, "signed_references")?.unwrap_or_default(),
         }))))
     }
 
-    async fn insert_message(&self, work: &mut Work, id: MessageRow) -> Result<(), Error> {
+    /// False when a message with this key is there already.
+    async fn insert_message(&self, work: &mut Work, id: MessageRow) -> Result<bool, Error> {
         let new = &self.new;
-        sqlx::query(
+        let inserted = sql::query(
             "INSERT INTO message (id, message_id, direction, class, conversation, ref_to, from_party, from_type, to_party,
                  to_type, service, service_type, action, original_sender, final_recipient, properties, messaging,
                  signed_references, pmode, signer, receipt, state, created)
-             VALUES (?, ?, 'in', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'received', ?)",
+             VALUES (?, ?, 'in', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'received', ?) ON CONFLICT DO NOTHING",
         )
         .bind(id.column())
         .bind(&new.key.message_id)
@@ -354,7 +358,7 @@ impl Arrival {
         .bind(micros(self.now))
         .execute(&mut work.conn)
         .await?;
-        Ok(())
+        Ok(inserted == 1)
     }
 
     async fn insert_delivery(
@@ -364,7 +368,7 @@ impl Arrival {
     ) -> Result<Option<DeliveryId>, Error> {
         let Some(backend) = &self.new.backend else { return Ok(None) };
         let id = DeliveryId::new();
-        sqlx::query(
+        sql::query(
             "INSERT INTO delivery (id, message, backend, state, due, deadline, created)
              VALUES (?, ?, ?, 'waiting', ?, ?, ?)",
         )
@@ -377,7 +381,7 @@ impl Arrival {
         .execute(&mut work.conn)
         .await?;
         let data = json!({ "delivery": id, "message": message, "message_id": self.new.key.message_id });
-        events::write(work, self.now, "delivery", Some(backend), data).await?;
+        events::write(work, self.now, "delivery", Some(backend), data);
         work.wake.deliveries = true;
         Ok(Some(id))
     }
@@ -400,30 +404,30 @@ async fn apply(
     }
 }
 
-fn inbound_view(row: &SqliteRow, parts: Vec<PartView>) -> Result<InboundView, Error> {
-    let signer_der: Vec<u8> = row.try_get::<Option<_>, _>("signer")?.unwrap_or_default();
+fn inbound_view(row: &sql::Row, parts: Vec<PartView>) -> Result<InboundView, Error> {
+    let signer_der: Vec<u8> = row.get::<Option<_>>("signer")?.unwrap_or_default();
     let no_party = || Error::Damaged { what: "party of an inbound message", value: String::new() };
     Ok(InboundView {
-        id: MessageRow::read(row.try_get("id")?)?,
-        message_id: row.try_get("message_id")?,
-        class: row.try_get::<&str, _>("class")?.parse()?,
+        id: MessageRow::read(row.get("id")?)?,
+        message_id: row.get("message_id")?,
+        class: row.get::<&str>("class")?.parse()?,
         from: party(row, "from_party", "from_type")?.ok_or_else(no_party)?,
         to: party(row, "to_party", "to_type")?.ok_or_else(no_party)?,
-        conversation: row.try_get("conversation")?,
-        ref_to: row.try_get("ref_to")?,
-        service: row.try_get::<Option<_>, _>("service")?.unwrap_or_default(),
-        service_type: row.try_get("service_type")?,
-        action: row.try_get::<Option<_>, _>("action")?.unwrap_or_default(),
-        original_sender: row.try_get("original_sender")?,
-        final_recipient: row.try_get("final_recipient")?,
-        properties: from_json("message properties", row.try_get("properties")?)?,
-        messaging: row.try_get::<Option<_>, _>("messaging")?.unwrap_or_default(),
+        conversation: row.get("conversation")?,
+        ref_to: row.get("ref_to")?,
+        service: row.get::<Option<_>>("service")?.unwrap_or_default(),
+        service_type: row.get("service_type")?,
+        action: row.get::<Option<_>>("action")?.unwrap_or_default(),
+        original_sender: row.get("original_sender")?,
+        final_recipient: row.get("final_recipient")?,
+        properties: from_json("message properties", row.get("properties")?)?,
+        messaging: row.get::<Option<_>>("messaging")?.unwrap_or_default(),
         signed_references: value(row, "signed_references")?.unwrap_or_default(),
         pmode: value(row, "pmode")?.unwrap_or_default(),
         signer: digest("signer digest", &openssl::sha::sha256(&signer_der))?,
         signer_der,
-        receipt: row.try_get::<Option<_>, _>("receipt")?.unwrap_or_default(),
+        receipt: row.get::<Option<_>>("receipt")?.unwrap_or_default(),
         parts,
-        received: time(row.try_get("created")?)?,
+        received: time(row.get("created")?)?,
     })
 }

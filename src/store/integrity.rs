@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use serde::Serialize;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 
+use super::sql::{self, Conn, Dialect, PostgresPool, Readers};
 use super::evidence::{self, StoredEvidence, hash, shown_record};
 use super::ids::{digest, micros, time};
 use super::writer::Work;
-use super::{Error, PayloadId, RecipientId, Store, payload_files};
+use super::{Config, Error, PayloadId, RecipientId, Store, payload_files};
 use crate::clock::Timestamp;
 use crate::status::chain::{Checkpoint, Leaf, START, Step, merkle_proof, merkle_root};
 use crate::status::{Record, Row, fold};
@@ -106,23 +105,27 @@ impl Store {
     /// # Errors
     /// The database's; damage is reported, not an error.
     pub async fn recompute(&self) -> Result<Recomputed, Error> {
-        recompute(self.read(), self.spool().data()).await
+        recompute(&mut self.read(), self.spool().payloads()).await
     }
 
-    /// The same for a store at `path` that no node need have open, or that one has: reads only, takes no lock.
+    /// The same for a store that no node need have open, or that one has: reads only, takes no lock.
     ///
     /// # Errors
     /// As [`Store::recompute`]; [`Error::NotFound`] when there is no store.
-    pub async fn recompute_at(path: &Path) -> Result<Recomputed, Error> {
-        let file = path.join("tilts.db");
-        if !file.is_file() {
-            return Err(Error::missing("store", path.display()));
-        }
-        let options = SqliteConnectOptions::new().filename(file).pragma("query_only", "1");
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
-        let result = recompute(&pool, path).await;
-        pool.close().await;
-        result
+    pub async fn recompute_at(config: &Config) -> Result<Recomputed, Error> {
+        let own = config.path.join("payloads");
+        let payloads = config.payloads.as_deref().unwrap_or(&own);
+        let mut conn = match &config.postgres {
+            Some(postgres) => Conn::PostgresPool(PostgresPool::connect(postgres).await?),
+            None => {
+                let file = super::open::database(&config.path);
+                if !file.is_file() {
+                    return Err(Error::missing("store", config.path.display()));
+                }
+                Conn::SqliteReaders(Readers::open(&file, 1)?)
+            }
+        };
+        recompute(&mut conn, payloads).await
     }
 
     /// For every checkpoint that covers a recipient's chain, the proof that it does; oldest first.
@@ -130,18 +133,18 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn checkpoint_proofs(&self, recipient: RecipientId) -> Result<Vec<CheckpointProof>, Error> {
-        let numbers: Vec<i64> = sqlx::query_scalar(
+        let numbers: Vec<i64> = sql::query_scalar(
             "SELECT checkpoint FROM checkpoint_leaf WHERE recipient = ? ORDER BY checkpoint",
         )
         .bind(recipient.column())
-        .fetch_all(self.read())
+        .fetch_all(&mut self.read())
         .await?;
         let mut proofs = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let leaves = leaves_of(self.read(), number).await?;
+            let leaves = leaves_of(&mut self.read(), number).await?;
             let name = recipient.to_string();
             let position = leaves.iter().position(|leaf| leaf.recipient == name);
-            let (checkpoint, _) = read_checkpoint(self.read(), number).await?;
+            let (checkpoint, _) = read_checkpoint(&mut self.read(), number).await?;
             if let Some(position) = position {
                 let steps = merkle_proof(&leaves, position);
                 let leaf = leaves.into_iter().nth(position).ok_or_else(|| Error::missing("leaf", number))?;
@@ -153,7 +156,11 @@ impl Store {
 }
 
 async fn checkpoint(work: &mut Work, now: Timestamp) -> Result<Option<i64>, Error> {
-    let rows = sqlx::query(
+    if work.conn.dialect() == Dialect::Postgres {
+        // One node at a time: each checkpoint names the one before.
+        work.conn.batch("SELECT pg_advisory_xact_lock(7236978)").await?;
+    }
+    let rows = sql::query(
         "UPDATE recipient SET unsealed = 0 WHERE unsealed = 1 AND chain_head IS NOT NULL
          RETURNING id, chain_length, chain_head",
     )
@@ -164,19 +171,20 @@ async fn checkpoint(work: &mut Work, now: Timestamp) -> Result<Option<i64>, Erro
     }
     let mut leaves = Vec::with_capacity(rows.len());
     for row in &rows {
-        let head: &[u8] = row.try_get("chain_head")?;
-        let sequence = row.try_get("chain_length")?;
-        leaves.push(Leaf { recipient: row.try_get("id")?, sequence, head: hex::encode(head) });
+        let head: &[u8] = row.get("chain_head")?;
+        let sequence = row.get("chain_length")?;
+        leaves.push(Leaf { recipient: row.get("id")?, sequence, head: hex::encode(head) });
     }
     leaves.sort_by(|a, b| a.recipient.cmp(&b.recipient));
     insert_checkpoint(work, &leaves, now).await.map(Some)
 }
 
 async fn insert_checkpoint(work: &mut Work, leaves: &[Leaf], now: Timestamp) -> Result<i64, Error> {
-    let last: Option<(i64, Vec<u8>)> =
-        sqlx::query_as("SELECT number, hash FROM checkpoint ORDER BY number DESC LIMIT 1")
-            .fetch_optional(&mut work.conn)
-            .await?;
+    let last = sql::query_as::<(i64, Vec<u8>)>(
+        "SELECT number, hash FROM checkpoint ORDER BY number DESC LIMIT 1",
+    )
+    .fetch_optional(&mut work.conn)
+    .await?;
     let (number, previous) = last.map_or((1, START.to_vec()), |(number, hash)| (number + 1, hash));
     let root = merkle_root(leaves);
     let at = time(micros(now))?;
@@ -187,7 +195,7 @@ async fn insert_checkpoint(work: &mut Work, leaves: &[Leaf], now: Timestamp) -> 
         root: hex::encode(root),
         previous: hex::encode(&previous),
     };
-    sqlx::query(
+    sql::query(
         "INSERT INTO checkpoint (number, at, leaves, root, previous, hash) VALUES (?, ?, ?, ?, ?, ?)",
     )
     .bind(number)
@@ -200,7 +208,7 @@ async fn insert_checkpoint(work: &mut Work, leaves: &[Leaf], now: Timestamp) -> 
     .await?;
     for (position, leaf) in leaves.iter().enumerate() {
         let head = hex::decode(&leaf.head).unwrap_or_default();
-        sqlx::query(
+        sql::query(
             "INSERT INTO checkpoint_leaf (checkpoint, position, recipient, sequence, head) VALUES (?, ?, ?, ?, ?)",
         )
         .bind(number)
@@ -218,20 +226,20 @@ fn checkpoint_hash(checkpoint: &Checkpoint) -> Result<[u8; 32], Error> {
     checkpoint.hash().map_err(|e| Error::Damaged { what: "checkpoint", value: e.to_string() })
 }
 
-async fn recompute(pool: &SqlitePool, data: &Path) -> Result<Recomputed, Error> {
+async fn recompute(conn: &mut Conn, payloads: &Path) -> Result<Recomputed, Error> {
     let mut result = Recomputed::default();
     let mut last = String::new();
     loop {
-        let page = sqlx::query("SELECT * FROM recipient WHERE id > ? ORDER BY id LIMIT 500")
+        let page = sql::query("SELECT * FROM recipient WHERE id > ? ORDER BY id LIMIT 500")
             .bind(&last)
-            .fetch_all(pool)
+            .fetch_all(conn)
             .await?;
         let Some(end) = page.last() else { break };
-        last = end.try_get("id")?;
+        last = end.get("id")?;
         for row in &page {
-            let recipient = RecipientId::read(row.try_get("id")?)?;
+            let recipient = RecipientId::read(row.get("id")?)?;
             result.recipients += 1;
-            match recompute_recipient(pool, recipient, row, &mut result).await {
+            match recompute_recipient(conn, recipient, row, &mut result).await {
                 Err(damage @ Error::Damaged { .. }) => {
                     result.differences.push(Difference::Unreadable { recipient, what: damage.to_string() });
                 }
@@ -239,20 +247,20 @@ async fn recompute(pool: &SqlitePool, data: &Path) -> Result<Recomputed, Error> 
             }
         }
     }
-    recompute_checkpoints(pool, &mut result).await?;
-    payload_files::compare(pool, data, &mut result).await?;
+    recompute_checkpoints(conn, &mut result).await?;
+    payload_files::compare(conn, payloads, &mut result).await?;
     Ok(result)
 }
 
 async fn recompute_recipient(
-    pool: &SqlitePool,
+    conn: &mut Conn,
     recipient: RecipientId,
-    row: &SqliteRow,
+    row: &sql::Row,
     result: &mut Recomputed,
 ) -> Result<(), Error> {
-    let chain = evidence::chain(pool, recipient).await?;
+    let chain = evidence::chain(conn, recipient).await?;
     result.rows += chain.len() as u64;
-    let head: Option<Vec<u8>> = row.try_get("chain_head")?;
+    let head: Option<Vec<u8>> = row.get("chain_head")?;
     result.differences.extend(judge_chain(recipient, &chain, head.as_deref())?);
     result.differences.extend(judge_record(recipient, &chain, shown_record(row)?));
     Ok(())
@@ -303,13 +311,13 @@ fn judge_record(recipient: RecipientId, chain: &[StoredEvidence], stored: Record
     })
 }
 
-async fn recompute_checkpoints(pool: &SqlitePool, result: &mut Recomputed) -> Result<(), Error> {
+async fn recompute_checkpoints(conn: &mut Conn, result: &mut Recomputed) -> Result<(), Error> {
     let numbers: Vec<i64> =
-        sqlx::query_scalar("SELECT number FROM checkpoint ORDER BY number").fetch_all(pool).await?;
+        sql::query_scalar("SELECT number FROM checkpoint ORDER BY number").fetch_all(conn).await?;
     let mut previous = hex::encode(START);
     for (expected, number) in (1..).zip(numbers) {
-        let (checkpoint, stored_hash) = read_checkpoint(pool, number).await?;
-        let leaves = leaves_of(pool, number).await?;
+        let (checkpoint, stored_hash) = read_checkpoint(conn, number).await?;
+        let leaves = leaves_of(conn, number).await?;
         let mut broken = Vec::new();
         if number != expected {
             broken.push("a checkpoint is missing before it".to_owned());
@@ -323,7 +331,7 @@ async fn recompute_checkpoints(pool: &SqlitePool, result: &mut Recomputed) -> Re
         if checkpoint_hash(&checkpoint)? != stored_hash {
             broken.push("its values were changed".to_owned());
         }
-        broken.extend(leaves_without_row(pool, number).await?);
+        broken.extend(leaves_without_row(conn, number).await?);
         previous = hex::encode(stored_hash);
         result.checkpoints += 1;
         result.differences.extend(broken.into_iter().map(|what| Difference::Checkpoint { number, what }));
@@ -332,43 +340,43 @@ async fn recompute_checkpoints(pool: &SqlitePool, result: &mut Recomputed) -> Re
 }
 
 /// Chains that do not hold the row that the checkpoint saw as their head: rewritten or cut since.
-async fn leaves_without_row(pool: &SqlitePool, number: i64) -> Result<Vec<String>, Error> {
-    let gone: Vec<String> = sqlx::query_scalar(
+async fn leaves_without_row(conn: &mut Conn, number: i64) -> Result<Vec<String>, Error> {
+    let gone: Vec<String> = sql::query_scalar(
         "SELECT recipient FROM checkpoint_leaf AS leaf WHERE checkpoint = ? AND NOT EXISTS (SELECT 1 FROM evidence
              WHERE evidence.recipient = leaf.recipient AND evidence.sequence = leaf.sequence AND hash = leaf.head)",
     )
     .bind(number)
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     Ok(gone.into_iter().map(|r| format!("the chain of recipient {r} was rewritten since")).collect())
 }
 
-async fn read_checkpoint(pool: &SqlitePool, number: i64) -> Result<(Checkpoint, [u8; 32]), Error> {
-    let row = sqlx::query("SELECT * FROM checkpoint WHERE number = ?").bind(number).fetch_one(pool).await?;
-    let root: &[u8] = row.try_get("root")?;
-    let previous: &[u8] = row.try_get("previous")?;
+async fn read_checkpoint(conn: &mut Conn, number: i64) -> Result<(Checkpoint, [u8; 32]), Error> {
+    let row = sql::query("SELECT * FROM checkpoint WHERE number = ?").bind(number).fetch_one(conn).await?;
+    let root: &[u8] = row.get("root")?;
+    let previous: &[u8] = row.get("previous")?;
     let checkpoint = Checkpoint {
         number,
-        at: time(row.try_get("at")?)?.to_string(),
-        leaves: row.try_get::<i64, _>("leaves")? as usize,
+        at: time(row.get("at")?)?.to_string(),
+        leaves: row.get::<i64>("leaves")? as usize,
         root: hex::encode(root),
         previous: hex::encode(previous),
     };
-    Ok((checkpoint, digest("checkpoint hash", row.try_get("hash")?)?))
+    Ok((checkpoint, digest("checkpoint hash", row.get("hash")?)?))
 }
 
-async fn leaves_of(pool: &SqlitePool, number: i64) -> Result<Vec<Leaf>, Error> {
-    let rows = sqlx::query(
+async fn leaves_of(conn: &mut Conn, number: i64) -> Result<Vec<Leaf>, Error> {
+    let rows = sql::query(
         "SELECT recipient, sequence, head FROM checkpoint_leaf WHERE checkpoint = ? ORDER BY position",
     )
     .bind(number)
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     let mut leaves = Vec::with_capacity(rows.len());
     for row in &rows {
-        let head: &[u8] = row.try_get("head")?;
-        let sequence = row.try_get("sequence")?;
-        leaves.push(Leaf { recipient: row.try_get("recipient")?, sequence, head: hex::encode(head) });
+        let head: &[u8] = row.get("head")?;
+        let sequence = row.get("sequence")?;
+        leaves.push(Leaf { recipient: row.get("recipient")?, sequence, head: hex::encode(head) });
     }
     Ok(leaves)
 }

@@ -1,26 +1,50 @@
-//! The schema, forward only: a file per step, applied in its own transaction.
+//! The schema, forward only: a file per step and database, applied in its own transaction.
 
 use std::path::Path;
 
-use sqlx::SqliteConnection;
-
 use super::Error;
+use super::sql::{self, Conn, PostgresPool};
 
-const STEPS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+const SQLITE: [&str; 2] =
+    [include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_lease_by.sql")];
+const POSTGRES: [&str; 1] = [include_str!("migrations/postgres/0001_initial.sql")];
 
-/// Brings the schema up to date.
+/// Brings the schema of a SQLite store up to date.
 ///
 /// # Errors
 /// [`Error::Newer`] when a later version wrote the store; the database's refusals.
-pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<(), Error> {
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *conn).await?;
-    let known = STEPS.len() as i64;
+pub(super) async fn sqlite(conn: &mut Conn, path: &Path) -> Result<(), Error> {
+    let found: i64 = sql::query_scalar("PRAGMA user_version").fetch_one(conn).await?;
+    let known = SQLITE.len() as i64;
     if found > known {
         return Err(Error::Newer { path: path.to_owned(), found, known });
     }
-    for (step, sql) in (1_i64..).zip(STEPS).filter(|(step, _)| *step > found) {
-        let script = format!("BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {step};\nCOMMIT;");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut *conn).await?;
+    for (step, script) in (1_i64..).zip(SQLITE).filter(|(step, _)| *step > found) {
+        conn.batch(&format!("BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {step};\nCOMMIT;")).await?;
     }
     Ok(())
+}
+
+/// The same for a PostgreSQL store; of several nodes that start at once, one does it and the others wait.
+///
+/// # Errors
+/// As [`sqlite`].
+pub(super) async fn postgres(pool: &PostgresPool, path: &Path) -> Result<(), Error> {
+    let mut conn = Conn::Postgres(pool.begin().await?);
+    conn.batch("SELECT pg_advisory_xact_lock(7236976); CREATE TABLE IF NOT EXISTS schema_step (step BIGINT PRIMARY KEY)")
+        .await?;
+    let found: i64 =
+        sql::query_scalar("SELECT coalesce(max(step), 0) FROM schema_step").fetch_one(&mut conn).await?;
+    let known = POSTGRES.len() as i64;
+    if found > known {
+        return Err(Error::Newer { path: path.to_owned(), found, known });
+    }
+    for (step, script) in (1_i64..).zip(POSTGRES).filter(|(step, _)| *step > found) {
+        conn.batch(script).await?;
+        sql::query("INSERT INTO schema_step (step) VALUES (?)").bind(step).execute(&mut conn).await?;
+    }
+    match conn {
+        Conn::Postgres(conn) => conn.end(true).await,
+        _ => Ok(()),
+    }
 }

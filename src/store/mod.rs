@@ -22,6 +22,7 @@ mod reading;
 mod retention;
 mod settle;
 mod spool;
+mod sql;
 mod submission;
 mod writer;
 
@@ -42,6 +43,7 @@ pub use payload::{PartView, PayloadReader};
 pub use reading::{AttemptView, MessageView, OriginalMessage, RecipientView, StateCounts, SubmissionView};
 pub use retention::Retention;
 pub use settle::{Next, Outcome, Settlement};
+pub use sql::PostgresConfig;
 pub use spool::{Form, INLINE, Keep, Measure, Spool, SpoolWriter, StagedPayload};
 pub use submission::{NewMessage, NewPart, NewRecipient, NewSubmission, Submitted};
 
@@ -59,6 +61,29 @@ pub enum Class {
     Test,
 }
 crate::status::words!(Class, "message class", { Business => "business", Evidence => "evidence", Test => "test" });
+
+/// What a database says when it does not do as it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+}
+
+impl DatabaseError {
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            // disk_full
+            Self::Postgres(error) => {
+                error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "53100")
+            }
+        }
+    }
+}
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -109,7 +134,11 @@ pub enum Error {
     },
     /// Environment: the database's own words.
     #[error("database: {0}")]
-    Database(Arc<sqlx::Error>),
+    Database(Arc<DatabaseError>),
+    /// Environment: the database went away while it committed. Nobody knows whether it did; whoever asked must ask again, and
+    /// what the rows may name must stay.
+    #[error("database, during a commit whose outcome is not known: {0}")]
+    Undecided(Arc<DatabaseError>),
     /// Environment: a file or folder.
     #[error("{path}: {source}")]
     Io {
@@ -145,18 +174,9 @@ impl Error {
     pub fn is_full(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
-            Self::Database(error) => {
-                // SQLITE_FULL
-                error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "13")
-            }
+            Self::Database(error) => error.is_full(),
             _ => false,
         }
-    }
-}
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(Arc::new(error))
     }
 }
 

@@ -3,33 +3,32 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
-use super::migrate::migrate;
 use super::spool::Spool;
-use super::writer::{Announce, Work, Writer};
-use super::{Error, payload};
+use super::sql::{self, Access, Conn, PostgresConfig, PostgresPool, Readers, SqliteConn, listen};
+use super::writer::{Announce, CHANNEL, Work, Writer};
+use super::{Error, migrate, payload};
 use crate::clock::Clock;
 
 /// `[store]` of the configuration.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone)]
 pub struct Config {
-    /// Folder of database and payloads; made when missing.
+    /// Folder of this node alone: the SQLite database, payloads unless they are elsewhere; made when missing.
     pub path: PathBuf,
-    /// Connections for reading.
+    /// Connections for reading a SQLite database.
     pub readers: u32,
+    /// The PostgreSQL database, instead of SQLite.
+    pub postgres: Option<PostgresConfig>,
+    /// Folder of payloads where several nodes share one.
+    pub payloads: Option<PathBuf>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { path: PathBuf::from("data"), readers: 4 }
+        Self { path: PathBuf::from("data"), readers: 4, postgres: None, payloads: None }
     }
 }
 
@@ -42,12 +41,21 @@ pub struct Store {
 struct Inner {
     writer: Writer,
     ended: watch::Receiver<()>,
-    read: SqlitePool,
+    read: Read,
     spool: Spool,
     wake: Wake,
     clock: Clock,
+    /// Who this node is among those that share the store.
+    node: Arc<str>,
     /// Held as long as the store is open: a second process is refused.
     _lock: File,
+}
+
+/// Where reading statements run.
+#[derive(Clone)]
+enum Read {
+    Sqlite(Readers, u32),
+    Postgres(PostgresPool),
 }
 
 impl Store {
@@ -59,20 +67,14 @@ impl Store {
     pub async fn open(config: &Config, clock: Clock) -> Result<Self, Error> {
         fs::create_dir_all(&config.path).map_err(Error::io(&config.path))?;
         let lock = lock(&config.path)?;
-        let spool = Spool::open(&config.path)?;
-        let options = options(&config.path);
-        let mut conn = options.clone().connect().await?;
-        migrate(&mut conn, &config.path).await?;
-        recover(&mut conn).await?;
-        payload::remove_orphans(&mut conn, &spool).await?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(config.readers.max(1))
-            .acquire_timeout(Duration::from_secs(30))
-            .connect_with(options.pragma("query_only", "1"))
-            .await?;
+        let node = node(&config.path)?;
+        let spool = Spool::open(&config.path, config.payloads.as_deref(), &node)?;
         let wake = Wake::new();
-        let (writer, ended) = Writer::start(conn, wake.clone());
-        Ok(Self { inner: Arc::new(Inner { writer, ended, read, spool, wake, clock, _lock: lock }) })
+        let (read, writer, ended) = match &config.postgres {
+            None => sqlite(config, &spool, &wake).await?,
+            Some(postgres) => cluster(config, postgres, (&spool, &wake, &node)).await?,
+        };
+        Ok(Self { inner: Arc::new(Inner { writer, ended, read, spool, wake, clock, node, _lock: lock }) })
     }
 
     /// Writes a last checkpoint, waits for everything in the queue and closes the database. Later calls fail with
@@ -85,7 +87,10 @@ impl Store {
         self.inner.writer.stop();
         let mut ended = self.inner.ended.clone();
         while ended.changed().await.is_ok() {}
-        self.inner.read.close().await;
+        match &self.inner.read {
+            Read::Sqlite(readers, count) => readers.close(*count).await,
+            Read::Postgres(pool) => pool.close().await,
+        }
         last.map(|_| ())
     }
 
@@ -114,8 +119,17 @@ impl Store {
         &self.inner.clock
     }
 
-    pub(super) fn read(&self) -> &SqlitePool {
-        &self.inner.read
+    /// Who this node is among those that share the store.
+    pub(super) fn node(&self) -> &Arc<str> {
+        &self.inner.node
+    }
+
+    /// For statements that change nothing, each by itself.
+    pub(super) fn read(&self) -> Conn {
+        match &self.inner.read {
+            Read::Sqlite(readers, _) => Conn::SqliteReaders(readers.clone()),
+            Read::Postgres(pool) => Conn::PostgresPool(pool.clone()),
+        }
     }
 
     pub(super) async fn write<T, F>(&self, command: F) -> Result<T, Error>
@@ -170,25 +184,77 @@ fn lock(folder: &Path) -> Result<File, Error> {
     }
 }
 
-fn options(folder: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(folder.join("tilts.db"))
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(10))
-        .pragma("cache_size", "-16384")
-        .disable_statement_logging()
+/// The file of the SQLite database in a store's folder.
+pub(super) fn database(folder: &Path) -> PathBuf {
+    folder.join("tilts.db")
 }
 
-/// Only one process has the store, so that leases found at start belong to one that is gone.
-async fn recover(conn: &mut SqliteConnection) -> Result<(), Error> {
-    sqlx::query("UPDATE message SET lease_until = NULL WHERE lease_until IS NOT NULL")
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query("UPDATE delivery SET lease_until = NULL WHERE lease_until IS NOT NULL")
-        .execute(&mut *conn)
-        .await?;
+type Opened = (Read, Writer, watch::Receiver<()>);
+
+async fn sqlite(config: &Config, spool: &Spool, wake: &Wake) -> Result<Opened, Error> {
+    let file = database(&config.path);
+    let conn = SqliteConn::open(&file, Access::Write)?;
+    let mut conn = Conn::Sqlite(Box::new(conn));
+    migrate::sqlite(&mut conn, &config.path).await?;
+    // Only one process has the store, so that leases found at start belong to one that is gone.
+    end_leases(&mut conn, None).await?;
+    payload::remove_orphans(&mut conn, spool, None).await?;
+    let readers = Readers::open(&file, config.readers)?;
+    let Conn::Sqlite(conn) = conn else { return Err(Error::Closed) };
+    let (writer, ended) = Writer::on_sqlite(*conn, wake.clone()).map_err(Error::io(&config.path))?;
+    Ok((Read::Sqlite(readers, config.readers), writer, ended))
+}
+
+/// How old a file that no row names must be before a node takes it for left over: another one may be about to name it.
+const SETTLED: std::time::Duration = std::time::Duration::from_secs(3600);
+
+async fn cluster(
+    config: &Config,
+    postgres: &PostgresConfig,
+    (spool, wake, node): (&Spool, &Wake, &Arc<str>),
+) -> Result<Opened, Error> {
+    let pool = PostgresPool::connect(postgres).await?;
+    migrate::postgres(&pool, &config.path).await?;
+    let mut conn = Conn::Postgres(pool.begin().await?);
+    end_leases(&mut conn, Some(node)).await?;
+    payload::remove_orphans(&mut conn, spool, Some(SETTLED)).await?;
+    if let Conn::Postgres(conn) = conn {
+        conn.end(true).await?;
+    }
+    let mut heard = listen(&pool, CHANNEL).await?;
+    let (bells, own) = (wake.clone(), Arc::clone(node));
+    tokio::spawn(async move {
+        while let Some(words) = heard.recv().await {
+            if let Some(announced) = Announce::heard(&own, &words) {
+                bells.announce(&announced);
+            }
+        }
+    });
+    // A third of the connections is left for reading.
+    let writers = (postgres.connections * 2 / 3).max(1);
+    let (writer, ended) = Writer::on_postgres(&pool, writers, (wake, node));
+    Ok((Read::Postgres(pool), writer, ended))
+}
+
+/// Ends the leases of `node`, or all of them.
+async fn end_leases(conn: &mut Conn, node: Option<&str>) -> Result<(), Error> {
+    for statement in [
+        "UPDATE message SET lease_until = NULL WHERE lease_until IS NOT NULL AND (?1 IS NULL OR lease_by = ?1)",
+        "UPDATE delivery SET lease_until = NULL WHERE lease_until IS NOT NULL AND (?1 IS NULL OR lease_by = ?1)",
+    ] {
+        sql::query(statement).bind(node).execute(conn).await?;
+    }
     Ok(())
+}
+
+/// The name of this node: made at the first start, the same ever after.
+fn node(folder: &Path) -> Result<Arc<str>, Error> {
+    let path = folder.join("node");
+    let known = fs::read_to_string(&path).unwrap_or_default();
+    if uuid::Uuid::try_parse(known.trim()).is_ok() {
+        return Ok(known.trim().into());
+    }
+    let new = uuid::Uuid::new_v4().to_string();
+    fs::write(&path, &new).map_err(Error::io(&path))?;
+    Ok(new.into())
 }

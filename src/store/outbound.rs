@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
+use super::sql::{self, Conn, Sql};
 use super::evidence::shown_time;
 use super::ids::{from_json, json, micros, optional_time, time};
 use super::payload::{PartView, parts_of};
@@ -151,7 +151,11 @@ impl Store {
         limit: u32,
         lease_until: Timestamp,
     ) -> Result<Vec<OutMessage>, Error> {
-        self.write(move |work| Box::pin(async move { lease(work, now, limit, lease_until).await })).await
+        let node = std::sync::Arc::clone(self.node());
+        self.write(move |work| {
+            Box::pin(async move { lease(work, now, limit, (lease_until, &node)).await })
+        })
+        .await
     }
 
     /// The earliest time at which a queued message is due or a lease runs out.
@@ -159,10 +163,10 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        let next: Option<i64> = sqlx::query_scalar(
-            "SELECT min(max(due, coalesce(lease_until, due))) FROM message WHERE state = 'queued' AND direction = 'out'",
+        let next: Option<i64> = sql::query_scalar(
+            "SELECT min(CASE WHEN lease_until > due THEN lease_until ELSE due END) FROM message WHERE state = 'queued' AND direction = 'out'",
         )
-        .fetch_one(self.read())
+        .fetch_one(&mut self.read())
         .await?;
         optional_time(next)
     }
@@ -180,7 +184,8 @@ impl Store {
     /// # Errors
     /// [`Error::Conflict`] when the message is no longer queued (it was closed, cancelled, or evidence arrived).
     pub async fn begin_attempt(&self, message: MessageRow, new: NewAttempt) -> Result<AttemptId, Error> {
-        self.write(move |work| Box::pin(async move { begin(work, message, new).await })).await
+        let node = std::sync::Arc::clone(self.node());
+        self.write(move |work| Box::pin(async move { begin(work, message, new, &node).await })).await
     }
 
     /// Closes a message as `superseded` and queues a new one for the same recipient under `message_id`, to be planned anew:
@@ -194,115 +199,138 @@ impl Store {
     }
 }
 
+macro_rules! lease {
+    ($and:literal) => {
+        concat!(
+            "UPDATE message SET lease_until = ?1, lease_by = ?4 WHERE id IN (
+                 SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ?2
+                     AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3 ",
+            $and,
+            ") RETURNING *"
+        )
+    };
+}
+/// What another node leases at this moment is passed over, not waited for.
+const LEASE: Sql = Sql { sqlite: lease!(""), postgres: lease!("FOR UPDATE SKIP LOCKED") };
+
 async fn lease(
     work: &mut Work,
     now: Timestamp,
     limit: u32,
-    until: Timestamp,
+    (until, node): (Timestamp, &str),
 ) -> Result<Vec<OutMessage>, Error> {
-    let rows = sqlx::query(
-        "UPDATE message SET lease_until = ?1 WHERE id IN (
-             SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ?2
-                 AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3)
-         RETURNING *",
-    )
-    .bind(micros(until))
-    .bind(micros(now))
-    .bind(limit)
-    .fetch_all(&mut work.conn)
-    .await?;
+    let rows = sql::query(LEASE.on(&work.conn))
+        .bind(micros(until))
+        .bind(micros(now))
+        .bind(limit)
+        .bind(node)
+        .fetch_all(&mut work.conn)
+        .await?;
     let mut leased = Vec::with_capacity(rows.len());
     for row in &rows {
-        sqlx::query(
-            "UPDATE attempt SET ended = ?, outcome = 'uncertain', detail = 'stopped before the outcome was known'
-             WHERE message = ? AND ended IS NULL",
-        )
-        .bind(micros(now))
-        .bind(row.try_get::<&str, _>("id")?)
-        .execute(&mut work.conn)
-        .await?;
+        if row.get::<i64>("attempts")? > 0 {
+            end_lost_attempts(work, row, now).await?;
+        }
         leased.push(out_message(&mut work.conn, row).await?);
     }
     leased.sort_by_key(|message| (message.due, message.id));
     Ok(leased)
 }
 
+async fn end_lost_attempts(work: &mut Work, row: &sql::Row, now: Timestamp) -> Result<(), Error> {
+        sql::query(
+            "UPDATE attempt SET ended = ?, outcome = 'uncertain', detail = 'stopped before the outcome was known'
+             WHERE message = ? AND ended IS NULL",
+        )
+        .bind(micros(now))
+        .bind(row.get::<&str>("id")?)
+        .execute(&mut work.conn)
+        .await?;
+    Ok(())
+}
+
 /// A message row with its recipient, parts and counts.
-pub(super) async fn out_message(conn: &mut SqliteConnection, row: &SqliteRow) -> Result<OutMessage, Error> {
-    let id: &str = row.try_get("id")?;
-    let recipient: Option<String> = row.try_get("recipient")?;
+pub(super) async fn out_message(conn: &mut Conn, row: &sql::Row) -> Result<OutMessage, Error> {
+    let id: &str = row.get("id")?;
+    let recipient: Option<String> = row.get("recipient")?;
     let owner = recipient.clone().unwrap_or_else(|| id.to_owned());
-    let parts = parts_of(&mut *conn, &owner).await?;
-    let uncertain: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM attempt WHERE message = ? AND outcome = 'uncertain'")
-            .bind(id)
-            .fetch_one(&mut *conn)
-            .await?;
+    let parts = parts_of(conn, &owner).await?;
+    let attempts = row.get("attempts")?;
+    let uncertain = if attempts == 0 { 0 } else { uncertain_attempts(conn, id).await? };
     let recipient = match recipient {
         Some(recipient) => Some(out_recipient(conn, &recipient).await?),
         None => None,
     };
-    let inbound: Option<&str> = row.try_get("inbound")?;
+    let inbound: Option<&str> = row.get("inbound")?;
     Ok(OutMessage {
         id: MessageRow::read(id)?,
-        message_id: row.try_get("message_id")?,
-        class: row.try_get::<&str, _>("class")?.parse()?,
+        message_id: row.get("message_id")?,
+        class: row.get::<&str>("class")?.parse()?,
         recipient,
         inbound: inbound.map(MessageRow::read).transpose()?,
-        conversation: row.try_get("conversation")?,
-        ref_to: row.try_get("ref_to")?,
+        conversation: row.get("conversation")?,
+        ref_to: row.get("ref_to")?,
         from: party(row, "from_party", "from_type")?,
         to: party(row, "to_party", "to_type")?,
-        service: row.try_get("service")?,
-        service_type: row.try_get("service_type")?,
-        action: row.try_get("action")?,
-        original_sender: row.try_get("original_sender")?,
-        final_recipient: row.try_get("final_recipient")?,
-        properties: from_json("message properties", row.try_get("properties")?)?,
-        messaging: row.try_get("messaging")?,
+        service: row.get("service")?,
+        service_type: row.get("service_type")?,
+        action: row.get("action")?,
+        original_sender: row.get("original_sender")?,
+        final_recipient: row.get("final_recipient")?,
+        properties: from_json("message properties", row.get("properties")?)?,
+        messaging: row.get("messaging")?,
         signed_references: value(row, "signed_references")?,
         pmode: value(row, "pmode")?,
         endpoint: value(row, "endpoint")?,
         lookup: value(row, "lookup")?,
         parts,
-        attempts: row.try_get("attempts")?,
-        uncertain_attempts: uncertain as u32,
-        due: time(row.try_get::<Option<i64>, _>("due")?.unwrap_or_default())?,
+        attempts,
+        uncertain_attempts: uncertain,
+        due: time(row.get::<Option<i64>>("due")?.unwrap_or_default())?,
         deadline: shown_time(row, "deadline")?,
-        created: time(row.try_get("created")?)?,
+        created: time(row.get("created")?)?,
     })
 }
 
-async fn out_recipient(conn: &mut SqliteConnection, id: &str) -> Result<OutRecipient, Error> {
-    let row = sqlx::query("SELECT * FROM recipient WHERE id = ?").bind(id).fetch_one(conn).await?;
+async fn uncertain_attempts(conn: &mut Conn, message: &str) -> Result<u32, Error> {
+    let count: i64 =
+        sql::query_scalar("SELECT count(*) FROM attempt WHERE message = ? AND outcome = 'uncertain'")
+            .bind(message)
+            .fetch_one(conn)
+            .await?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+async fn out_recipient(conn: &mut Conn, id: &str) -> Result<OutRecipient, Error> {
+    let row = sql::query("SELECT * FROM recipient WHERE id = ?").bind(id).fetch_one(conn).await?;
     Ok(OutRecipient {
         id: RecipientId::read(id)?,
-        submission: SubmissionId::read(row.try_get("submission")?)?,
-        index: row.try_get("position")?,
-        address: row.try_get("address")?,
-        participant: row.try_get("participant")?,
-        domain: row.try_get("domain")?,
+        submission: SubmissionId::read(row.get("submission")?)?,
+        index: row.get("position")?,
+        address: row.get("address")?,
+        participant: row.get("participant")?,
+        domain: row.get("domain")?,
         deadline: shown_time(&row, "deadline")?,
-        policy: from_json("policy", row.try_get("policy")?)?,
-        profile: row.try_get::<&str, _>("profile")?.parse()?,
-        document_type: row.try_get("document_type")?,
-        process: row.try_get("process")?,
+        policy: from_json("policy", row.get("policy")?)?,
+        profile: row.get::<&str>("profile")?.parse()?,
+        document_type: row.get("document_type")?,
+        process: row.get("process")?,
     })
 }
 
 pub(super) fn party(
-    row: &SqliteRow,
+    row: &sql::Row,
     id: &str,
     kind: &str,
 ) -> Result<Option<(String, Option<String>)>, Error> {
-    let party: Option<String> = row.try_get(id)?;
-    let kind: Option<String> = row.try_get(kind)?;
+    let party: Option<String> = row.get(id)?;
+    let kind: Option<String> = row.get(kind)?;
     // Inbound rows keep an absent type as "", so that the duplicate key is unique over it.
     Ok(party.map(|party| (party, kind.filter(|k| !k.is_empty()))))
 }
 
-pub(super) fn value(row: &SqliteRow, column: &str) -> Result<Option<Value>, Error> {
-    let text: Option<&str> = row.try_get(column)?;
+pub(super) fn value(row: &sql::Row, column: &str) -> Result<Option<Value>, Error> {
+    let text: Option<&str> = row.get(column)?;
     text.map(|text| from_json("stored JSON", text)).transpose()
 }
 
@@ -315,7 +343,7 @@ async fn keep_plan(work: &mut Work, message: MessageRow, planned: Planned) -> Re
             "its eb:Messaging octets are fixed and differ from the new plan",
         ));
     }
-    sqlx::query(
+    sql::query(
         "UPDATE message SET messaging = ?, signed_references = ?, pmode = ?, from_party = ?, from_type = ?, to_party = ?,
              to_type = ?, service = ?, service_type = ?, action = ?, endpoint = ?, lookup = ? WHERE id = ?",
     )
@@ -335,7 +363,7 @@ async fn keep_plan(work: &mut Work, message: MessageRow, planned: Planned) -> Re
     .execute(&mut work.conn)
     .await?;
     for (position, form) in planned.forms.iter().enumerate() {
-        sqlx::query("UPDATE part SET form = ? WHERE owner = ? AND position = ?")
+        sql::query("UPDATE part SET form = ? WHERE owner = ? AND position = ?")
             .bind(form.as_str())
             .bind(&owner)
             .bind(position as i64)
@@ -349,7 +377,7 @@ async fn owner_and_messaging(
     work: &mut Work,
     message: MessageRow,
 ) -> Result<(String, Option<Vec<u8>>), Error> {
-    sqlx::query_as(
+    sql::query_as::<(String, Option<Vec<u8>>)>(
         "SELECT coalesce(recipient, id), messaging FROM message WHERE id = ? AND direction = 'out'",
     )
     .bind(message.column())
@@ -358,25 +386,32 @@ async fn owner_and_messaging(
     .ok_or_else(|| Error::missing("outbound message", message))
 }
 
-async fn begin(work: &mut Work, message: MessageRow, new: NewAttempt) -> Result<AttemptId, Error> {
-    let number: Option<i64> = sqlx::query_scalar(
-        "UPDATE message SET attempts = attempts + 1 WHERE id = ? AND state = 'queued' RETURNING attempts",
+async fn begin(
+    work: &mut Work,
+    message: MessageRow,
+    new: NewAttempt,
+    node: &str,
+) -> Result<AttemptId, Error> {
+    let number: Option<i64> = sql::query_scalar(
+        "UPDATE message SET attempts = attempts + 1 WHERE id = ? AND state = 'queued'
+             AND (lease_until IS NULL OR lease_by = ?) RETURNING attempts",
     )
     .bind(message.column())
+    .bind(node)
     .fetch_optional(&mut work.conn)
     .await?;
-    let number = number.ok_or_else(|| Error::conflict("message", message, "is not queued any more"))?;
-    let inserted = sqlx::query(
-        "INSERT INTO attempt (message, number, url, certificate, started) VALUES (?, ?, ?, ?, ?)",
+    let number = number.ok_or_else(|| Error::conflict("message", message, "is not queued any more, or another node has it"))?;
+    let id: i64 = sql::query_scalar(
+        "INSERT INTO attempt (message, number, url, certificate, started) VALUES (?, ?, ?, ?, ?) RETURNING id",
     )
     .bind(message.column())
     .bind(number)
     .bind(new.url)
     .bind(new.certificate.map(|c| c.to_vec()))
     .bind(micros(new.started))
-    .execute(&mut work.conn)
+    .fetch_one(&mut work.conn)
     .await?;
-    Ok(AttemptId(inserted.last_insert_rowid()))
+    Ok(AttemptId(id))
 }
 
 async fn supersede(
@@ -385,14 +420,14 @@ async fn supersede(
     message_id: String,
     now: Timestamp,
 ) -> Result<MessageRow, Error> {
-    let closed = sqlx::query(
+    let closed = sql::query(
         "UPDATE message SET state = 'superseded', lease_until = NULL WHERE id = ? AND state = 'queued' AND recipient IS NOT NULL
          AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = message.id AND (outcome IS NULL OR outcome <> 'definite'))",
     )
     .bind(message.column())
     .execute(&mut work.conn)
     .await?;
-    if closed.rows_affected() == 0 {
+    if closed == 0 {
         return Err(Error::conflict(
             "message",
             message,
@@ -400,7 +435,7 @@ async fn supersede(
         ));
     }
     let new = MessageRow::new();
-    sqlx::query(
+    sql::query(
         "INSERT INTO message (id, message_id, direction, class, recipient, conversation, ref_to, service, service_type,
              action, original_sender, final_recipient, properties, state, due, deadline, created)
          SELECT ?, ?, direction, class, message.recipient, conversation, ref_to, recipient.service, recipient.service_type,

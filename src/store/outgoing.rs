@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::sql;
 use super::ids::{json, micros};
 use super::payload::{self, PartRow, publish_all};
 use super::spool::{Published, Spool};
@@ -77,7 +78,7 @@ impl Outgoing {
     ) -> Result<MessageRow, Error> {
         let id = MessageRow::new();
         let new = &self.message;
-        sqlx::query(
+        sql::query(
             "INSERT INTO message (id, message_id, direction, class, inbound, conversation, ref_to, from_party, from_type,
                  to_party, to_type, service, service_type, action, original_sender, final_recipient, properties, pmode, state,
                  due, deadline, created)

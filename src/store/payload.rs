@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use serde::Serialize;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
+use super::sql::{self, Conn};
 use super::ids::{digest, from_json, json, micros};
 use super::spool::{Form, Measure, Place, Published, Spool, StagedPayload};
 use super::writer::Work;
@@ -60,9 +60,9 @@ impl Store {
         };
         let (_, packed) =
             packed.ok_or_else(|| Error::missing("payload form", format!("{id}.{}", form.as_str())))?;
-        let row = sqlx::query("SELECT size, sha256 FROM payload WHERE id = ?")
+        let row = sql::query("SELECT size, sha256 FROM payload WHERE id = ?")
             .bind(id.column())
-            .fetch_one(self.read())
+            .fetch_one(&mut self.read())
             .await?;
         Ok(PayloadReader {
             measure: measure(&row, "size", "sha256")?,
@@ -80,7 +80,7 @@ impl Store {
         let measure = published.stored;
         self.write(move |work| {
             Box::pin(async move {
-                let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM payload WHERE id = ?")
+                let known: Option<i64> = sql::query_scalar("SELECT 1 FROM payload WHERE id = ?")
                     .bind(id.column())
                     .fetch_optional(&mut work.conn)
                     .await?;
@@ -97,17 +97,17 @@ impl Store {
         id: PayloadId,
         form: Form,
     ) -> Result<Option<(Measure, Box<dyn Read + Send>)>, Error> {
-        let row = sqlx::query(
+        let row = sql::query(
             "SELECT size, sha256, content, file FROM payload_form WHERE payload = ? AND form = ?",
         )
         .bind(id.column())
         .bind(form.as_str())
-        .fetch_optional(self.read())
+        .fetch_optional(&mut self.read())
         .await?;
         let Some(row) = row else { return Ok(None) };
         let measure = measure(&row, "size", "sha256")?;
-        let content: Option<Vec<u8>> = row.try_get("content")?;
-        let file: Option<String> = row.try_get("file")?;
+        let content: Option<Vec<u8>> = row.get("content")?;
+        let file: Option<String> = row.get("file")?;
         let reader: Box<dyn Read + Send> = match (content, file) {
             (Some(content), _) => Box::new(io::Cursor::new(content)),
             (None, Some(file)) => {
@@ -148,7 +148,7 @@ pub(super) async fn insert_payload(
     published: &Published,
     now: Timestamp,
 ) -> Result<(), Error> {
-    sqlx::query("INSERT INTO payload (id, size, sha256, created) VALUES (?, ?, ?, ?)")
+    sql::query("INSERT INTO payload (id, size, sha256, created) VALUES (?, ?, ?, ?)")
         .bind(published.id.column())
         .bind(published.original.size as i64)
         .bind(published.original.sha256.to_vec())
@@ -163,7 +163,7 @@ async fn insert_form(work: &mut Work, published: &Published) -> Result<(), Error
         Place::Inline(octets) => (Some(octets.clone()), None),
         Place::File(file) => (None, Some(file.clone())),
     };
-    sqlx::query(
+    sql::query(
         "INSERT INTO payload_form (payload, form, size, sha256, content, file) VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT (payload, form) DO NOTHING",
     )
@@ -190,7 +190,7 @@ pub(super) struct PartRow<'a> {
 }
 
 pub(super) async fn insert_part(work: &mut Work, part: PartRow<'_>) -> Result<(), Error> {
-    sqlx::query(
+    sql::query(
         "INSERT INTO part (owner, position, payload, form, cid, media_type, properties) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(part.owner)
@@ -202,7 +202,7 @@ pub(super) async fn insert_part(work: &mut Work, part: PartRow<'_>) -> Result<()
     .bind(json(&part.properties)?)
     .execute(&mut work.conn)
     .await?;
-    sqlx::query("UPDATE payload SET refs = refs + 1 WHERE id = ?")
+    sql::query("UPDATE payload SET refs = refs + 1 WHERE id = ?")
         .bind(part.payload.column())
         .execute(&mut work.conn)
         .await?;
@@ -210,11 +210,8 @@ pub(super) async fn insert_part(work: &mut Work, part: PartRow<'_>) -> Result<()
 }
 
 /// The parts of an owner (a recipient, or an inbound or evidence message) in order.
-pub(super) async fn parts_of<'e, E>(executor: E, owner: &str) -> Result<Vec<PartView>, Error>
-where
-    E: sqlx::Executor<'e, Database = sqlx::Sqlite>,
-{
-    let rows = sqlx::query(
+pub(super) async fn parts_of(conn: &mut Conn, owner: &str) -> Result<Vec<PartView>, Error> {
+    let rows = sql::query(
         "SELECT part.payload, part.form, cid, media_type, properties, payload.size AS original_size,
                 payload.sha256 AS original_sha256, payload_form.size AS form_size, payload_form.sha256 AS form_sha256
          FROM part JOIN payload ON payload.id = part.payload
@@ -222,44 +219,49 @@ where
          WHERE owner = ? ORDER BY position",
     )
     .bind(owner)
-    .fetch_all(executor)
+    .fetch_all(conn)
     .await?;
     rows.iter().map(part_view).collect()
 }
 
-fn part_view(row: &SqliteRow) -> Result<PartView, Error> {
-    let form = Form::read(row.try_get("form")?)?;
+fn part_view(row: &sql::Row) -> Result<PartView, Error> {
+    let form = Form::read(row.get("form")?)?;
     let original = measure(row, "original_size", "original_sha256")?;
-    let stored = match row.try_get::<Option<i64>, _>("form_size")? {
+    let stored = match row.get::<Option<i64>>("form_size")? {
         Some(_) => Some(measure(row, "form_size", "form_sha256")?),
         None => None,
     };
     Ok(PartView {
-        payload: PayloadId::read(row.try_get("payload")?)?,
-        cid: row.try_get("cid")?,
-        media_type: row.try_get("media_type")?,
-        properties: from_json("part properties", row.try_get("properties")?)?,
+        payload: PayloadId::read(row.get("payload")?)?,
+        cid: row.get("cid")?,
+        media_type: row.get("media_type")?,
+        properties: from_json("part properties", row.get("properties")?)?,
         original,
         form,
         sent: stored.or((form == Form::Original).then_some(original)),
     })
 }
 
-fn measure(row: &SqliteRow, size: &str, sha256: &str) -> Result<Measure, Error> {
-    let octets: &[u8] = row.try_get(sha256)?;
-    Ok(Measure { size: row.try_get::<i64, _>(size)? as u64, sha256: digest("payload digest", octets)? })
+fn measure(row: &sql::Row, size: &str, sha256: &str) -> Result<Measure, Error> {
+    let octets: &[u8] = row.get(sha256)?;
+    Ok(Measure { size: row.get::<i64>(size)? as u64, sha256: digest("payload digest", octets)? })
 }
 
-/// Removes files of a submission or message whose commit never came.
-pub(super) async fn remove_orphans(conn: &mut SqliteConnection, spool: &Spool) -> Result<(), Error> {
+/// Removes files of a submission or message whose commit never came; where other nodes publish too, only those `older` than that.
+pub(super) async fn remove_orphans(
+    conn: &mut Conn,
+    spool: &Spool,
+    older: Option<std::time::Duration>,
+) -> Result<(), Error> {
     let found = spool.published()?;
     if found.is_empty() {
         return Ok(());
     }
     let named: Vec<String> =
-        sqlx::query_scalar("SELECT file FROM payload_form WHERE file IS NOT NULL").fetch_all(conn).await?;
+        sql::query_scalar("SELECT file FROM payload_form WHERE file IS NOT NULL").fetch_all(conn).await?;
     let named: HashSet<String> = named.into_iter().collect();
-    found.iter().filter(|file| !named.contains(*file)).try_for_each(|file| spool.remove(file))
+    let left_over = |file: &&String| !named.contains(*file) && older.is_none_or(|time| spool.older(file, time));
+    found.iter().filter(left_over).try_for_each(|file| spool.remove(file))
 }
 
 /// Runs blocking work on the runtime's pool for it.

@@ -4,31 +4,30 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use sqlx::{Row as _, SqlitePool};
 
+use super::sql::{self, Conn};
 use super::integrity::{Difference, Recomputed};
 use super::spool::published_files;
 use super::{Error, PayloadId};
 
-/// Compares the payload folder of the store at `data` with the rows. Sizes are compared, not digests: those are checked whenever
+/// Compares the payload folder of a store with the rows. Sizes are compared, not digests: those are checked whenever
 /// a payload is read, and hashing everything that was ever carried would take hours.
-pub(super) async fn compare(pool: &SqlitePool, data: &Path, result: &mut Recomputed) -> Result<(), Error> {
-    let folder = data.join("payloads");
+pub(super) async fn compare(conn: &mut Conn, folder: &Path, result: &mut Recomputed) -> Result<(), Error> {
     // The folder first: a file published from now on is not taken for one that nobody names.
-    let found = published_files(&folder)?;
+    let found = published_files(folder)?;
     let mut named = HashSet::new();
     let mut last = (String::new(), String::new());
     loop {
-        let page = sqlx::query(PAGE).bind(&last.0).bind(&last.1).fetch_all(pool).await?;
+        let page = sql::query(PAGE).bind(&last.0).bind(&last.1).fetch_all(conn).await?;
         let Some(end) = page.last() else { break };
-        last = (end.try_get("payload")?, end.try_get("form")?);
+        last = (end.get("payload")?, end.get("form")?);
         for row in &page {
-            let file: String = row.try_get("file")?;
-            let size: i64 = row.try_get("size")?;
+            let file: String = row.get("file")?;
+            let size: i64 = row.get("size")?;
             if let Some(what) = wrong(&folder.join(&file), size as u64)
-                && still_named(pool, &file).await?
+                && still_named(conn, &file).await?
             {
-                let payload = PayloadId::read(row.try_get("payload")?)?;
+                let payload = PayloadId::read(row.get("payload")?)?;
                 result.differences.push(Difference::Payload { payload, what });
             }
             result.payload_files += 1;
@@ -51,10 +50,10 @@ fn wrong(path: &Path, size: u64) -> Option<String> {
 }
 
 /// Retention removes the row before the file: what it let go meanwhile is not missing.
-async fn still_named(pool: &SqlitePool, file: &str) -> Result<bool, Error> {
-    let row: Option<i64> = sqlx::query_scalar("SELECT 1 FROM payload_form WHERE file = ?")
+async fn still_named(conn: &mut Conn, file: &str) -> Result<bool, Error> {
+    let row: Option<i64> = sql::query_scalar("SELECT 1 FROM payload_form WHERE file = ?")
         .bind(file)
-        .fetch_optional(pool)
+        .fetch_optional(conn)
         .await?;
     Ok(row.is_some())
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{Row as _, sqlite::SqliteRow};
 
+use super::sql;
 use super::evidence::{shown_record, shown_time};
 use super::ids::{digest, from_json, time};
 use super::outbound::{OutMessage, out_message, party, value};
@@ -184,9 +184,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn submission(&self, id: SubmissionId) -> Result<SubmissionView, Error> {
-        let row = sqlx::query("SELECT * FROM submission WHERE id = ?")
+        let row = sql::query("SELECT * FROM submission WHERE id = ?")
             .bind(id.column())
-            .fetch_optional(self.read())
+            .fetch_optional(&mut self.read())
             .await?
             .ok_or_else(|| Error::missing("submission", id))?;
         self.submission_view(&row).await
@@ -201,10 +201,10 @@ impl Store {
         channel: &str,
         client_id: &str,
     ) -> Result<Option<SubmissionView>, Error> {
-        let row = sqlx::query("SELECT * FROM submission WHERE channel = ? AND client_id = ?")
+        let row = sql::query("SELECT * FROM submission WHERE channel = ? AND client_id = ?")
             .bind(channel)
             .bind(client_id)
-            .fetch_optional(self.read())
+            .fetch_optional(&mut self.read())
             .await?;
         match row {
             Some(row) => self.submission_view(&row).await.map(Some),
@@ -223,7 +223,7 @@ impl Store {
         before: Option<SubmissionId>,
         limit: u32,
     ) -> Result<Vec<SubmissionView>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT * FROM submission WHERE (?1 IS NULL OR channel = ?1) AND (?2 IS NULL OR id < ?2) AND (?3 IS NULL
                  OR EXISTS (SELECT 1 FROM recipient WHERE submission = submission.id AND state = ?3))
              ORDER BY id DESC LIMIT ?4",
@@ -232,7 +232,7 @@ impl Store {
         .bind(before.map(SubmissionId::column))
         .bind(state.map(State::as_str))
         .bind(limit)
-        .fetch_all(self.read())
+        .fetch_all(&mut self.read())
         .await?;
         let mut views = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -246,9 +246,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn envelope(&self, id: SubmissionId) -> Result<Vec<u8>, Error> {
-        sqlx::query_scalar("SELECT envelope FROM submission WHERE id = ?")
+        sql::query_scalar("SELECT envelope FROM submission WHERE id = ?")
             .bind(id.column())
-            .fetch_optional(self.read())
+            .fetch_optional(&mut self.read())
             .await?
             .ok_or_else(|| Error::missing("submission", id))
     }
@@ -258,9 +258,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn recipient(&self, id: RecipientId) -> Result<RecipientView, Error> {
-        let row = sqlx::query("SELECT * FROM recipient WHERE id = ?")
+        let row = sql::query("SELECT * FROM recipient WHERE id = ?")
             .bind(id.column())
-            .fetch_optional(self.read())
+            .fetch_optional(&mut self.read())
             .await?
             .ok_or_else(|| Error::missing("recipient", id))?;
         recipient_view(&row)
@@ -271,12 +271,12 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn recipient_for_message(&self, message_id: &str) -> Result<Option<OriginalMessage>, Error> {
-        let row = sqlx::query(
+        let row = sql::query(
             "SELECT message.*, recipient.domain, recipient.profile, recipient.record FROM message
              JOIN recipient ON recipient.id = message.recipient WHERE message_id = ? AND direction = 'out'",
         )
         .bind(message_id)
-        .fetch_optional(self.read())
+        .fetch_optional(&mut self.read())
         .await?;
         row.as_ref().map(original_message).transpose()
     }
@@ -286,9 +286,9 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn messages_of(&self, recipient: RecipientId) -> Result<Vec<MessageView>, Error> {
-        let rows = sqlx::query("SELECT * FROM message WHERE recipient = ? ORDER BY id")
+        let rows = sql::query("SELECT * FROM message WHERE recipient = ? ORDER BY id")
             .bind(recipient.column())
-            .fetch_all(self.read())
+            .fetch_all(&mut self.read())
             .await?;
         self.message_views(&rows).await
     }
@@ -298,9 +298,9 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn evidence_sent_about(&self, inbound: MessageRow) -> Result<Vec<MessageView>, Error> {
-        let rows = sqlx::query("SELECT * FROM message WHERE inbound = ? ORDER BY id")
+        let rows = sql::query("SELECT * FROM message WHERE inbound = ? ORDER BY id")
             .bind(inbound.column())
-            .fetch_all(self.read())
+            .fetch_all(&mut self.read())
             .await?;
         self.message_views(&rows).await
     }
@@ -310,9 +310,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn message(&self, id: MessageRow) -> Result<MessageView, Error> {
-        let row = sqlx::query("SELECT * FROM message WHERE id = ?")
+        let row = sql::query("SELECT * FROM message WHERE id = ?")
             .bind(id.column())
-            .fetch_optional(self.read())
+            .fetch_optional(&mut self.read())
             .await?
             .ok_or_else(|| Error::missing("message", id))?;
         self.message_view(&row).await
@@ -323,9 +323,9 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn messages_by_message_id(&self, message_id: &str) -> Result<Vec<MessageView>, Error> {
-        let rows = sqlx::query("SELECT * FROM message WHERE message_id = ? ORDER BY id")
+        let rows = sql::query("SELECT * FROM message WHERE message_id = ? ORDER BY id")
             .bind(message_id)
-            .fetch_all(self.read())
+            .fetch_all(&mut self.read())
             .await?;
         self.message_views(&rows).await
     }
@@ -340,7 +340,7 @@ impl Store {
         before: Option<MessageRow>,
         limit: u32,
     ) -> Result<Vec<MessageView>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT * FROM message WHERE (?1 IS NULL OR direction = ?1) AND (?2 IS NULL OR state = ?2)
                  AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4",
         )
@@ -348,7 +348,7 @@ impl Store {
         .bind(state)
         .bind(before.map(MessageRow::column))
         .bind(limit)
-        .fetch_all(self.read())
+        .fetch_all(&mut self.read())
         .await?;
         self.message_views(&rows).await
     }
@@ -358,10 +358,10 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn outbound(&self, id: MessageRow) -> Result<OutMessage, Error> {
-        let mut conn = self.read().acquire().await?;
-        let row = sqlx::query("SELECT * FROM message WHERE id = ? AND direction = 'out'")
+        let mut conn = self.read();
+        let row = sql::query("SELECT * FROM message WHERE id = ? AND direction = 'out'")
             .bind(id.column())
-            .fetch_optional(&mut *conn)
+            .fetch_optional(&mut conn)
             .await?
             .ok_or_else(|| Error::missing("outbound message", id))?;
         out_message(&mut conn, &row).await
@@ -384,28 +384,28 @@ impl Store {
     }
 
     async fn count(&self, sql: &'static str) -> Result<BTreeMap<String, u64>, Error> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(self.read()).await?;
+        let rows = sql::query_as::<(String, i64)>(sql).fetch_all(&mut self.read()).await?;
         Ok(rows.into_iter().map(|(state, count)| (state, count as u64)).collect())
     }
 
-    async fn submission_view(&self, row: &SqliteRow) -> Result<SubmissionView, Error> {
-        let id: &str = row.try_get("id")?;
-        let recipients = sqlx::query("SELECT * FROM recipient WHERE submission = ? ORDER BY position")
+    async fn submission_view(&self, row: &sql::Row) -> Result<SubmissionView, Error> {
+        let id: &str = row.get("id")?;
+        let recipients = sql::query("SELECT * FROM recipient WHERE submission = ? ORDER BY position")
             .bind(id)
-            .fetch_all(self.read())
+            .fetch_all(&mut self.read())
             .await?;
         Ok(SubmissionView {
             id: SubmissionId::read(id)?,
-            channel: row.try_get("channel")?,
-            client_id: row.try_get("client_id")?,
-            digest: digest("submission digest", row.try_get("digest")?)?,
-            metadata: from_json("metadata", row.try_get("metadata")?)?,
-            created: time(row.try_get("created")?)?,
+            channel: row.get("channel")?,
+            client_id: row.get("client_id")?,
+            digest: digest("submission digest", row.get("digest")?)?,
+            metadata: from_json("metadata", row.get("metadata")?)?,
+            created: time(row.get("created")?)?,
             recipients: recipients.iter().map(recipient_view).collect::<Result<_, _>>()?,
         })
     }
 
-    async fn message_views(&self, rows: &[SqliteRow]) -> Result<Vec<MessageView>, Error> {
+    async fn message_views(&self, rows: &[sql::Row]) -> Result<Vec<MessageView>, Error> {
         let mut views = Vec::with_capacity(rows.len());
         for row in rows {
             views.push(self.message_view(row).await?);
@@ -413,89 +413,89 @@ impl Store {
         Ok(views)
     }
 
-    async fn message_view(&self, row: &SqliteRow) -> Result<MessageView, Error> {
-        let id: &str = row.try_get("id")?;
-        let recipient: Option<&str> = row.try_get("recipient")?;
-        let inbound: Option<&str> = row.try_get("inbound")?;
-        let attempts = sqlx::query("SELECT * FROM attempt WHERE message = ? ORDER BY number")
+    async fn message_view(&self, row: &sql::Row) -> Result<MessageView, Error> {
+        let id: &str = row.get("id")?;
+        let recipient: Option<&str> = row.get("recipient")?;
+        let inbound: Option<&str> = row.get("inbound")?;
+        let attempts = sql::query("SELECT * FROM attempt WHERE message = ? ORDER BY number")
             .bind(id)
-            .fetch_all(self.read())
+            .fetch_all(&mut self.read())
             .await?;
         Ok(MessageView {
             id: MessageRow::read(id)?,
-            message_id: row.try_get("message_id")?,
-            direction: row.try_get("direction")?,
-            class: row.try_get::<&str, _>("class")?.parse()?,
+            message_id: row.get("message_id")?,
+            direction: row.get("direction")?,
+            class: row.get::<&str>("class")?.parse()?,
             recipient: recipient.map(RecipientId::read).transpose()?,
             inbound: inbound.map(MessageRow::read).transpose()?,
-            conversation: row.try_get("conversation")?,
-            ref_to: row.try_get("ref_to")?,
+            conversation: row.get("conversation")?,
+            ref_to: row.get("ref_to")?,
             from: party(row, "from_party", "from_type")?,
             to: party(row, "to_party", "to_type")?,
-            service: row.try_get("service")?,
-            action: row.try_get("action")?,
-            original_sender: row.try_get("original_sender")?,
-            final_recipient: row.try_get("final_recipient")?,
-            state: row.try_get("state")?,
-            detail: row.try_get("detail")?,
+            service: row.get("service")?,
+            action: row.get("action")?,
+            original_sender: row.get("original_sender")?,
+            final_recipient: row.get("final_recipient")?,
+            state: row.get("state")?,
+            detail: row.get("detail")?,
             due: shown_time(row, "due")?,
             deadline: shown_time(row, "deadline")?,
-            created: time(row.try_get("created")?)?,
+            created: time(row.get("created")?)?,
             lookup: value(row, "lookup")?,
             endpoint: value(row, "endpoint")?,
             attempts: attempts.iter().map(attempt_view).collect::<Result<_, _>>()?,
-            parts: parts_of(self.read(), recipient.unwrap_or(id)).await?,
+            parts: parts_of(&mut self.read(), recipient.unwrap_or(id)).await?,
         })
     }
 }
 
-fn recipient_view(row: &SqliteRow) -> Result<RecipientView, Error> {
-    let head: Option<&[u8]> = row.try_get("chain_head")?;
+fn recipient_view(row: &sql::Row) -> Result<RecipientView, Error> {
+    let head: Option<&[u8]> = row.get("chain_head")?;
     Ok(RecipientView {
-        id: RecipientId::read(row.try_get("id")?)?,
-        submission: SubmissionId::read(row.try_get("submission")?)?,
-        index: row.try_get("position")?,
-        address: row.try_get("address")?,
-        participant: row.try_get("participant")?,
-        domain: row.try_get("domain")?,
+        id: RecipientId::read(row.get("id")?)?,
+        submission: SubmissionId::read(row.get("submission")?)?,
+        index: row.get("position")?,
+        address: row.get("address")?,
+        participant: row.get("participant")?,
+        domain: row.get("domain")?,
         deadline: shown_time(row, "deadline")?,
-        profile: row.try_get::<&str, _>("profile")?.parse()?,
-        original_sender: row.try_get("original_sender")?,
-        document_type: row.try_get("document_type")?,
-        process: row.try_get("process")?,
+        profile: row.get::<&str>("profile")?.parse()?,
+        original_sender: row.get("original_sender")?,
+        document_type: row.get("document_type")?,
+        process: row.get("process")?,
         record: shown_record(row)?,
-        chain_length: row.try_get("chain_length")?,
+        chain_length: row.get("chain_length")?,
         chain_head: head.map(hex::encode).unwrap_or_default(),
     })
 }
 
-fn original_message(row: &SqliteRow) -> Result<OriginalMessage, Error> {
+fn original_message(row: &sql::Row) -> Result<OriginalMessage, Error> {
     Ok(OriginalMessage {
-        message: MessageRow::read(row.try_get("id")?)?,
-        recipient: RecipientId::read(row.try_get("recipient")?)?,
+        message: MessageRow::read(row.get("id")?)?,
+        recipient: RecipientId::read(row.get("recipient")?)?,
         to: party(row, "to_party", "to_type")?,
-        original_sender: row.try_get("original_sender")?,
-        final_recipient: row.try_get("final_recipient")?,
-        domain: row.try_get("domain")?,
-        profile: row.try_get::<&str, _>("profile")?.parse()?,
+        original_sender: row.get("original_sender")?,
+        final_recipient: row.get("final_recipient")?,
+        domain: row.get("domain")?,
+        profile: row.get::<&str>("profile")?.parse()?,
         pmode: value(row, "pmode")?,
         endpoint: value(row, "endpoint")?,
         record: shown_record(row)?,
     })
 }
 
-fn attempt_view(row: &SqliteRow) -> Result<AttemptView, Error> {
-    let certificate: Option<&[u8]> = row.try_get("certificate")?;
-    let outcome: Option<&str> = row.try_get("outcome")?;
+fn attempt_view(row: &sql::Row) -> Result<AttemptView, Error> {
+    let certificate: Option<&[u8]> = row.get("certificate")?;
+    let outcome: Option<&str> = row.get("outcome")?;
     Ok(AttemptView {
-        id: AttemptId(row.try_get("id")?),
-        number: row.try_get("number")?,
-        url: row.try_get("url")?,
+        id: AttemptId(row.get("id")?),
+        number: row.get("number")?,
+        url: row.get("url")?,
         certificate: certificate.map(hex::encode),
-        started: time(row.try_get("started")?)?,
+        started: time(row.get("started")?)?,
         ended: shown_time(row, "ended")?,
         outcome: outcome.map(str::parse).transpose()?,
-        detail: row.try_get("detail")?,
-        signal: row.try_get("signal")?,
+        detail: row.get("detail")?,
+        signal: row.get("signal")?,
     })
 }

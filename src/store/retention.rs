@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::Row as _;
 
+use super::sql::{self, Sql};
 use super::ids::{json, micros};
 use super::{Error, Store, payload};
 use crate::clock::{SignedDuration, Timestamp};
@@ -39,11 +39,11 @@ impl Store {
         let (dropped, files) = self
             .write(move |work| {
                 Box::pin(async move {
-                    let query = sqlx::query(DROP).bind(latest).bind(limit).bind(otherwise).bind(of);
+                    let query = sql::query(DROP.on(&work.conn)).bind(latest).bind(limit).bind(otherwise).bind(of);
                     let rows = query.fetch_all(&mut work.conn).await?;
                     let mut files = Vec::new();
                     for row in &rows {
-                        files.extend(row.try_get::<Option<String>, _>("file")?);
+                        files.extend(row.get::<Option<String>>("file")?);
                     }
                     Ok((rows.len() as u64, files))
                 })
@@ -55,19 +55,34 @@ impl Store {
 }
 
 /// ?1 the latest of all times, ?2 how many, ?3 the time where nothing else was said, ?4 times by name as JSON.
-const DROP: &str = "DELETE FROM payload_form WHERE payload IN (
+macro_rules! drop {
+    ($times:literal, $domain:literal) => {
+        concat!(
+            "DELETE FROM payload_form WHERE payload IN (
     SELECT id FROM payload WHERE created < ?1
         AND EXISTS (SELECT 1 FROM payload_form WHERE payload = payload.id)
         AND NOT EXISTS (SELECT 1 FROM part JOIN recipient ON recipient.id = part.owner
-            WHERE part.payload = payload.id
-            AND payload.created >= coalesce((SELECT value FROM json_each(?4) WHERE key = recipient.domain), ?3))
+            WHERE part.payload = payload.id AND payload.created >= coalesce((",
+            $times,
+            " = recipient.domain), ?3))
         AND NOT EXISTS (SELECT 1 FROM part JOIN message ON message.id = part.owner
-            WHERE part.payload = payload.id
-            AND payload.created >= coalesce((SELECT value FROM json_each(?4) WHERE key =
-                coalesce(json_extract(message.pmode, '$.domain'), 'partner:' ||
-                    CASE direction WHEN 'in' THEN from_party ELSE to_party END)), ?3))
+            WHERE part.payload = payload.id AND payload.created >= coalesce((",
+            $times,
+            " = coalesce(",
+            $domain,
+            ", 'partner:' || CASE direction WHEN 'in' THEN from_party ELSE to_party END)), ?3))
         AND NOT EXISTS (SELECT 1 FROM part JOIN message ON message.recipient = part.owner OR message.id = part.owner
             WHERE part.payload = payload.id AND direction = 'out' AND state IN ('queued', 'uncertain'))
         AND NOT EXISTS (SELECT 1 FROM part JOIN delivery ON delivery.message = part.owner
             WHERE part.payload = payload.id AND state IN ('waiting', 'at-disposal'))
-    ORDER BY id LIMIT ?2) RETURNING file";
+    ORDER BY id LIMIT ?2) RETURNING file"
+        )
+    };
+}
+const DROP: Sql = Sql {
+    sqlite: drop!("SELECT value FROM json_each(?4) WHERE key", "json_extract(message.pmode, '$.domain')"),
+    postgres: drop!(
+        "SELECT value::bigint FROM json_each_text(?4::json) WHERE key",
+        "message.pmode::json ->> 'domain'"
+    ),
+};

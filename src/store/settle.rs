@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::sql;
 use super::ids::{json, micros};
 use super::writer::Work;
 use super::{AttemptId, Error, MessageRow, NewEvidence, RecipientId, Store, events, evidence};
@@ -78,9 +79,12 @@ impl Store {
         let now = self.clock().now();
         self.write(move |work| {
             Box::pin(async move {
-                let message = end_attempt(work, attempt, &settlement).await?;
+                let message = message_of(work, attempt).await?;
+                let recipient = recipient_of(work, message).await?;
+                end_attempt(work, attempt, &settlement).await?;
                 let moved = Moved {
-                    message: MessageRow::read(&message)?,
+                    message,
+                    recipient,
                     next: settlement.next,
                     detail: settlement.detail,
                     evidence: settlement.evidence,
@@ -106,13 +110,14 @@ impl Store {
         let now = self.clock().now();
         self.write(move |work| {
             Box::pin(async move {
+                let recipient = recipient_of(work, message).await?;
                 let lookup = json(&lookup)?;
-                sqlx::query("UPDATE message SET lookup = ? WHERE id = ?")
+                sql::query("UPDATE message SET lookup = ? WHERE id = ?")
                     .bind(lookup)
                     .bind(message.column())
                     .execute(&mut work.conn)
                     .await?;
-                Moved { message, next, detail, evidence, now }.carry_out(work).await
+                Moved { message, recipient, next, detail, evidence, now }.carry_out(work).await
             })
         })
         .await
@@ -133,6 +138,7 @@ impl Store {
         );
         self.write(move |work| {
             Box::pin(async move {
+                evidence::lock(work, recipient).await?;
                 requeue(work, recipient, now).await?;
                 evidence::append(work, recipient, &[NewEvidence::statement(row)], now).await
             })
@@ -151,6 +157,7 @@ impl Store {
             Row::operator(Signal::SendFailed, now, format!("cancel-{}", crate::id::row_id()), detail.clone());
         self.write(move |work| {
             Box::pin(async move {
+                evidence::lock(work, recipient).await?;
                 stop(work, recipient, &detail, now).await?;
                 evidence::append(work, recipient, &[NewEvidence::statement(row)], now).await
             })
@@ -166,7 +173,7 @@ impl Store {
         let now = self.clock().now();
         self.write(move |work| {
             Box::pin(async move {
-                let done = sqlx::query(
+                let done = sql::query(
                     "UPDATE message SET state = 'queued', due = ?, lease_until = NULL WHERE id = ? AND direction = 'out'
                          AND recipient IS NULL AND state IN ('queued', 'failed', 'uncertain')",
                 )
@@ -176,7 +183,7 @@ impl Store {
                 .await?;
                 work.wake.outbound = true;
                 let refused = || Error::conflict("message", message, "is not one that can be sent again");
-                if done.rows_affected() == 1 { Ok(()) } else { Err(refused()) }
+                if done == 1 { Ok(()) } else { Err(refused()) }
             })
         })
         .await
@@ -187,21 +194,21 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn overdue_recipients(&self, now: Timestamp, limit: u32) -> Result<Vec<RecipientId>, Error> {
-        let ids: Vec<String> = sqlx::query_scalar(
+        let ids: Vec<String> = sql::query_scalar(
             "SELECT id FROM recipient WHERE deadline <= ? AND state IN ('at-remote-gateway', 'available')
                  AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local'
                      AND signal = 'expired') LIMIT ?",
         )
         .bind(micros(now))
         .bind(limit)
-        .fetch_all(self.read())
+        .fetch_all(&mut self.read())
         .await?;
         ids.iter().map(|id| RecipientId::read(id)).collect()
     }
 }
 
 async fn stop(work: &mut Work, recipient: RecipientId, detail: &str, now: Timestamp) -> Result<(), Error> {
-    let stopped = sqlx::query(
+    let stopped = sql::query(
         "UPDATE message SET state = 'failed', due = NULL, detail = ?2 WHERE recipient = ?1 AND state = 'queued'
              AND (lease_until IS NULL OR lease_until < ?3)
              AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = message.id AND (outcome IS NULL OR outcome <> 'definite'))",
@@ -211,29 +218,50 @@ async fn stop(work: &mut Work, recipient: RecipientId, detail: &str, now: Timest
     .bind(micros(now))
     .execute(&mut work.conn)
     .await?;
-    match stopped.rows_affected() {
+    match stopped {
         0 => Err(Error::conflict("recipient", recipient, "has nothing that can still be stopped; use close")),
         _ => Ok(()),
     }
 }
 
-async fn end_attempt(work: &mut Work, attempt: AttemptId, end: &Settlement) -> Result<String, Error> {
-    sqlx::query_scalar(
-        "UPDATE attempt SET ended = ?, outcome = ?, detail = ?, signal = ? WHERE id = ? RETURNING message",
-    )
+async fn message_of(work: &mut Work, attempt: AttemptId) -> Result<MessageRow, Error> {
+    let message: Option<String> = sql::query_scalar("SELECT message FROM attempt WHERE id = ?")
+        .bind(attempt.0)
+        .fetch_optional(&mut work.conn)
+        .await?;
+    MessageRow::read(&message.ok_or_else(|| Error::missing("attempt", attempt.0))?)
+}
+
+/// The recipient of an outbound message, locked; `None` for evidence.
+async fn recipient_of(work: &mut Work, message: MessageRow) -> Result<Option<RecipientId>, Error> {
+    let recipient: Option<Option<String>> =
+        sql::query_scalar("SELECT recipient FROM message WHERE id = ? AND direction = 'out'")
+            .bind(message.column())
+            .fetch_optional(&mut work.conn)
+            .await?;
+    let recipient = recipient.ok_or_else(|| Error::missing("outbound message", message))?;
+    let Some(recipient) = recipient else { return Ok(None) };
+    let recipient = RecipientId::read(&recipient)?;
+    evidence::lock(work, recipient).await?;
+    Ok(Some(recipient))
+}
+
+async fn end_attempt(work: &mut Work, attempt: AttemptId, end: &Settlement) -> Result<(), Error> {
+    sql::query("UPDATE attempt SET ended = ?, outcome = ?, detail = ?, signal = ? WHERE id = ?")
     .bind(micros(end.ended))
     .bind(end.outcome.as_str())
     .bind(&end.detail)
     .bind(&end.signal)
-    .bind(attempt.0)
-    .fetch_optional(&mut work.conn)
-    .await?
-    .ok_or_else(|| Error::missing("attempt", attempt.0))
+        .bind(attempt.0)
+        .execute(&mut work.conn)
+        .await?;
+    Ok(())
 }
 
 /// A message on its way to its next state.
 struct Moved {
     message: MessageRow,
+    recipient: Option<RecipientId>,
     next: Next,
     detail: String,
     evidence: Vec<NewEvidence>,
@@ -242,26 +270,15 @@ struct Moved {
 
 impl Moved {
     async fn carry_out(self, work: &mut Work) -> Result<Option<Record>, Error> {
-        let recipient = self.recipient(work).await?;
         self.move_message(work).await?;
         work.wake.outbound = true;
-        match recipient {
+        match self.recipient {
             Some(recipient) if !self.evidence.is_empty() => {
                 evidence::append(work, recipient, &self.evidence, self.now).await.map(Some)
             }
             Some(_) => Ok(None),
             None => self.tell_of_lost_evidence(work).await.map(|()| None),
         }
-    }
-
-    async fn recipient(&self, work: &mut Work) -> Result<Option<RecipientId>, Error> {
-        let recipient: Option<Option<String>> =
-            sqlx::query_scalar("SELECT recipient FROM message WHERE id = ? AND direction = 'out'")
-                .bind(self.message.column())
-                .fetch_optional(&mut work.conn)
-                .await?;
-        let recipient = recipient.ok_or_else(|| Error::missing("outbound message", self.message))?;
-        recipient.map(|id| RecipientId::read(&id)).transpose()
     }
 
     /// A message that was closed meanwhile is not queued again; a receipt moves it all the same.
@@ -271,9 +288,9 @@ impl Moved {
             _ => None,
         };
         let receipted = matches!(self.next, Next::AwaitEvidence | Next::Done);
-        sqlx::query(
+        sql::query(
             "UPDATE message SET state = ?1, detail = ?2, due = coalesce(?3, due), lease_until = NULL
-             WHERE id = ?4 AND (state = 'queued' OR (?5 AND state IN ('failed', 'uncertain')))",
+             WHERE id = ?4 AND (state = 'queued' OR (?5 = 1 AND state IN ('failed', 'uncertain')))",
         )
         .bind(self.next.state())
         .bind(&self.detail)
@@ -296,7 +313,7 @@ impl Moved {
 }
 
 async fn requeue(work: &mut Work, recipient: RecipientId, now: Timestamp) -> Result<(), Error> {
-    let done = sqlx::query(
+    let done = sql::query(
         "UPDATE message SET state = 'queued', due = ?1, lease_until = NULL, deadline = CASE WHEN deadline <= ?1 THEN NULL
              ELSE deadline END
          WHERE id = (SELECT id FROM message WHERE recipient = ?2 AND direction = 'out' AND state <> 'superseded'
@@ -306,7 +323,7 @@ async fn requeue(work: &mut Work, recipient: RecipientId, now: Timestamp) -> Res
     .bind(recipient.column())
     .execute(&mut work.conn)
     .await?;
-    if done.rows_affected() == 0 {
+    if done == 0 {
         return Err(Error::conflict("recipient", recipient, "has no message that can be sent again"));
     }
     work.wake.outbound = true;

@@ -80,15 +80,17 @@ pub struct Spool {
 
 #[derive(Debug)]
 struct Folders {
-    data: PathBuf,
     making: PathBuf,
     published: PathBuf,
 }
 
 impl Spool {
-    pub(super) fn open(data: &Path) -> Result<Self, Error> {
-        let folders =
-            Folders { data: data.to_owned(), making: data.join("spool"), published: data.join("payloads") };
+    /// The folders in `data`; where several nodes share the folder of payloads, in that one, with a `spool` for each: a file
+    /// is published by its name alone.
+    pub(super) fn open(data: &Path, shared: Option<&Path>, node: &str) -> Result<Self, Error> {
+        let making = shared.map_or_else(|| data.join("spool"), |shared| shared.join("spool").join(node));
+        let published = shared.map_or_else(|| data.join("payloads"), Path::to_owned);
+        let folders = Folders { making, published };
         for folder in [&folders.making, &folders.published] {
             fs::create_dir_all(folder).map_err(Error::io(folder))?;
         }
@@ -133,9 +135,15 @@ impl Spool {
         published_files(&self.folders.published)
     }
 
-    /// The folder that holds both.
-    pub(super) fn data(&self) -> &Path {
-        &self.folders.data
+    /// The folder of published files.
+    pub(super) fn payloads(&self) -> &Path {
+        &self.folders.published
+    }
+
+    /// True for a published file that nobody has touched for `time`.
+    pub(super) fn older(&self, file: &str, time: std::time::Duration) -> bool {
+        let changed = fs::metadata(self.path(file)).and_then(|m| m.modified());
+        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age >= time))
     }
 
     pub(super) fn remove(&self, file: &str) -> Result<(), Error> {
@@ -150,7 +158,9 @@ impl Spool {
 /// Every file in a payload folder, relative to it.
 pub(super) fn published_files(folder: &Path) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
-    for shard in read_dir(folder)? {
+    // A folder that nodes share holds their spools too.
+    let shards = read_dir(folder)?.into_iter().filter(|path| path.file_name().is_some_and(|name| name.len() == 2));
+    for shard in shards {
         for file in read_dir(&shard)? {
             if let Ok(relative) = file.strip_prefix(folder) {
                 found.push(relative.to_string_lossy().into_owned());

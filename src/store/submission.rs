@@ -2,8 +2,8 @@
 
 use openssl::sha::Sha256;
 use serde_json::{Value, json};
-use sqlx::Row as _;
 
+use super::sql;
 use super::ids::{json, micros};
 use super::payload::{self, PartRow, publish_all};
 use super::spool::{Published, StagedPayload};
@@ -118,7 +118,7 @@ impl Store {
         let files = payload::files(&published);
         let plan = Plan { channel, client_id, envelope, metadata, digest, published, recipients, now };
         let outcome = self.write(move |work| Box::pin(async move { plan.carry_out(work).await })).await;
-        if !matches!(outcome, Ok(Submitted::Created(_))) {
+        if !matches!(outcome, Ok(Submitted::Created(_)) | Err(Error::Undecided(_))) {
             payload::withdraw(self.spool(), files).await;
         }
         outcome
@@ -150,13 +150,16 @@ impl Plan {
             return Ok(known);
         }
         let id = SubmissionId::new();
-        self.insert_submission(work, id).await?;
+        if !self.insert_submission(work, id).await? {
+            let known = self.known(work).await?;
+            return known.ok_or_else(|| Error::missing("submission", &self.client_id));
+        }
         for payload in &self.published {
             payload::insert_payload(work, payload, self.now).await?;
         }
         let data =
             json!({ "submission": id, "client_id": self.client_id, "recipients": self.recipients.len() });
-        events::write(work, self.now, "submitted", Some(&self.channel), data).await?;
+        events::write(work, self.now, "submitted", Some(&self.channel), data);
         for (position, recipient) in self.recipients.iter().enumerate() {
             self.insert_recipient(work, id, position, recipient).await?;
         }
@@ -164,21 +167,22 @@ impl Plan {
     }
 
     async fn known(&self, work: &mut Work) -> Result<Option<Submitted>, Error> {
-        let row = sqlx::query("SELECT id, digest FROM submission WHERE channel = ? AND client_id = ?")
+        let row = sql::query("SELECT id, digest FROM submission WHERE channel = ? AND client_id = ?")
             .bind(&self.channel)
             .bind(&self.client_id)
             .fetch_optional(&mut work.conn)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let id = SubmissionId::read(row.try_get("id")?)?;
-        let same = row.try_get::<&[u8], _>("digest")? == self.digest;
+        let id = SubmissionId::read(row.get("id")?)?;
+        let same = row.get::<&[u8]>("digest")? == self.digest;
         Ok(Some(if same { Submitted::Existing(id) } else { Submitted::Conflict(id) }))
     }
 
-    async fn insert_submission(&self, work: &mut Work, id: SubmissionId) -> Result<(), Error> {
-        sqlx::query(
+    /// False when another node took the same client id over a moment ago.
+    async fn insert_submission(&self, work: &mut Work, id: SubmissionId) -> Result<bool, Error> {
+        let inserted = sql::query(
             "INSERT INTO submission (id, channel, client_id, digest, envelope, metadata, created)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )
         .bind(id.column())
         .bind(&self.channel)
@@ -189,7 +193,7 @@ impl Plan {
         .bind(micros(self.now))
         .execute(&mut work.conn)
         .await?;
-        Ok(())
+        Ok(inserted == 1)
     }
 
     async fn insert_recipient(
@@ -246,7 +250,7 @@ impl Plan {
         (id, submission, position): (RecipientId, SubmissionId, usize),
         new: &NewRecipient,
     ) -> Result<(), Error> {
-        sqlx::query(
+        sql::query(
             "INSERT INTO recipient (id, submission, position, address, participant, domain, deadline, policy, profile,
                  original_sender, document_type, process, service, service_type, action, properties, state, send, delivery,
                  record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'received', 'processing', 'none', '{}')",
@@ -279,7 +283,7 @@ impl Plan {
         new: &NewRecipient,
         message: &NewMessage,
     ) -> Result<(), Error> {
-        let inserted = sqlx::query(
+        let inserted = sql::query(
             "INSERT INTO message (id, message_id, direction, class, recipient, conversation, ref_to, service, service_type,
                  action, original_sender, final_recipient, properties, state, due, deadline, created)
              VALUES (?, ?, 'out', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -301,7 +305,7 @@ impl Plan {
         .bind(micros(self.now))
         .execute(&mut work.conn)
         .await?;
-        if inserted.rows_affected() == 0 {
+        if inserted == 0 {
             return Err(Error::conflict("MessageId", &message.message_id, "was given out before"));
         }
         work.wake.outbound = true;

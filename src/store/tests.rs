@@ -23,9 +23,49 @@ pub(super) fn later(seconds: i64) -> Timestamp {
     noon() + SignedDuration::from_secs(seconds)
 }
 
+/// Names a server on which every test makes databases of its own, instead of SQLite files: the same tests for both.
+const POSTGRES: &str = "TILTS_TEST_POSTGRES";
+
+fn server() -> Option<String> {
+    std::env::var(POSTGRES).ok().filter(|url| !url.is_empty())
+}
+
+/// The store of `path`, on the database that these tests run on.
+pub(super) async fn config(path: &Path) -> Config {
+    let postgres = match server() {
+        Some(server) => Some(database_of(&server, path).await),
+        None => None,
+    };
+    Config { path: path.to_owned(), readers: 2, postgres, ..Config::default() }
+}
+
+/// A database for each folder, made when first asked for.
+async fn database_of(server: &str, path: &Path) -> PostgresConfig {
+    let name = format!("t{}", &hex::encode(openssl::sha::sha256(path.as_os_str().as_encoded_bytes()))[..24]);
+    let on = |database: &str| PostgresConfig {
+        url: format!("{server}/{database}"),
+        password: None,
+        connections: 6,
+    };
+    let pool = sql::PostgresPool::connect(&on("postgres")).await.unwrap();
+    let _exists = pool.outside(&format!("CREATE DATABASE {name}")).await;
+    pool.close().await;
+    on(&name)
+}
+
+/// A connection beside the store's own.
+pub(super) async fn behind(path: &Path) -> sql::Conn {
+    match config(path).await.postgres {
+        None => {
+            let conn = sql::SqliteConn::open(&path.join("tilts.db"), sql::Access::Write).unwrap();
+            sql::Conn::Sqlite(Box::new(conn))
+        }
+        Some(postgres) => sql::Conn::PostgresPool(sql::PostgresPool::connect(&postgres).await.unwrap()),
+    }
+}
+
 pub(super) async fn open(path: &Path) -> Store {
-    let config = Config { path: path.to_owned(), readers: 2 };
-    Store::open(&config, Clock::manual(noon())).await.unwrap()
+    Store::open(&config(path).await, Clock::manual(noon())).await.unwrap()
 }
 
 pub(super) fn staged(store: &Store, octets: &[u8]) -> StagedPayload {
@@ -123,7 +163,7 @@ pub(super) fn inbound_message(store: &Store, message_id: &str) -> NewInbound {
 async fn a_second_process_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path()).await;
-    let config = Config { path: folder.path().to_owned(), readers: 1 };
+    let config = config(folder.path()).await;
     let second = Store::open(&config, Clock::system()).await.unwrap_err();
     assert!(matches!(second, Error::Locked { .. }), "{second}");
     first.close().await.unwrap();
@@ -135,8 +175,12 @@ async fn a_second_process_is_refused() {
 async fn a_store_of_a_newer_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     open(folder.path()).await.close().await.unwrap();
-    chains::sql(folder.path(), "PRAGMA user_version = 999").await;
-    let config = Config { path: folder.path().to_owned(), readers: 1 };
+    let newer = match server() {
+        None => "PRAGMA user_version = 999",
+        Some(_) => "INSERT INTO schema_step (step) VALUES (999)",
+    };
+    chains::sql(folder.path(), newer).await;
+    let config = config(folder.path()).await;
     let refused = Store::open(&config, Clock::system()).await.unwrap_err();
     assert!(matches!(refused, Error::Newer { found: 999, .. }), "{refused}");
 }

@@ -1,4 +1,7 @@
-//! The one writer: commands of all callers, several to a transaction, each in its own savepoint.
+//! Commands of all callers, and who carries them out.
+//!
+//! On SQLite one writer with a thread of its own: several commands to a transaction, each in its own savepoint. On PostgreSQL
+//! several writers, a transaction for each command; the server gathers the commits.
 //!
 //! A caller hears of success only after the commit that holds its rows (design 2, promise 1). A command that fails
 //! takes back its own rows and nobody else's.
@@ -7,11 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
-use super::Error;
+use super::events::PendingEvent;
 use super::open::Wake;
+use super::sql::{Conn, PostgresPool, SqliteConn};
+use super::{Error, events};
 
 /// How long a batch waits for more commands once at least two have come together.
 const GATHER: Duration = Duration::from_millis(1);
@@ -20,10 +25,18 @@ const BATCH: usize = 256;
 /// Commands that may wait before callers do.
 const QUEUE: usize = 1024;
 
-/// What a command works on: the connection inside the transaction, and what to announce after the commit.
+/// What a command works on: the connection inside the transaction, events to be written at its end, and what to announce
+/// after the commit.
 pub(super) struct Work {
-    pub conn: SqliteConnection,
+    pub conn: Conn,
+    pub events: Vec<PendingEvent>,
     pub wake: Announce,
+}
+
+impl Work {
+    fn on(conn: Conn) -> Self {
+        Self { conn, events: Vec::new(), wake: Announce::default() }
+    }
 }
 
 /// Which waiters a batch has something for.
@@ -33,6 +46,31 @@ pub(super) struct Announce {
     pub deliveries: bool,
     pub events: bool,
 }
+
+impl Announce {
+    pub fn anything(&self) -> bool {
+        self.outbound || self.deliveries || self.events
+    }
+
+    /// As other nodes hear it from `node`; read by [`Announce::heard`].
+    pub fn words(&self, node: &str) -> String {
+        let all = [(self.outbound, "outbound"), (self.deliveries, "deliveries"), (self.events, "events")];
+        let said = all.iter().filter(|(yes, _)| *yes).map(|(_, word)| *word);
+        std::iter::once(node).chain(said).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What another node than `own` said; everything, when words may have been missed (an empty text).
+    pub fn heard(own: &str, text: &str) -> Option<Self> {
+        let (from, words) = text.split_once(' ').unwrap_or_default();
+        let said = |word| text.is_empty() || words.split(' ').any(|w| w == word);
+        let other =
+            || Self { outbound: said("outbound"), deliveries: said("deliveries"), events: said("events") };
+        (from != own).then(other)
+    }
+}
+
+/// The channel of `LISTEN` and `NOTIFY` on which the nodes of a cluster tell each other that there is work.
+pub(super) const CHANNEL: &str = "tilts";
 
 /// Completes a caller's wait once the fate of the transaction is known.
 type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
@@ -47,17 +85,47 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer task on `conn`. It ends when the last handle is gone and the queue is empty; `ended` is then closed.
-    pub fn start(conn: SqliteConnection, wake: Wake) -> (Self, watch::Receiver<()>) {
-        let (queue, commands) = mpsc::channel(QUEUE);
+    /// Starts the writer of a SQLite store on a thread of its own: its statements block nobody else. It ends when
+    /// [`Writer::stop`] was called and the queue is empty; `ended` is then closed.
+    ///
+    /// # Errors
+    /// The system's, when it has no thread to give.
+    pub fn on_sqlite(conn: SqliteConn, wake: Wake) -> std::io::Result<(Self, watch::Receiver<()>)> {
+        let (writer, commands) = Self::new();
         let (alive, ended) = watch::channel(());
+        let runtime = Handle::current();
+        std::thread::Builder::new().name("store".to_owned()).spawn(move || {
+            runtime.block_on(gathered(Work::on(Conn::Sqlite(Box::new(conn))), commands, wake));
+            drop(alive);
+        })?;
+        Ok((writer, ended))
+    }
+
+    /// Starts `count` writers on the pool.
+    pub fn on_postgres(
+        pool: &PostgresPool,
+        count: u32,
+        (wake, node): (&Wake, &Arc<str>),
+    ) -> (Self, watch::Receiver<()>) {
+        let (writer, commands) = Self::new();
+        let (alive, ended) = watch::channel(());
+        let commands = Arc::new(Mutex::new(commands));
+        for _ in 0..count.max(1) {
+            let member = Member { pool: pool.clone(), wake: wake.clone(), node: Arc::clone(node) };
+            let (commands, alive) = (Arc::clone(&commands), alive.clone());
+            tokio::spawn(async move {
+                member.one_by_one(&commands).await;
+                drop(alive);
+            });
+        }
+        (writer, ended)
+    }
+
+    fn new() -> (Self, Commands) {
+        let (queue, commands) = mpsc::channel(QUEUE);
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
-        tokio::spawn(async move {
-            run(Work { conn, wake: Announce::default() }, Commands { commands, stopped }, wake).await;
-            drop(alive);
-        });
-        (Self { queue, stop }, ended)
+        (Self { queue, stop }, Commands { commands, stopped })
     }
 
     /// Takes no more commands; those in the queue still run.
@@ -68,7 +136,8 @@ impl Writer {
     /// Runs `command` inside a transaction; returns after the commit.
     ///
     /// # Errors
-    /// What the command returned, or the environment's refusal to commit. In either case none of its rows exist.
+    /// What the command returned, or the environment's refusal to commit. In either case none of its rows exist; only of a
+    /// commit whose answer was lost on the way from a PostgreSQL server nobody knows.
     pub async fn run<T, F>(&self, command: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -76,10 +145,9 @@ impl Writer {
     {
         let (done, outcome) = oneshot::channel();
         let boxed: Command = Box::new(move |work| {
-            let running = work.map(command);
             Box::pin(async move {
-                let result = match running {
-                    Ok(running) => running.await,
+                let result = match work {
+                    Ok(work) => completed(work, command).await,
                     Err(error) => Err(error),
                 };
                 let ok = result.is_ok();
@@ -92,6 +160,17 @@ impl Writer {
         self.queue.send(boxed).await.map_err(|_| Error::Closed)?;
         outcome.await.map_err(|_| Error::Closed)?
     }
+}
+
+/// The command, and its events after everything else: on PostgreSQL they hold a lock until the commit.
+async fn completed<T, F>(work: &mut Work, command: F) -> Result<T, Error>
+where
+    F: for<'w> FnOnce(&'w mut Work) -> BoxFuture<'w, Result<T, Error>>,
+{
+    work.events.clear();
+    let result = command(work).await?;
+    events::flush(work).await?;
+    Ok(result)
 }
 
 struct Commands {
@@ -111,7 +190,7 @@ impl Commands {
     }
 }
 
-async fn run(mut work: Work, mut queue: Commands, wake: Wake) {
+async fn gathered(mut work: Work, mut queue: Commands, wake: Wake) {
     while let Some(first) = queue.next().await {
         let batch = gather(first, &mut queue.commands).await;
         let mut replies = Vec::with_capacity(batch.len());
@@ -124,7 +203,50 @@ async fn run(mut work: Work, mut queue: Commands, wake: Wake) {
             reply(fate.clone());
         }
     }
-    let _ = sqlx::Connection::close(work.conn).await;
+}
+
+/// One writer of a node on PostgreSQL.
+struct Member {
+    pool: PostgresPool,
+    wake: Wake,
+    node: Arc<str>,
+}
+
+impl Member {
+    async fn one_by_one(&self, queue: &Mutex<Commands>) {
+        loop {
+            let next = queue.lock().await.next().await;
+            let Some(command) = next else { return };
+            let (reply, fate) = self.own_transaction(command).await;
+            reply(fate);
+        }
+    }
+
+    async fn own_transaction(&self, command: Command) -> (Reply, Result<(), Error>) {
+        let conn = match self.pool.begin().await {
+            Ok(conn) => conn,
+            Err(error) => return (command(Err(error.clone())).await.1, Err(error)),
+        };
+        let mut work = Work::on(Conn::Postgres(conn));
+        let (ok, reply) = command(Ok(&mut work)).await;
+        let fate = self.end(work.conn, ok, &work.wake).await;
+        if ok && fate.is_ok() {
+            self.wake.announce(&work.wake);
+        }
+        // Of a command that failed its own error is the answer, whatever the rollback said.
+        (reply, if ok { fate } else { Ok(()) })
+    }
+
+    async fn end(&self, mut conn: Conn, commit: bool, announce: &Announce) -> Result<(), Error> {
+        if commit && announce.anything() {
+            // The words are ours and the node is a UUID: nothing to escape.
+            conn.batch(&format!("SELECT pg_notify('{CHANNEL}', '{}')", announce.words(&self.node))).await?;
+        }
+        match conn {
+            Conn::Postgres(conn) => conn.end(commit).await,
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Everything that waits already; if that is more than one command, a moment more.
@@ -148,7 +270,7 @@ fn take_waiting(batch: &mut Vec<Command>, commands: &mut mpsc::Receiver<Command>
 }
 
 async fn transaction(work: &mut Work, batch: Vec<Command>, replies: &mut Vec<Reply>) -> Result<(), Error> {
-    let mut fate = execute(&mut work.conn, "BEGIN IMMEDIATE").await;
+    let mut fate = work.conn.batch("BEGIN IMMEDIATE").await;
     for command in batch {
         let reply = match &fate {
             Ok(()) => {
@@ -161,26 +283,22 @@ async fn transaction(work: &mut Work, batch: Vec<Command>, replies: &mut Vec<Rep
         replies.push(reply);
     }
     if fate.is_ok() {
-        fate = execute(&mut work.conn, "COMMIT").await;
+        fate = work.conn.batch("COMMIT").await;
     }
     if fate.is_err() {
         // A full disk may have ended the transaction already; then this fails, and rightly so.
-        let _ = execute(&mut work.conn, "ROLLBACK").await;
+        let _ = work.conn.batch("ROLLBACK").await;
     }
     fate
 }
 
 /// One command in its savepoint; the second value is an error when the whole transaction can no longer stand.
 async fn in_savepoint(work: &mut Work, command: Command) -> (Reply, Result<(), Error>) {
-    if let Err(error) = execute(&mut work.conn, "SAVEPOINT command").await {
+    if let Err(error) = work.conn.batch("SAVEPOINT command").await {
         let (_, reply) = command(Err(error.clone())).await;
         return (reply, Err(error));
     }
     let (ok, reply) = command(Ok(work)).await;
     let end = if ok { "RELEASE command" } else { "ROLLBACK TO command; RELEASE command" };
-    (reply, execute(&mut work.conn, end).await)
-}
-
-async fn execute(conn: &mut SqliteConnection, sql: &'static str) -> Result<(), Error> {
-    sqlx::raw_sql(sql).execute(conn).await.map(|_| ()).map_err(Error::from)
+    (reply, work.conn.batch(end).await)
 }

@@ -1,17 +1,11 @@
 //! Hash chains, checkpoints, recomputing; what a forger leaves behind.
 
-use sqlx::Connection as _;
-
 use super::*;
 use crate::status::chain::root_of;
 
 /// Changes the database behind the store's back.
-pub(super) async fn sql(folder: &Path, statement: &'static str) {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.join("tilts.db"));
-    let mut conn = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-    let done = sqlx::raw_sql(statement).execute(&mut conn).await.unwrap();
-    assert!(done.rows_affected() > 0 || statement.starts_with("PRAGMA"), "{statement} changed nothing");
-    conn.close().await.unwrap();
+pub(super) async fn sql(folder: &Path, statement: &str) {
+    behind(folder).await.batch(statement).await.unwrap();
 }
 
 async fn store_with_evidence(folder: &Path) -> (Store, RecipientId) {
@@ -44,8 +38,9 @@ async fn checkpoints_prove_every_chain_they_cover() {
     let result = store.recompute().await.unwrap();
     assert_eq!((result.recipients, result.checkpoints), (7, 2));
     assert!(result.differences.is_empty(), "{:?}", result.differences);
-    assert_eq!(Store::recompute_at(folder.path()).await.unwrap(), result, "beside the open store");
-    assert!(matches!(Store::recompute_at(&folder.path().join("none")).await, Err(Error::NotFound { .. })));
+    assert_eq!(Store::recompute_at(&config(folder.path()).await).await.unwrap(), result, "beside the open store");
+    let nowhere = Config { path: folder.path().join("none"), ..Config::default() };
+    assert!(matches!(Store::recompute_at(&nowhere).await, Err(Error::NotFound { .. })));
 }
 
 #[tokio::test]

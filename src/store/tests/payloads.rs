@@ -108,7 +108,7 @@ proptest! {
     #[test]
     fn chunks_do_not_matter(size in 0usize..400_000, chunk in 1usize..100_000, plain in any::<bool>()) {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::open(folder.path()).unwrap();
+        let spool = Spool::open(folder.path(), None, "").unwrap();
         let octets: Vec<u8> = (0..size).map(|n| if plain { b'x' } else { (n * n / 7) as u8 }).collect();
         let mut whole = spool.writer_keeping(Keep::Compressed);
         whole.write_all(&octets).unwrap();

@@ -1,0 +1,237 @@
+//! PostgreSQL: a pool; each command of the store in a transaction of its own connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgListener, PgPoolOptions, PgRow, PgSslMode};
+use sqlx::{Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgPool, Postgres, Row as _, TypeInfo as _};
+use tokio::sync::mpsc;
+
+use super::super::{DatabaseError, Error};
+use super::row::{Columns, Row};
+use super::value::Value;
+
+/// How long a caller waits for a free connection.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the database is and how it is entered.
+#[derive(Clone)]
+pub struct PostgresConfig {
+    /// `postgres://user@host:port/database?sslmode=...`, without the password.
+    pub url: String,
+    /// The password, where the server asks for one.
+    pub password: Option<String>,
+    /// Connections of this node.
+    pub connections: u32,
+}
+
+impl std::fmt::Debug for PostgresConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgreSQL, {} connections", self.connections)
+    }
+}
+
+impl PostgresConfig {
+    fn options(&self) -> Result<PgConnectOptions, Error> {
+        let options: PgConnectOptions = self.url.parse()?;
+        // A server that does not encrypt is taken only where the URL says so.
+        let encrypted = if self.url.contains("sslmode=") { options } else { options.ssl_mode(PgSslMode::Prefer) };
+        Ok(match &self.password {
+            Some(password) => encrypted.password(password),
+            None => encrypted,
+        })
+    }
+}
+
+/// Several connections.
+#[derive(Clone)]
+pub struct PostgresPool {
+    pool: PgPool,
+}
+
+impl PostgresPool {
+    /// Connects.
+    ///
+    /// # Errors
+    /// The server's, or a URL that is none.
+    pub async fn connect(config: &PostgresConfig) -> Result<Self, Error> {
+        let options = config.options()?.application_name("tilts");
+        let pool = PgPoolOptions::new()
+            .max_connections(config.connections.max(2))
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool })
+    }
+
+    pub(super) async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), arguments(values)?);
+        read_all(&query.fetch_all(&self.pool).await?)
+    }
+
+    /// Statements without values outside of any transaction.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn outside(&self, sql: &str) -> Result<(), Error> {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// A connection for one transaction.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn begin(&self) -> Result<TransactionConn, Error> {
+        let mut conn = self.pool.acquire().await?;
+        if conn.execute("BEGIN").await.is_err() {
+            // One that was idle while the server was restarted: the next one is new.
+            drop(conn);
+            conn = self.pool.acquire().await?;
+            conn.execute("BEGIN").await?;
+        }
+        Ok(TransactionConn { conn: Some(conn) })
+    }
+
+    /// Closes all connections, after what runs on them has ended.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// A connection inside a transaction. Dropped before its end, it is closed, and the server takes everything back.
+pub struct TransactionConn {
+    conn: Option<sqlx::pool::PoolConnection<Postgres>>,
+}
+
+impl TransactionConn {
+    fn conn(&mut self) -> Result<&mut sqlx::PgConnection, Error> {
+        self.conn.as_deref_mut().ok_or(Error::Closed)
+    }
+
+    pub(super) async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), arguments(values)?);
+        read_all(&query.fetch_all(self.conn()?).await?)
+    }
+
+    pub(super) async fn change(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, Error> {
+        let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), arguments(values)?);
+        Ok(query.execute(self.conn()?).await?.rows_affected())
+    }
+
+    pub(super) async fn batch(&mut self, sql: &str) -> Result<(), Error> {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(self.conn()?).await?;
+        Ok(())
+    }
+
+    /// Ends the transaction: `COMMIT` or `ROLLBACK`. The connection goes back to the pool only when the server said so.
+    ///
+    /// # Errors
+    /// The server's refusal; [`Error::Undecided`] when it went away during a commit.
+    pub async fn end(mut self, commit: bool) -> Result<(), Error> {
+        let conn = self.conn()?;
+        match conn.execute(if commit { "COMMIT" } else { "ROLLBACK" }).await {
+            Ok(_) => {
+                drop(self.conn.take());
+                Ok(())
+            }
+            Err(refusal @ sqlx::Error::Database(_)) => Err(refusal.into()),
+            Err(gone) if commit => Err(Error::Undecided(Arc::new(DatabaseError::Postgres(gone)))),
+            Err(gone) => Err(gone.into()),
+        }
+    }
+}
+
+impl Drop for TransactionConn {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            drop(conn.detach());
+        }
+    }
+}
+
+/// Forwards what other nodes announce on `channel`; reconnects by itself. An empty text stands for "something may have been
+/// missed".
+///
+/// # Errors
+/// The server's, at the first connection.
+pub async fn listen(pool: &PostgresPool, channel: &str) -> Result<mpsc::Receiver<String>, Error> {
+    let mut listener = PgListener::connect_with(&pool.pool).await?;
+    listener.listen(channel).await?;
+    let (heard, receiver) = mpsc::channel(64);
+    tokio::spawn(async move {
+        loop {
+            let text = match listener.try_recv().await {
+                Ok(Some(notification)) => notification.payload().to_owned(),
+                Ok(None) => String::new(),
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    String::new()
+                }
+            };
+            if heard.send(text).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// `?` and `?1` as PostgreSQL writes them. No statement of the store has a question mark in a text.
+pub(super) fn numbered(sql: &str) -> String {
+    let mut written = String::with_capacity(sql.len() + 16);
+    let mut next = 0;
+    let mut rest = sql;
+    while let Some((before, after)) = rest.split_once('?') {
+        written.push_str(before);
+        written.push('$');
+        if !after.starts_with(|c: char| c.is_ascii_digit()) {
+            next += 1;
+            written.push_str(&next.to_string());
+        }
+        rest = after;
+    }
+    written.push_str(rest);
+    written
+}
+
+fn arguments(values: Vec<Value>) -> Result<PgArguments, Error> {
+    let mut arguments = PgArguments::default();
+    for value in values {
+        let added = match value {
+            Value::Integer(number) => arguments.add(number),
+            Value::Text(text) => arguments.add(text),
+            Value::Blob(octets) => arguments.add(octets),
+            Value::Null => arguments.add(None::<String>),
+        };
+        added.map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+fn read_all(rows: &[PgRow]) -> Result<Vec<Row>, Error> {
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let columns: Columns = first.columns().iter().map(|column| Box::from(column.name())).collect();
+    rows.iter().map(|row| Ok(Row { columns: Arc::clone(&columns), values: values(row)? })).collect()
+}
+
+fn values(row: &PgRow) -> Result<Vec<Value>, Error> {
+    let read = |(index, column): (usize, &sqlx::postgres::PgColumn)| {
+        Ok(match column.type_info().name() {
+            "INT8" => Value::Integer(row.try_get(index)?),
+            "INT4" => Value::Integer(row.try_get::<Option<i32>, _>(index)?.map(i64::from)),
+            "BOOL" => Value::Integer(row.try_get::<Option<bool>, _>(index)?.map(i64::from)),
+            "BYTEA" => Value::Blob(row.try_get(index)?),
+            "TEXT" | "VARCHAR" | "NAME" => Value::Text(row.try_get(index)?),
+            other => return Err(Error::Damaged { what: "column type", value: other.to_owned() }),
+        })
+    };
+    row.columns().iter().enumerate().map(read).collect()
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(DatabaseError::Postgres(error)))
+    }
+}

@@ -1,0 +1,169 @@
+//! SQLite: one connection that writes, several that read.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Statement, params_from_iter};
+use tokio::sync::Semaphore;
+
+use super::super::{Error, payload::blocking};
+use super::row::{Columns, Row};
+use super::value::Value;
+
+/// Statements kept ready on each connection: more than the store has.
+const STATEMENTS: usize = 256;
+/// How long a writer waits for another one, e.g. a backup.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Makes the file when missing; durable at every commit.
+    Write,
+    /// Reads a file that exists.
+    Read,
+}
+
+/// A connection; statements run on the calling thread.
+pub struct SqliteConn {
+    conn: Connection,
+    columns: HashMap<&'static str, Columns>,
+}
+
+impl SqliteConn {
+    /// Opens the database file.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn open(file: &Path, access: Access) -> Result<Self, Error> {
+        let conn = match access {
+            Access::Write => Connection::open(file)?,
+            Access::Read => Connection::open_with_flags(
+                file,
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            )?,
+        };
+        conn.busy_timeout(BUSY)?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        conn.execute_batch("PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;")?;
+        match access {
+            Access::Write => conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?,
+            Access::Read => conn.execute_batch("PRAGMA query_only = ON;")?,
+        }
+        Ok(Self { conn, columns: HashMap::new() })
+    }
+
+    pub(super) fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, Error> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let columns = match self.columns.get(sql) {
+            Some(columns) => Arc::clone(columns),
+            None => {
+                let columns = names(&statement);
+                self.columns.insert(sql, Arc::clone(&columns));
+                columns
+            }
+        };
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let values = (0..columns.len()).map(|index| read(row.get_ref(index)?)).collect::<Result<_, _>>()?;
+            found.push(Row { columns: Arc::clone(&columns), values });
+        }
+        Ok(found)
+    }
+
+    pub(super) fn change(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, Error> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        Ok(statement.execute(params_from_iter(values))? as u64)
+    }
+
+    pub(super) fn batch(&mut self, sql: &str) -> Result<(), Error> {
+        Ok(self.conn.execute_batch(sql)?)
+    }
+}
+
+fn names(statement: &Statement<'_>) -> Columns {
+    statement.column_names().into_iter().map(Box::from).collect()
+}
+
+fn read(value: ValueRef<'_>) -> Result<Value, Error> {
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(Some(number)),
+        ValueRef::Text(octets) => {
+            let text = std::str::from_utf8(octets);
+            let text = text.map_err(|_| Error::Damaged { what: "text", value: hex::encode(octets) })?;
+            Value::Text(Some(text.to_owned()))
+        }
+        ValueRef::Blob(octets) => Value::Blob(Some(octets.to_owned())),
+        ValueRef::Real(number) => {
+            return Err(Error::Damaged { what: "column", value: number.to_string() });
+        }
+    })
+}
+
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        let value = match self {
+            Self::Integer(Some(number)) => ValueRef::Integer(*number),
+            Self::Text(Some(text)) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(Some(octets)) => ValueRef::Blob(octets),
+            Self::Integer(None) | Self::Text(None) | Self::Blob(None) | Self::Null => ValueRef::Null,
+        };
+        Ok(rusqlite::types::ToSqlOutput::Borrowed(value))
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(Arc::new(super::super::DatabaseError::Sqlite(error)))
+    }
+}
+
+/// Connections that read, each on one thread at a time.
+#[derive(Clone)]
+pub struct Readers {
+    idle: Arc<Mutex<Vec<SqliteConn>>>,
+    free: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// Opens `count` connections to a database that exists.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn open(file: &Path, count: u32) -> Result<Self, Error> {
+        let count = count.max(1);
+        let open = (0..count).map(|_| SqliteConn::open(file, Access::Read));
+        let idle = open.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { idle: Arc::new(Mutex::new(idle)), free: Arc::new(Semaphore::new(count as usize)) })
+    }
+
+    pub(super) async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let place = Arc::clone(&self.free).acquire_owned().await.map_err(|_| Error::Closed)?;
+        let idle = Arc::clone(&self.idle);
+        // The connection goes back on the thread that used it, whether or not somebody still waits for the rows.
+        blocking(move || {
+            let mut conn = lock(&idle).pop().ok_or(Error::Closed)?;
+            let rows = conn.rows(sql, &values);
+            lock(&idle).push(conn);
+            drop(place);
+            rows
+        })
+        .await
+    }
+
+    /// Waits for what is being read and closes the connections.
+    pub async fn close(&self, count: u32) {
+        let _all = self.free.acquire_many(count.max(1)).await;
+        self.free.close();
+        lock(&self.idle).clear();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
