@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::{Adapter, Office, div, folder, proof};
 use crate::clock::SignedDuration;
+use crate::crash::{self, Point};
 use crate::evidence::{self, Happening};
 use crate::store::{self, DeliveryId, DeliveryOutcome, DeliveryView, NewEvidenceMessage, Settled};
 
@@ -106,7 +107,10 @@ pub async fn at_disposal(office: &Office, delivery: &DeliveryView) -> Result<Set
         backend = delivery.backend,
         "at the backend's disposal"
     );
-    Ok(office.store.delivery_at_disposal(delivery.id, evidence).await?)
+    crash::at(Point::DisposalBegun);
+    let settled = office.store.delivery_at_disposal(delivery.id, evidence).await?;
+    crash::at(Point::DisposalCommitted);
+    Ok(settled)
 }
 
 /// The final word of a backend, a deadline, or an adapter. The same word again changes nothing.
@@ -122,7 +126,9 @@ pub async fn settle(office: &Office, id: DeliveryId, outcome: DeliveryOutcome) -
         DeliveryOutcome::Undeliverable { reason } => Happening::Undeliverable(reason.clone()),
     };
     let evidence = proof(office, &delivery, happening)?;
+    crash::at(Point::DeliveryBegun);
     let settled = office.store.settle_delivery(id, outcome, evidence).await?;
+    crash::at(Point::DeliveryCommitted);
     tracing::info!(message.id = delivery.message.message_id, delivery.id = %id, "delivery settled");
     Ok(settled)
 }

@@ -12,6 +12,7 @@ use super::document::SbdhDocument;
 use super::routes::{Route, Unroutable};
 use super::{Office, envelope};
 use crate::clock::{SignedDuration, Timestamp, wire_time};
+use crate::crash::{self, Point};
 use crate::ebms::names;
 use crate::id;
 use crate::status::{EvidenceProfile, Policy, Row, Signal};
@@ -112,6 +113,7 @@ pub async fn submit(office: &Office, draft: Draft) -> Result<Submitted, Error> {
     let shared = Shared { office, now, conversation, ref_to: draft.ref_to, class: draft.class };
     let recipients = draft.recipients.into_iter().map(|r| shared.recipient(r)).collect();
     let channel = draft.channel.clone();
+    crash::at(Point::SubmitBegun);
     let submitted = office
         .store
         .submit(NewSubmission {
@@ -123,6 +125,7 @@ pub async fn submit(office: &Office, draft: Draft) -> Result<Submitted, Error> {
             recipients,
         })
         .await?;
+    crash::at(Point::SubmitCommitted);
     if let Submitted::Created(id) = submitted {
         tracing::info!(submission.id = %id, channel, "submission accepted");
         metrics::counter!(crate::metrics::SUBMITTED, "channel" => channel).increment(1);

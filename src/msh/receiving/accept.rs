@@ -10,6 +10,7 @@ use super::check::Checked;
 use super::reject::Refusal;
 use super::secure::Secured;
 use crate::clock::Timestamp;
+use crate::crash::{self, Point};
 use crate::ebms::{Code, MessageInfo, SignedReference, UserMessage, names, write_receipt};
 use crate::pki::Certificate;
 use crate::pmode::Admitted;
@@ -37,7 +38,10 @@ async fn keep(node: &Node, checked: Checked, message: &UserMessage) -> Result<Do
     let references = checked.secured.references.clone();
     let class = checked.class;
     let new = inbound(node, checked, receipt.clone()).await?;
-    match node.store.accept(new).await.map_err(|e| Refusal::store(&e))? {
+    crash::at(Point::AcceptBegun);
+    let accepted = node.store.accept(new).await.map_err(|e| Refusal::store(&e))?;
+    crash::at(Point::AcceptCommitted);
+    match accepted {
         Accepted::New { .. } => {
             tracing::info!(message.id = message.info.message_id, class = class.as_str(), "message received");
             metrics::counter!(crate::metrics::ACCEPTED, "class" => class.as_str()).increment(1);

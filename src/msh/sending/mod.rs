@@ -19,6 +19,7 @@ mod worker;
 pub use worker::run;
 
 use super::Node;
+use crate::crash;
 use crate::store::{self, OutMessage};
 
 /// Leads one leased message one attempt further.
@@ -48,6 +49,7 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
     };
     let attempt = seal::on_disk(node, &message, &sealed).await?;
     let sent = transmit::transmit(node, &sealed).await;
+    crash::at(crash::Point::ResponseRead);
     let elsewhere = judge::points_elsewhere(&sent);
     let verdict = judge::judge(node, &message, &sealed, sent).await;
     if elsewhere || verdict.says_stale() {

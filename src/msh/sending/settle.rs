@@ -6,6 +6,7 @@ use super::super::Node;
 use super::judge::Verdict;
 use super::plan::Unplanned;
 use crate::clock::Timestamp;
+use crate::crash::{self, Point};
 use crate::id;
 use crate::pmode::{PMode, Profile, Retry};
 use crate::status::{Row, Signal as Said};
@@ -94,7 +95,10 @@ pub(super) async fn settled(
     if !matches!(settlement.next, Next::RetryAt(_) | Next::AwaitEvidence | Next::Done) {
         notify(node, message, settlement.next, &settlement.detail).await?;
     }
-    node.store.settle(attempt, settlement).await.map(drop)
+    crash::at(Point::SettleBegun);
+    node.store.settle(attempt, settlement).await?;
+    crash::at(Point::SettleCommitted);
+    Ok(())
 }
 
 fn settlement(node: &Node, message: &OutMessage, retry: Retry, verdict: Verdict) -> Settlement {
