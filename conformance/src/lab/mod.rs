@@ -7,6 +7,7 @@
 
 mod carry;
 mod consumer;
+mod disk;
 mod ledger;
 mod oracle;
 mod points;
@@ -16,8 +17,10 @@ mod report;
 mod rig;
 mod run;
 mod schedule;
+mod stall;
 mod tally;
 
+pub use disk::Disk;
 pub use ledger::{Ledger, Letter};
 pub use oracle::{Verdict, judge, settle};
 pub use points::{Act, TRAPS, Trap, known_to};
@@ -26,4 +29,5 @@ pub use report::Report;
 pub use rig::Rig;
 pub use run::{Lab, Plan};
 pub use schedule::{Fault, Faults, Side, Strike, Strikes};
+pub use stall::Stall;
 pub use tally::Tally;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::Node;
+use super::Unkept;
 use super::judge::Verdict;
 use super::plan::Unplanned;
 use crate::clock::Timestamp;
@@ -99,6 +100,13 @@ pub(super) async fn settled(
     node.store.settle(attempt, settlement).await?;
     crash::at(Point::SettleCommitted);
     Ok(())
+}
+
+/// Ends the lease of a message of which nothing could be kept. It is due now; an attempt that was begun is uncertain.
+pub(super) async fn given_back(node: &Node, unkept: &Unkept) -> Result<(), store::Error> {
+    let (lookup, reason) = (unkept.lookup.clone(), "the store could not keep what became of it".to_owned());
+    let next = Next::RetryAt(node.clock.now());
+    node.store.lookup_failed(unkept.message, (lookup, reason), next, Vec::new()).await.map(drop)
 }
 
 fn settlement(node: &Node, message: &OutMessage, retry: Retry, verdict: Verdict) -> Settlement {
