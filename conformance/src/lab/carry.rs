@@ -33,6 +33,12 @@ pub(super) async fn carry(mut client: TcpStream, mut server: TcpStream, fault: O
             stall(client, server).await;
             Ok(())
         }
+        Some(Fault::Leave { ms }) => {
+            let request = head(&mut client).await?.whole(&mut client).await?;
+            server.write_all(&request).await?;
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            Ok(())
+        }
         Some(Fault::CutAnswer { octets }) => {
             let request = head(&mut client).await?.whole(&mut client).await?;
             server.write_all(&request).await?;

@@ -30,6 +30,11 @@ pub enum Fault {
         /// Thousandths of the request.
         share: u64,
     },
+    /// The request arrives, and so many milliseconds later, while it is being worked on, both sides are cut off.
+    Leave {
+        /// Milliseconds.
+        ms: u64,
+    },
     /// After so many octets of the answer both sides are cut off.
     CutAnswer {
         /// Octets.
@@ -52,6 +57,7 @@ impl Fault {
             Self::CutRequest { .. } => "cut-request",
             Self::Truncate { .. } => "truncate",
             Self::Stall { .. } => "stall",
+            Self::Leave { .. } => "leave",
             Self::CutAnswer { .. } => "cut-answer",
             Self::Lose => "lose",
             Self::Repeat => "repeat",
@@ -62,7 +68,7 @@ impl Fault {
     fn draw(random: &mut Random) -> Self {
         // Whole requests and hardly any of them are moments of their own.
         let share = [1000, 1, random.below(1000), random.below(1000)][random.below(4) as usize];
-        match random.below(20) {
+        match random.below(23) {
             0 | 1 => Self::Reset,
             2..=4 => Self::Delay { ms: 20 + random.below(600) },
             5..=7 => Self::CutRequest { share },
@@ -71,6 +77,7 @@ impl Fault {
             12 | 13 => Self::CutAnswer { octets: random.below(6000) },
             14..=16 => Self::Lose,
             17 | 18 => Self::Repeat,
+            19..=21 => Self::Leave { ms: random.below(60) },
             _ => Self::Twin,
         }
     }
@@ -181,7 +188,7 @@ mod tests {
         let mut kinds: Vec<&str> = faults(5).into_iter().flatten().map(Fault::kind).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        assert_eq!(kinds.len(), 9, "{kinds:?}");
+        assert_eq!(kinds.len(), 10, "{kinds:?}");
     }
 
     #[test]

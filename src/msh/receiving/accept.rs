@@ -14,7 +14,7 @@ use crate::crash::{self, Point};
 use crate::ebms::{Code, MessageInfo, SignedReference, UserMessage, names, write_receipt};
 use crate::pki::Certificate;
 use crate::pmode::Admitted;
-use crate::store::{Accepted, Class, Effect, InboundKey, NewInbound, NewInboundPart, Stored};
+use crate::store::{Accepted, Class, Effect, InboundKey, NewInbound, NewInboundPart, Store, Stored};
 use crate::{id, store};
 
 /// Largest evidence that is read into memory, in octets.
@@ -39,7 +39,7 @@ async fn keep(node: &Node, checked: Checked, message: &UserMessage) -> Result<Do
     let class = checked.class;
     let new = inbound(node, checked, receipt.clone()).await?;
     crash::at(Point::AcceptBegun);
-    let accepted = node.store.accept(new).await.map_err(|e| Refusal::store(&e))?;
+    let accepted = to_its_end(node.store.clone(), new).await.map_err(|e| Refusal::store(&e))?;
     crash::at(Point::AcceptCommitted);
     match accepted {
         Accepted::New { .. } => {
@@ -52,6 +52,13 @@ async fn keep(node: &Node, checked: Checked, message: &UserMessage) -> Result<Do
             duplicate(node, &came, *stored, receipt).await
         }
     }
+}
+
+/// When the peer hangs up, whatever answers it is dropped where it stands. Storing is not: between a payload's file and its row
+/// that would leave a file that nobody names.
+async fn to_its_end(store: Store, new: NewInbound) -> Result<Accepted, store::Error> {
+    let storing = tokio::spawn(async move { store.accept(new).await });
+    storing.await.unwrap_or(Err(store::Error::Closed))
 }
 
 /// The same message: the stored receipt. The same, built anew: a new receipt. Another one: a contradiction (model.md 2).
