@@ -17,8 +17,7 @@ use crate::stage::{Kind, Stage, agree};
 use crate::world::AccessPoint;
 
 /// Pauses and limits that suit a run of minutes: a lost exchange is done again after a second.
-const RETRY: &str =
-    "overrides = { retry = { first_seconds = 1, factor = 1, longest_seconds = 1, within_seconds = 3600 } }\n";
+const RETRY: &str = "overrides = { retry = { first_seconds = 1, factor = 1, longest_seconds = 1, within_seconds = 604800 } }\n";
 const LIMITS: &str = "\n[limits]\nexchange_seconds = 5\nidle_seconds = 5\nheader_seconds = 5\n";
 
 /// Sender and receiver, the network between them, and the ledger of what crosses.
