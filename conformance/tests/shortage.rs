@@ -16,7 +16,7 @@ fn seed() -> u64 {
 
 async fn rig(seed: u64) -> Result<Rig> {
     println!("repeat this run with TILTS_SEED={seed}");
-    Rig::set_up(&tilts_binary()?, [Faults::new(seed, 0), Faults::new(seed, 0)]).await
+    Rig::set_up(&tilts_binary()?, false, [Faults::new(seed, 0), Faults::new(seed, 0)]).await
 }
 
 /// Everything arrives within a minute, once, and the oracle is content.

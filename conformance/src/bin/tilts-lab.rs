@@ -23,6 +23,9 @@ struct Args {
     /// Network faults, at least
     #[arg(long, default_value_t = 2_000)]
     faults: u64,
+    /// The nodes speak TLS, which ends in the proxies between them
+    #[arg(long)]
+    tls: bool,
     /// What contents, faults, victims and moments follow from; the time when absent
     #[arg(long)]
     seed: Option<u64>,
@@ -36,7 +39,8 @@ async fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let seed = args.seed.unwrap_or(now);
-    let plan = Plan { messages: args.messages, kills: args.kills, faults: args.faults, seed };
+    let Args { messages, kills, faults, tls, .. } = args;
+    let plan = Plan { messages, kills, faults, tls, seed };
     println!("seed {seed}");
     let mut lab = Lab::set_up(&args.tilts, plan).await?;
     let outcome = lab.run().await;

@@ -14,11 +14,13 @@ mod points;
 mod producer;
 mod proxy;
 mod report;
+mod request;
 mod rig;
 mod run;
 mod schedule;
 mod stall;
 mod tally;
+mod wire;
 
 pub use disk::Disk;
 pub use ledger::{Ledger, Letter};
@@ -31,3 +33,4 @@ pub use run::{Lab, Plan};
 pub use schedule::{Fault, Faults, Side, Strike, Strikes};
 pub use stall::Stall;
 pub use tally::Tally;
+pub use wire::Wire;

@@ -47,8 +47,9 @@ impl Report {
 
     /// How to run it again.
     pub fn command(&self) -> String {
-        let Plan { messages, kills, faults, seed } = self.plan;
-        format!("tilts-lab --messages {messages} --kills {kills} --faults {faults} --seed {seed}")
+        let Plan { messages, kills, faults, tls, seed } = self.plan;
+        let tls = if tls { " --tls" } else { "" };
+        format!("tilts-lab --messages {messages} --kills {kills} --faults {faults}{tls} --seed {seed}")
     }
 
     /// For people.

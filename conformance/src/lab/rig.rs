@@ -10,6 +10,7 @@ use super::ledger::Ledger;
 use super::proxy::Proxy;
 use super::schedule::{Faults, Side};
 use super::tally::Tally;
+use super::wire::Wire;
 use super::{consumer, producer};
 use crate::hostile::target::plain;
 use crate::node::Node;
@@ -40,16 +41,19 @@ impl Drop for Rig {
 }
 
 impl Rig {
-    /// Makes keys and configurations and the network; `faults` are those on the way to the receiver and back. No node runs.
-    pub async fn set_up(tilts: &Path, faults: [Faults; 2]) -> Result<Self> {
+    /// Makes keys and configurations and the network, of HTTP or HTTPS; `faults` are those on the way to the receiver and back. No node runs.
+    pub async fn set_up(tilts: &Path, tls: bool, faults: [Faults; 2]) -> Result<Self> {
         let stage = Stage::with(tilts, 2048)?;
+        let wire = if tls { Wire::tls(&stage.world.tls_ca)? } else { Wire::Plain };
         let nodes = [stage.node("a", &[Kind::Rsa], false)?, stage.node("b", &[Kind::Rsa], false)?];
         let tally = Tally::default();
-        let there = Proxy::start(nodes[1].node.ports.as4, faults[0], tally.clone()).await?;
-        let back = Proxy::start(nodes[0].node.ports.as4, faults[1], tally.clone()).await?;
+        let there = Proxy::start(nodes[1].node.ports.as4, wire.clone(), faults[0], tally.clone()).await?;
+        let back = Proxy::start(nodes[0].node.ports.as4, wire.clone(), faults[1], tally.clone()).await?;
         for (name, partner, proxy) in [("a", &nodes[1], &there), ("b", &nodes[0], &back)] {
-            plain(&stage.world.root.join(name).join("tilts.toml"))?;
-            let url = format!("http://{}/as4", proxy.address);
+            if !tls {
+                plain(&stage.world.root.join(name).join("tilts.toml"))?;
+            }
+            let url = format!("{}://{}/as4", wire.scheme(), proxy.address);
             stage.append(name, &(agree(partner, Kind::Rsa, "", &url) + RETRY + LIMITS))?;
         }
         let ledger = Ledger::default();

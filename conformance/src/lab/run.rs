@@ -25,6 +25,8 @@ pub struct Plan {
     pub kills: u64,
     /// Network faults, at least.
     pub faults: u64,
+    /// Whether the nodes speak TLS.
+    pub tls: bool,
     /// What contents, faults, victims and moments follow from.
     pub seed: u64,
 }
@@ -57,7 +59,7 @@ pub struct Lab {
 impl Lab {
     /// Makes the world of a run.
     pub async fn set_up(tilts: &Path, plan: Plan) -> Result<Self> {
-        let rig = Rig::set_up(tilts, plan.faults()).await?;
+        let rig = Rig::set_up(tilts, plan.tls, plan.faults()).await?;
         Ok(Self { plan, rig, kills: Tally::default(), armed: [None, None] })
     }
 
@@ -93,6 +95,7 @@ impl Lab {
         let points = Side::BOTH.map(in_traffic);
         let mut strikes = Strikes::new(self.plan.seed ^ 0xc, points);
         while self.kills.total() < self.plan.kills {
+            self.tell();
             let due = (self.kills.total() + 1) * self.plan.messages / (self.plan.kills + 1);
             self.until(due, producer).await?;
             if self.kills.total() >= self.plan.kills {
@@ -103,6 +106,15 @@ impl Lab {
             }
         }
         Ok(())
+    }
+
+    /// Now and then, how far the run has come: for whoever waits for a long one.
+    fn tell(&self) {
+        let kills = self.kills.total();
+        if kills > 0 && kills.is_multiple_of(20) {
+            let (faults, arrived) = (self.rig.faults.total(), self.rig.ledger.progress().1);
+            println!("{arrived} messages arrived, {kills} kills, {faults} faults");
+        }
     }
 
     /// Waits until so many messages have arrived; whoever dies in a trap meanwhile is started again.
