@@ -30,6 +30,7 @@ async fn faults_and_kills_lose_nothing_and_double_nothing() -> Result<()> {
         messages: setting("TILTS_MESSAGES", 500),
         kills: setting("TILTS_KILLS", 10),
         faults: setting("TILTS_FAULTS", 100),
+        stalls: 2,
         tls: false,
         seed: seed(),
     })
@@ -39,7 +40,7 @@ async fn faults_and_kills_lose_nothing_and_double_nothing() -> Result<()> {
 /// What TLS makes of a connection that ends in the middle is another matter than what TCP does.
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_do_they_over_tls() -> Result<()> {
-    run(Plan { messages: 150, kills: 4, faults: 80, tls: true, seed: seed() }).await
+    run(Plan { messages: 150, kills: 4, faults: 80, stalls: 0, tls: true, seed: seed() }).await
 }
 
 /// Letters of one case: the second lives in a file on both sides.

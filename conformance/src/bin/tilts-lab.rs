@@ -23,6 +23,9 @@ struct Args {
     /// Network faults, at least
     #[arg(long, default_value_t = 2_000)]
     faults: u64,
+    /// Times that a database does not answer for some seconds
+    #[arg(long, default_value_t = 40)]
+    stalls: u64,
     /// The nodes speak TLS, which ends in the proxies between them
     #[arg(long)]
     tls: bool,
@@ -39,8 +42,8 @@ async fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let seed = args.seed.unwrap_or(now);
-    let Args { messages, kills, faults, tls, .. } = args;
-    let plan = Plan { messages, kills, faults, tls, seed };
+    let Args { messages, kills, faults, stalls, tls, .. } = args;
+    let plan = Plan { messages, kills, faults, stalls, tls, seed };
     println!("seed {seed}");
     let mut lab = Lab::set_up(&args.tilts, plan).await?;
     let outcome = lab.run().await;

@@ -20,6 +20,8 @@ pub struct Report {
     pub faults: BTreeMap<String, u64>,
     /// Kills done, by side and place.
     pub kills: BTreeMap<String, u64>,
+    /// Times that a database did not answer, by side.
+    pub stalls: BTreeMap<String, u64>,
     /// What the oracle found.
     pub verdict: Verdict,
 }
@@ -31,6 +33,7 @@ impl Report {
         for (what, done, planned) in [
             ("faults", self.faults.values().sum::<u64>(), self.plan.faults),
             ("kills", self.kills.values().sum::<u64>(), self.plan.kills),
+            ("stalls", self.stalls.values().sum::<u64>(), self.plan.stalls),
         ] {
             if done < planned {
                 self.verdict
@@ -47,9 +50,11 @@ impl Report {
 
     /// How to run it again.
     pub fn command(&self) -> String {
-        let Plan { messages, kills, faults, tls, seed } = self.plan;
+        let Plan { messages, kills, faults, stalls, tls, seed } = self.plan;
         let tls = if tls { " --tls" } else { "" };
-        format!("tilts-lab --messages {messages} --kills {kills} --faults {faults}{tls} --seed {seed}")
+        format!(
+            "tilts-lab --messages {messages} --kills {kills} --faults {faults} --stalls {stalls}{tls} --seed {seed}"
+        )
     }
 
     /// For people.
@@ -59,7 +64,7 @@ impl Report {
             "{messages} messages, {evidence} evidence rows, {} exchanges in {:.0} s\n",
             self.exchanges, self.seconds
         );
-        for (what, counts) in [("faults", &self.faults), ("kills", &self.kills)] {
+        for (what, counts) in [("faults", &self.faults), ("kills", &self.kills), ("stalls", &self.stalls)] {
             text += &format!("{} {what}\n", counts.values().sum::<u64>());
             for (kind, count) in counts {
                 text += &format!("  {count:>6} {kind}\n");
@@ -80,7 +85,7 @@ impl Report {
     pub fn json_lines(&self) -> String {
         let run = json!({
             "plan": self.plan, "seconds": self.seconds, "exchanges": self.exchanges, "faults": self.faults,
-            "kills": self.kills, "messages": self.verdict.messages, "evidence": self.verdict.evidence,
+            "kills": self.kills, "stalls": self.stalls, "messages": self.verdict.messages, "evidence": self.verdict.evidence,
             "good": self.is_good(), "untold": self.verdict.untold,
         });
         let findings = self.verdict.findings.iter().map(|finding| json!({ "finding": finding }));

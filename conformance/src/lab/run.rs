@@ -11,6 +11,7 @@ use super::points::in_traffic;
 use super::report::Report;
 use super::rig::Rig;
 use super::schedule::{Faults, Side, Strike, Strikes};
+use super::stall::stall_all;
 use super::tally::Tally;
 
 /// How long nothing may move before the run is given up and judged as it stands.
@@ -25,6 +26,8 @@ pub struct Plan {
     pub kills: u64,
     /// Network faults, at least.
     pub faults: u64,
+    /// Times that a database does not answer for some seconds.
+    pub stalls: u64,
     /// Whether the nodes speak TLS.
     pub tls: bool,
     /// What contents, faults, victims and moments follow from.
@@ -52,6 +55,7 @@ pub struct Lab {
     /// The access points and what is between them.
     pub rig: Rig,
     kills: Tally,
+    stalls: Tally,
     /// Points at which a side will die by itself.
     armed: [Option<String>; 2],
 }
@@ -60,7 +64,7 @@ impl Lab {
     /// Makes the world of a run.
     pub async fn set_up(tilts: &Path, plan: Plan) -> Result<Self> {
         let rig = Rig::set_up(tilts, plan.tls, plan.faults()).await?;
-        Ok(Self { plan, rig, kills: Tally::default(), armed: [None, None] })
+        Ok(Self { plan, rig, kills: Tally::default(), stalls: Tally::default(), armed: [None, None] })
     }
 
     /// Runs to the end and judges.
@@ -68,9 +72,12 @@ impl Lab {
         let begun = Instant::now();
         self.rig.start().await?;
         let producer = self.rig.produce(self.plan.seed, 0..self.plan.messages);
+        let stores = Side::BOTH.map(|side| self.rig.folder(side).join("data"));
+        let stalls = stall_all(stores, self.plan, self.rig.ledger.clone(), self.stalls.clone());
+        let stalling = tokio::spawn(stalls);
         let struck = self.strike_all(&producer).await;
         let struck = match struck {
-            Ok(()) => self.settle(producer).await,
+            Ok(()) => self.settle(producer, stalling).await,
             Err(error) => Err(error),
         };
         for side in Side::BOTH {
@@ -84,6 +91,7 @@ impl Lab {
             exchanges: self.rig.exchanges(),
             faults: self.rig.faults.counts(),
             kills: self.kills.counts(),
+            stalls: self.stalls.counts(),
             verdict,
         };
         report.complete(struck.err());
@@ -191,9 +199,14 @@ impl Lab {
     }
 
     /// Waits until all is handed in and settled.
-    async fn settle(&mut self, producer: JoinHandle<Result<()>>) -> Result<()> {
+    async fn settle(
+        &mut self,
+        producer: JoinHandle<Result<()>>,
+        stalling: JoinHandle<Result<()>>,
+    ) -> Result<()> {
         self.until(self.plan.messages, &producer).await?;
         producer.await??;
+        stalling.await??;
         let until = Instant::now() + STANDSTILL;
         while !is_settled(&self.rig).await {
             self.revive().await?;

@@ -1,12 +1,17 @@
 //! A database that does not answer for a while: somebody else holds its write lock.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+
+use super::ledger::Ledger;
+use super::run::Plan;
+use super::tally::Tally;
+use crate::random::Random;
 
 /// Python's own SQLite: no process of ours should have to speak to a node's database.
 const HOLD: &str = "import sqlite3, sys, time
@@ -38,4 +43,20 @@ impl Stall {
         ensure!(self.0.wait().await?.success(), "the lock was not held to the end");
         Ok(())
     }
+}
+
+/// Stalls one or the other of two stores as often as planned, each time for less than a store waits, spread over the run.
+pub(super) async fn stall_all(stores: [PathBuf; 2], plan: Plan, ledger: Ledger, done: Tally) -> Result<()> {
+    let mut random = Random::new(plan.seed ^ 0xd);
+    for number in 1..=plan.stalls {
+        let due = number * plan.messages / (plan.stalls + 1);
+        while (ledger.progress().1 as u64) < due {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let store = random.below(2) as usize;
+        let length = Duration::from_millis(200 + random.below(3000));
+        Stall::begin(&stores[store], length).await?.end().await?;
+        done.count(["sender", "receiver"][store]);
+    }
+    Ok(())
 }
