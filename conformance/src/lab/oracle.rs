@@ -47,7 +47,7 @@ impl Verdict {
 }
 
 /// How many recipients of the sender have their final word.
-async fn finished(rig: &Rig) -> Result<usize> {
+pub(super) async fn finished(rig: &Rig) -> Result<usize> {
     let admin = rig.point(Side::Sender).node.ports.admin;
     let answer = http::request(admin, Method::GET, "/metrics", "", "").await?;
     let text = String::from_utf8(answer.body.to_vec())?;

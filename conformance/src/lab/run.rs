@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use tokio::task::JoinHandle;
 
-use super::oracle::{is_settled, judge};
+use super::oracle::{finished, is_settled, judge};
 use super::points::in_traffic;
 use super::report::Report;
 use super::rig::Rig;
@@ -56,6 +56,8 @@ pub struct Lab {
     pub rig: Rig,
     kills: Tally,
     stalls: Tally,
+    /// Kills when the run last said how far it has come.
+    told: u64,
     /// Points at which a side will die by itself.
     armed: [Option<String>; 2],
 }
@@ -64,7 +66,14 @@ impl Lab {
     /// Makes the world of a run.
     pub async fn set_up(tilts: &Path, plan: Plan) -> Result<Self> {
         let rig = Rig::set_up(tilts, plan.tls, plan.faults()).await?;
-        Ok(Self { plan, rig, kills: Tally::default(), stalls: Tally::default(), armed: [None, None] })
+        Ok(Self {
+            plan,
+            rig,
+            kills: Tally::default(),
+            stalls: Tally::default(),
+            told: 0,
+            armed: [None, None],
+        })
     }
 
     /// Runs to the end and judges.
@@ -116,10 +125,11 @@ impl Lab {
         Ok(())
     }
 
-    /// Now and then, how far the run has come: for whoever waits for a long one.
-    fn tell(&self) {
+    /// Every twenty kills, how far the run has come: for whoever waits for a long one.
+    fn tell(&mut self) {
         let kills = self.kills.total();
-        if kills > 0 && kills.is_multiple_of(20) {
+        if kills >= self.told + 20 {
+            self.told = kills;
             let (faults, arrived) = (self.rig.faults.total(), self.rig.ledger.progress().1);
             println!("{arrived} messages arrived, {kills} kills, {faults} faults");
         }
@@ -207,14 +217,19 @@ impl Lab {
         self.until(self.plan.messages, &producer).await?;
         producer.await??;
         stalling.await??;
-        let until = Instant::now() + STANDSTILL;
+        // The last statuses come long after the last arrival where evidence has queued up: only a standstill is too long.
+        let mut moved = (Instant::now(), 0);
         while !is_settled(&self.rig).await {
             self.revive().await?;
+            let finished = finished(&self.rig).await.unwrap_or(moved.1);
+            if finished != moved.1 {
+                moved = (Instant::now(), finished);
+            }
             ensure!(
-                Instant::now() < until,
-                "not everything settled within {STANDSTILL:?} of the last arrival"
+                moved.0.elapsed() < STANDSTILL,
+                "only {finished} are settled, and nothing moves any more"
             );
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
     }
