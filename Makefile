@@ -4,7 +4,7 @@ CARGO  ?= cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 PROFILE_DIR = $(TARGET_DIR)/debug
 
-.PHONY: demo test bench conformance fuzz test-large check tools
+.PHONY: demo test lab bench conformance fuzz test-large check tools
 
 ## everything from a fresh checkout to the first cross-border messages
 demo: tools
@@ -28,6 +28,11 @@ conformance: tools
 bench: tools
 	$(CARGO) build --release --workspace --bins
 	$(TARGET_DIR)/release/tilts-bench --tilts $(TARGET_DIR)/release/tilts --out $(TARGET_DIR)/bench
+
+## 10,000 messages through the crash laboratory: 200 kills, 2,000 network faults; by hand. LAB="--seed N" repeats a run
+lab: tools
+	$(CARGO) build --workspace --bins
+	$(PROFILE_DIR)/tilts-lab --tilts $(PROFILE_DIR)/tilts --out $(TARGET_DIR)/lab.jsonl $(LAB)
 
 ## every parser of foreign octets, SECONDS_EACH seconds (20) each; hours by hand
 fuzz: tools

@@ -46,6 +46,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod crash;
 pub mod discovery;
 pub mod div;
 pub mod ebms;

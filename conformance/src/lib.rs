@@ -8,6 +8,7 @@ pub mod demo;
 pub mod encryption;
 pub mod hostile;
 pub mod http;
+pub mod lab;
 pub mod large;
 pub mod node;
 pub mod peers;

@@ -56,22 +56,30 @@ pub struct Node {
     config: PathBuf,
     /// Where it listens.
     pub ports: Ports,
+    /// Where it is to die by itself: `<point>:<n>`, for starts from now on (docs/decisions/crash-points.md).
+    pub trap: Option<String>,
     child: Option<Child>,
 }
 
 impl Node {
     /// A node that is not running yet.
     pub fn new(binary: &Path, config: &Path, ports: Ports) -> Self {
-        Self { binary: binary.into(), config: config.into(), ports, child: None }
+        Self { binary: binary.into(), config: config.into(), ports, trap: None, child: None }
     }
 
     /// Starts it and waits until it says that it is ready.
     pub async fn start(&mut self) -> Result<()> {
+        self.launch()?;
+        self.ready().await
+    }
+
+    fn launch(&mut self) -> Result<()> {
         let log = self.config.with_extension("log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let child = Command::new(&self.binary)
             .args(["serve", "--config"])
             .arg(&self.config)
+            .envs(self.trap.iter().map(|trap| ("TILTS_CRASH", trap)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -79,7 +87,7 @@ impl Node {
             .spawn()
             .with_context(|| format!("cannot start {}", self.binary.display()))?;
         self.child = Some(child);
-        self.ready().await
+        Ok(())
     }
 
     async fn ready(&mut self) -> Result<()> {
@@ -115,6 +123,11 @@ impl Node {
                 .context("no end after SIGTERM")??;
         }
         Ok(())
+    }
+
+    /// Whether the process that was started has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|status| status.is_some()))
     }
 
     /// Process id while it runs.

@@ -73,7 +73,7 @@ pub struct Stage {
     pub resolver: SocketAddr,
     /// Length of RSA keys.
     bits: u32,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
@@ -86,7 +86,12 @@ impl Stage {
     pub fn with(tilts: &Path, bits: u32) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let world = World::new(&folder.path().join("world"), tilts)?;
-        Ok(Self { world, resolver: free()?, bits, _folder: folder })
+        Ok(Self { world, resolver: free()?, bits, folder })
+    }
+
+    /// Leaves everything where it lies, for whoever looks for what went wrong.
+    pub fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
     }
 
     /// A node with keys of these kinds only, in a domain of the first one's profile. `evidence` adds an RSA key for evidence.

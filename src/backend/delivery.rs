@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::{Adapter, Office, div, folder, proof};
 use crate::clock::SignedDuration;
+use crate::crash::{self, Point};
 use crate::evidence::{self, Happening};
 use crate::store::{self, DeliveryId, DeliveryOutcome, DeliveryView, NewEvidenceMessage, Settled};
 
@@ -51,10 +52,12 @@ pub enum Error {
 pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
     let mut changes = office.store.delivery_changes();
     let mut stop = std::pin::pin!(stop);
+    let mut unkept = Vec::new();
     loop {
         changes.mark_unchanged();
+        give_back(&office, &mut unkept).await;
         for backend in &office.backends {
-            if let Err(error) = round(&office, &backend.id, &backend.adapter).await {
+            if let Err(error) = round(&office, (&backend.id, &backend.adapter), &mut unkept).await {
                 tracing::error!(backend = backend.id, %error, "delivery");
             }
         }
@@ -66,14 +69,33 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
     }
 }
 
-/// One look at a backend: carry what waits, gather what it answered.
-async fn round(office: &Office, backend: &str, adapter: &Adapter) -> Result<(), Error> {
+/// Ends the leases of deliveries that the store could not hear of; what it does not take now waits.
+async fn give_back(office: &Office, unkept: &mut Vec<DeliveryId>) {
+    while let Some(id) = unkept.last() {
+        if office.store.postpone_delivery(*id, office.clock.now()).await.is_err() {
+            return;
+        }
+        unkept.pop();
+    }
+}
+
+/// One look at a backend: carry what waits, gather what it answered. What is leased when the store fails is `unkept`: its lease
+/// would hold it back for long.
+async fn round(
+    office: &Office,
+    (backend, adapter): (&str, &Adapter),
+    unkept: &mut Vec<DeliveryId>,
+) -> Result<(), Error> {
     let now = office.clock.now();
-    let waiting = office.store.lease_deliveries(backend, now, BATCH, now + LEASE).await?;
-    for delivery in waiting {
+    let mut waiting = office.store.lease_deliveries(backend, now, BATCH, now + LEASE).await?.into_iter();
+    while let Some(delivery) = waiting.next() {
         if let Err(error) = carry(office, adapter, &delivery).await {
             tracing::warn!(delivery.id = %delivery.id, %error, "not delivered yet");
-            office.store.postpone_delivery(delivery.id, office.clock.now() + AGAIN).await?;
+            let postponed = office.store.postpone_delivery(delivery.id, office.clock.now() + AGAIN).await;
+            if let Err(error) = postponed {
+                unkept.extend(std::iter::once(delivery).chain(waiting).map(|d| d.id));
+                return Err(error.into());
+            }
         }
     }
     match adapter.inbox() {
@@ -106,7 +128,10 @@ pub async fn at_disposal(office: &Office, delivery: &DeliveryView) -> Result<Set
         backend = delivery.backend,
         "at the backend's disposal"
     );
-    Ok(office.store.delivery_at_disposal(delivery.id, evidence).await?)
+    crash::at(Point::DisposalBegun);
+    let settled = office.store.delivery_at_disposal(delivery.id, evidence).await?;
+    crash::at(Point::DisposalCommitted);
+    Ok(settled)
 }
 
 /// The final word of a backend, a deadline, or an adapter. The same word again changes nothing.
@@ -122,7 +147,9 @@ pub async fn settle(office: &Office, id: DeliveryId, outcome: DeliveryOutcome) -
         DeliveryOutcome::Undeliverable { reason } => Happening::Undeliverable(reason.clone()),
     };
     let evidence = proof(office, &delivery, happening)?;
+    crash::at(Point::DeliveryBegun);
     let settled = office.store.settle_delivery(id, outcome, evidence).await?;
+    crash::at(Point::DeliveryCommitted);
     tracing::info!(message.id = delivery.message.message_id, delivery.id = %id, "delivery settled");
     Ok(settled)
 }

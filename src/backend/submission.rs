@@ -12,12 +12,13 @@ use super::document::SbdhDocument;
 use super::routes::{Route, Unroutable};
 use super::{Office, envelope};
 use crate::clock::{SignedDuration, Timestamp, wire_time};
+use crate::crash::{self, Point};
 use crate::ebms::names;
 use crate::id;
 use crate::status::{EvidenceProfile, Policy, Row, Signal};
 use crate::store::{
     self, Class, NewEvidence, NewMessage, NewPart, NewRecipient, NewSubmission, PARTNER, StagedPayload,
-    Submitted,
+    Store, Submitted,
 };
 
 /// A test is receipted and never evidenced (model.md 2): its receipt is all that will come.
@@ -112,22 +113,29 @@ pub async fn submit(office: &Office, draft: Draft) -> Result<Submitted, Error> {
     let shared = Shared { office, now, conversation, ref_to: draft.ref_to, class: draft.class };
     let recipients = draft.recipients.into_iter().map(|r| shared.recipient(r)).collect();
     let channel = draft.channel.clone();
-    let submitted = office
-        .store
-        .submit(NewSubmission {
-            channel: draft.channel,
-            client_id: draft.client_id,
-            envelope: draft.envelope,
-            metadata: draft.metadata,
-            payloads: draft.payloads,
-            recipients,
-        })
-        .await?;
+    crash::at(Point::SubmitBegun);
+    let new = NewSubmission {
+        channel: draft.channel,
+        client_id: draft.client_id,
+        envelope: draft.envelope,
+        metadata: draft.metadata,
+        payloads: draft.payloads,
+        recipients,
+    };
+    let submitted = to_its_end(office.store.clone(), new).await?;
+    crash::at(Point::SubmitCommitted);
     if let Submitted::Created(id) = submitted {
         tracing::info!(submission.id = %id, channel, "submission accepted");
         metrics::counter!(crate::metrics::SUBMITTED, "channel" => channel).increment(1);
     }
     Ok(submitted)
+}
+
+/// A caller that hangs up is dropped where it stands. Storing is not: between a payload's file and its row that would leave a
+/// file that nobody names.
+async fn to_its_end(store: Store, new: NewSubmission) -> Result<Submitted, store::Error> {
+    let storing = tokio::spawn(async move { store.submit(new).await });
+    storing.await.unwrap_or(Err(store::Error::Closed))
 }
 
 fn validate(draft: &Draft) -> Result<(), Error> {

@@ -10,6 +10,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::config::file::LogFormat;
+use crate::crash;
 
 /// Arguments of `tilts serve` and `tilts check-config`.
 #[derive(clap::Args)]
@@ -21,6 +22,9 @@ pub struct Args {
 
 /// Runs the access point until SIGTERM or SIGINT.
 pub fn run(args: Args) -> ExitCode {
+    if let Err(problem) = crash::arm() {
+        return super::wrong_call(problem);
+    }
     let clock = Clock::system();
     let settings = match app::check(&args.config, &clock) {
         Ok(settings) => settings,

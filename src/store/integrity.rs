@@ -10,6 +10,7 @@ use super::ids::{digest, micros, time};
 use super::writer::Work;
 use super::{Config, Error, PayloadId, RecipientId, Store, payload_files};
 use crate::clock::Timestamp;
+use crate::crash;
 use crate::status::chain::{Checkpoint, Leaf, START, Step, merkle_proof, merkle_root};
 use crate::status::{Record, Row, fold};
 
@@ -96,7 +97,10 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn checkpoint(&self, now: Timestamp) -> Result<Option<i64>, Error> {
-        self.write(move |work| Box::pin(async move { checkpoint(work, now).await })).await
+        crash::at(crash::Point::CheckpointBegun);
+        let number = self.write(move |work| Box::pin(async move { checkpoint(work, now).await })).await?;
+        crash::at(crash::Point::CheckpointCommitted);
+        Ok(number)
     }
 
     /// Folds all chains anew, compares with the records shown, verifies hash chains and checkpoints, looks for every payload

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::{Error, PayloadId};
+use crate::crash;
 
 /// Payloads at or under this many octets live in their row; larger ones in files (design 4).
 pub const INLINE: usize = 64 * 1024;
@@ -375,6 +376,7 @@ impl Settled {
                 let path = spool.path(&file);
                 temporary.as_file().sync_all().map_err(Error::io(temporary.path()))?;
                 temporary.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
+                crash::at(crash::Point::PayloadRenamed);
                 sync_folder(&spool.path(&shard))?;
                 Ok(Place::File(file))
             }

@@ -14,6 +14,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
 
 use super::idle::Pace;
+use crate::crash;
 
 /// What a client sends. Its length is announced beside it ([`super::Request::content_length`]).
 pub type OutgoingBody = UnsyncBoxBody<Bytes, io::Error>;
@@ -172,6 +173,7 @@ impl Counted {
         }
         let given = self.progress.given.fetch_add(octets, Ordering::AcqRel) + octets;
         if given == self.length {
+            crash::soon(crash::Point::RequestSent);
             self.progress.state.store(1, Ordering::Release);
         }
         Ok(())

@@ -10,10 +10,11 @@ use super::check::Checked;
 use super::reject::Refusal;
 use super::secure::Secured;
 use crate::clock::Timestamp;
+use crate::crash::{self, Point};
 use crate::ebms::{Code, MessageInfo, SignedReference, UserMessage, names, write_receipt};
 use crate::pki::Certificate;
 use crate::pmode::Admitted;
-use crate::store::{Accepted, Class, Effect, InboundKey, NewInbound, NewInboundPart, Stored};
+use crate::store::{Accepted, Class, Effect, InboundKey, NewInbound, NewInboundPart, Store, Stored};
 use crate::{id, store};
 
 /// Largest evidence that is read into memory, in octets.
@@ -37,7 +38,10 @@ async fn keep(node: &Node, checked: Checked, message: &UserMessage) -> Result<Do
     let references = checked.secured.references.clone();
     let class = checked.class;
     let new = inbound(node, checked, receipt.clone()).await?;
-    match node.store.accept(new).await.map_err(|e| Refusal::store(&e))? {
+    crash::at(Point::AcceptBegun);
+    let accepted = to_its_end(node.store.clone(), new).await.map_err(|e| Refusal::store(&e))?;
+    crash::at(Point::AcceptCommitted);
+    match accepted {
         Accepted::New { .. } => {
             tracing::info!(message.id = message.info.message_id, class = class.as_str(), "message received");
             metrics::counter!(crate::metrics::ACCEPTED, "class" => class.as_str()).increment(1);
@@ -48,6 +52,13 @@ async fn keep(node: &Node, checked: Checked, message: &UserMessage) -> Result<Do
             duplicate(node, &came, *stored, receipt).await
         }
     }
+}
+
+/// When the peer hangs up, whatever answers it is dropped where it stands. Storing is not: between a payload's file and its row
+/// that would leave a file that nobody names.
+async fn to_its_end(store: Store, new: NewInbound) -> Result<Accepted, store::Error> {
+    let storing = tokio::spawn(async move { store.accept(new).await });
+    storing.await.unwrap_or(Err(store::Error::Closed))
 }
 
 /// The same message: the stored receipt. The same, built anew: a new receipt. Another one: a contradiction (model.md 2).

@@ -6,7 +6,7 @@ use hyper::Response;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::accept::Done;
-use crate::soap;
+use crate::{crash, soap};
 
 /// A signed receipt, whose message is durable.
 pub(super) struct Reply {
@@ -21,6 +21,7 @@ pub(super) fn acknowledge(done: Done) -> Reply {
 impl Reply {
     /// HTTP 200 with the receipt.
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        crash::at(crash::Point::ReceiptReady);
         let mut response = Response::new(Full::new(Bytes::from(self.receipt)));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(soap::CONTENT_TYPE));
         response

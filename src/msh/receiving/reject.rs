@@ -38,8 +38,8 @@ enum Answer {
         detail: Option<String>,
     },
     Http(StatusCode),
-    /// We cannot finish now: HTTP 503 with Retry-After, and EBMS:0202 in it once a processing mode is known (EDEL115 1.4.3.2).
-    NotNow,
+    /// It cannot be finished now, by this status: EBMS:0202 in it once a processing mode is known (EDEL115 1.4.3.2).
+    NotNow(StatusCode),
 }
 
 impl Refusal {
@@ -55,7 +55,12 @@ impl Refusal {
 
     /// Something of ours does not work now: the peer is asked to come again.
     pub(super) fn not_now(reason: impl Into<String>) -> Self {
-        Self::of(Answer::NotNow, reason.into())
+        Self::of(Answer::NotNow(StatusCode::SERVICE_UNAVAILABLE), reason.into())
+    }
+
+    /// The connection did not last: nothing is wrong with the message, and it may come again.
+    pub(super) fn broken_off(reason: impl Into<String>) -> Self {
+        Self::of(Answer::NotNow(StatusCode::REQUEST_TIMEOUT), reason.into())
     }
 
     /// Our own store cannot take the message now.
@@ -101,8 +106,7 @@ impl Refusal {
     fn code(&self) -> String {
         match &self.answer {
             Answer::Signal { code, .. } => code.code().into(),
-            Answer::Http(status) => format!("HTTP {}", status.as_u16()),
-            Answer::NotNow => format!("HTTP {}", StatusCode::SERVICE_UNAVAILABLE.as_u16()),
+            Answer::Http(status) | Answer::NotNow(status) => format!("HTTP {}", status.as_u16()),
         }
     }
 }
@@ -117,11 +121,11 @@ pub(super) async fn answer(
     record(node, throttle, &refusal, source).await;
     match &refusal.answer {
         Answer::Http(status) => bare(*status, &refusal.reason),
-        Answer::NotNow if refusal.policy.is_none() => bare(StatusCode::SERVICE_UNAVAILABLE, &refusal.reason),
-        Answer::NotNow => {
+        Answer::NotNow(status) if refusal.policy.is_none() => bare(*status, &refusal.reason),
+        Answer::NotNow(status) => {
             let mut answer = signal(node, &refusal, entry(Code::DeliveryFailure, &refusal));
-            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(COME_AGAIN));
+            *answer.status_mut() = *status;
+            come_again(&mut answer);
             answer
         }
         Answer::Signal { code, detail } => {
@@ -189,8 +193,13 @@ fn bare(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static(COME_AGAIN));
-    }
+    come_again(&mut response);
     response
+}
+
+/// Says when, where it is ours to say.
+fn come_again(response: &mut Response<Full<Bytes>>) {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(COME_AGAIN));
+    }
 }

@@ -1,6 +1,6 @@
 //! Stage 1: from the request to the parsed envelope; payload octets stay in the connection.
 //!
-//! Raises EBMS:0007 (MIME) and EBMS:0009 (XML, SOAP), and the HTTP statuses 400, 405, 413 and 415.
+//! Raises EBMS:0007 (MIME) and EBMS:0009 (XML, SOAP), and the HTTP statuses 400, 405, 408, 413 and 415.
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -113,7 +113,8 @@ async fn multipart(
     Ok(Unpacked { document, rest: Some(Rest { pending: root.pending, parser, body, root: root.id }) })
 }
 
-/// The next chunk of a body; `None` at its end. A connection that breaks is a truncated message.
+/// The next chunk of a body; `None` at its end. A connection that breaks says nothing about the message: were it told
+/// EBMS:0007, its sender would give up.
 pub(super) async fn next_chunk(body: &mut RequestBody) -> Result<Option<Bytes>, Refusal> {
     loop {
         match body.frame().await {
@@ -123,7 +124,7 @@ pub(super) async fn next_chunk(body: &mut RequestBody) -> Result<Option<Bytes>, 
                 Ok(data) => return Ok(Some(data)),
                 Err(_trailers) => {}
             },
-            Some(Err(error)) => return Err(truncated(&format!("its end: {error}"))),
+            Some(Err(error)) => return Err(Refusal::broken_off(error.to_string())),
         }
     }
 }

@@ -18,16 +18,28 @@ mod worker;
 
 pub use worker::run;
 
+use serde_json::Value;
+
 use super::Node;
-use crate::store::{self, OutMessage};
+use crate::crash;
+use crate::store::{self, MessageRow, OutMessage};
+
+/// A message of which the store could not keep what became of it. Its lease outlives the longest exchange: it is given back
+/// as soon as the store can hear of it.
+struct Unkept {
+    message: MessageRow,
+    lookup: Value,
+}
 
 /// Leads one leased message one attempt further.
-pub(super) async fn send(node: &Node, message: OutMessage) {
+async fn send(node: &Node, message: OutMessage) -> Result<(), Unkept> {
     let id = message.message_id.clone();
-    if let Err(error) = flow(node, message).await {
-        // The lease runs out and the message comes again: nothing is lost by waiting.
+    let lookup = message.lookup.clone().unwrap_or(Value::Array(Vec::new()));
+    let unkept = Unkept { message: message.id, lookup };
+    flow(node, message).await.map_err(|error| {
         tracing::error!(message.id = id, %error, "the store could not keep what became of the message");
-    }
+        unkept
+    })
 }
 
 async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
@@ -48,6 +60,7 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
     };
     let attempt = seal::on_disk(node, &message, &sealed).await?;
     let sent = transmit::transmit(node, &sealed).await;
+    crash::at(crash::Point::ResponseRead);
     let elsewhere = judge::points_elsewhere(&sent);
     let verdict = judge::judge(node, &message, &sealed, sent).await;
     if elsewhere || verdict.says_stale() {

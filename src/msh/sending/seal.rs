@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::Node;
 use super::package::{self, Packaged};
 use super::plan::Unplanned;
+use crate::crash::{self, Point};
 use crate::ebms::SignedReference;
 use crate::mime::writer::{Layout, Part, random_boundary};
 use crate::pki::Certificate;
@@ -101,10 +102,14 @@ pub(super) async fn on_disk(
     let endpoint = &packaged.planned.endpoint;
     if packaged.first || moved(message, sealed) {
         node.store.plan(message.id, planned(sealed)).await?;
+        crash::at(Point::PlanCommitted);
     }
     let certificate = endpoint.certificate.as_ref().map(crate::pki::Certificate::sha256);
     let attempt = NewAttempt { url: endpoint.url.clone(), certificate, started: node.clock.now() };
-    node.store.begin_attempt(message.id, attempt).await
+    crash::at(Point::AttemptBegun);
+    let attempt = node.store.begin_attempt(message.id, attempt).await?;
+    crash::at(Point::AttemptCommitted);
+    Ok(attempt)
 }
 
 /// URL or certificate of the same access point changed since the last plan.

@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 use super::super::Node;
+use super::Unkept;
 use super::judge::Verdict;
 use super::plan::Unplanned;
 use crate::clock::Timestamp;
+use crate::crash::{self, Point};
 use crate::id;
 use crate::pmode::{PMode, Profile, Retry};
 use crate::status::{Row, Signal as Said};
@@ -94,7 +96,17 @@ pub(super) async fn settled(
     if !matches!(settlement.next, Next::RetryAt(_) | Next::AwaitEvidence | Next::Done) {
         notify(node, message, settlement.next, &settlement.detail).await?;
     }
-    node.store.settle(attempt, settlement).await.map(drop)
+    crash::at(Point::SettleBegun);
+    node.store.settle(attempt, settlement).await?;
+    crash::at(Point::SettleCommitted);
+    Ok(())
+}
+
+/// Ends the lease of a message of which nothing could be kept. It is due now; an attempt that was begun is uncertain.
+pub(super) async fn given_back(node: &Node, unkept: &Unkept) -> Result<(), store::Error> {
+    let (lookup, reason) = (unkept.lookup.clone(), "the store could not keep what became of it".to_owned());
+    let next = Next::RetryAt(node.clock.now());
+    node.store.lookup_failed(unkept.message, (lookup, reason), next, Vec::new()).await.map(drop)
 }
 
 fn settlement(node: &Node, message: &OutMessage, retry: Retry, verdict: Verdict) -> Settlement {

@@ -8,29 +8,45 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::super::Node;
+use super::{Unkept, settle};
 use crate::clock::SignedDuration;
+use crate::store;
 
 /// A lease outlives the longest exchange by this.
 const MARGIN: Duration = Duration::from_secs(60);
 /// Without an event the store is asked again after this time at the latest.
 const AT_LATEST: Duration = Duration::from_secs(30);
 
+/// A store that fails is asked again after this time.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Exchanges under way; each gives the message back whose outcome could not be kept.
+type Running = JoinSet<Option<Unkept>>;
+
 /// Sends until `stop` is ready; then leases nothing more and lets running attempts end.
 pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(node.limits.sending));
     let mut changes = node.store.outbound_changes();
-    let mut running = JoinSet::new();
+    let (mut running, mut unkept) = (Running::new(), Vec::new());
     let mut stop = std::pin::pin!(stop);
     loop {
-        while running.try_join_next().is_some() {}
+        while let Some(ended) = running.try_join_next() {
+            unkept.extend(ended.ok().flatten());
+        }
         changes.mark_unchanged();
-        let more = lease(&node, &places, &mut running).await;
+        give_back(&node, &mut unkept).await;
+        let leased = lease(&node, &places, &mut running).await;
+        let more = leased == Some(true);
         // Where more is due than there are places, a place that becomes free is what is waited for, and nothing else: whether
         // one is free by now is not asked, for it may have become so a moment ago.
-        let pause = if more { AT_LATEST } else { until_due(&node).await };
+        let pause = match leased {
+            Some(true) => AT_LATEST,
+            Some(false) if unkept.is_empty() => until_due(&node).await,
+            Some(false) | None => AGAIN,
+        };
         tokio::select! {
             () = &mut stop => break,
-            Some(_) = running.join_next(), if more => {}
+            Some(ended) = running.join_next(), if more => unkept.extend(ended.ok().flatten()),
             _ = changes.changed(), if !more => {}
             () = tokio::time::sleep(pause) => {}
         }
@@ -38,11 +54,21 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
     while running.join_next().await.is_some() {}
 }
 
-/// Leases as many messages as there are free places; true when more may be due than were leased.
-async fn lease(node: &Arc<Node>, places: &Arc<Semaphore>, running: &mut JoinSet<()>) -> bool {
+/// Ends leases that nobody uses; what the store does not take now waits. A start ends all leases: nothing is kept for it.
+async fn give_back(node: &Node, unkept: &mut Vec<Unkept>) {
+    while let Some(message) = unkept.last() {
+        match settle::given_back(node, message).await {
+            Ok(()) | Err(store::Error::NotFound { .. }) => drop(unkept.pop()),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Leases as many messages as there are free places; true when more may be due than were leased, nothing when the store fails.
+async fn lease(node: &Arc<Node>, places: &Arc<Semaphore>, running: &mut Running) -> Option<bool> {
     let free = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
     if free == 0 {
-        return true;
+        return Some(true);
     }
     let now = node.clock.now();
     let lease =
@@ -51,19 +77,20 @@ async fn lease(node: &Arc<Node>, places: &Arc<Semaphore>, running: &mut JoinSet<
         Ok(due) => due,
         Err(error) => {
             tracing::error!(%error, "the queue cannot be read");
-            return false;
+            return None;
         }
     };
     let count = due.len();
     for message in due {
-        let Ok(place) = places.clone().acquire_owned().await else { return false };
+        let place = places.clone().acquire_owned().await.ok()?;
         let node = node.clone();
         running.spawn(async move {
-            super::send(&node, message).await;
+            let unkept = super::send(&node, message).await.err();
             drop(place);
+            unkept
         });
     }
-    count == free as usize
+    Some(count == free as usize)
 }
 
 async fn until_due(node: &Node) -> Duration {

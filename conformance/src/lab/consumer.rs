@@ -1,0 +1,86 @@
+//! The consumer: fetches what is offered, compares it with what was handed in, says its word until it is heard.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::ledger::{Ledger, Letter, sha256};
+use crate::demo::list;
+use crate::http;
+
+/// Messages taken side by side.
+const SIDE_BY_SIDE: usize = 6;
+
+/// Consumes until it is aborted.
+pub(super) async fn consume(backend: SocketAddr, ledger: Ledger) {
+    loop {
+        // The node is down now and then: whatever fails is done again.
+        let _ = round(backend, &ledger).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+async fn round(backend: SocketAddr, ledger: &Ledger) -> Result<()> {
+    let unheard = ledger.book().unheard.clone();
+    for (id, word) in unheard {
+        say(backend, &id, &word, ledger).await?;
+    }
+    let listed = http::get(backend, "/v1/messages?limit=60").await?;
+    let messages: Vec<&Value> = list(&listed["messages"]).collect();
+    for some in messages.chunks(SIDE_BY_SIDE) {
+        futures_util::future::try_join_all(some.iter().map(|message| take(backend, message, ledger))).await?;
+    }
+    Ok(())
+}
+
+async fn take(backend: SocketAddr, message: &Value, ledger: &Ledger) -> Result<()> {
+    let id = message["id"].as_str().context("no id")?;
+    let path = format!("/v1/messages/{id}");
+    let part = http::request(backend, Method::GET, &format!("{path}/parts/0"), "", "").await?;
+    ensure!(part.status.is_success(), "HTTP {}", part.status);
+    let digest = sha256(&part.body);
+    compare(message, id, &digest, ledger);
+    let word = match Letter::is_refused(&digest) {
+        true => json!({ "outcome": "refused", "reason": "Not for us" }),
+        false => json!({ "outcome": "accepted" }),
+    };
+    say(backend, id, &word.to_string(), ledger).await
+}
+
+/// Says the word on a delivery. Whether it was taken may remain unknown; then it is said again, offered or not.
+async fn say(backend: SocketAddr, id: &str, word: &str, ledger: &Ledger) -> Result<()> {
+    ledger.book().unheard.insert(id.to_owned(), word.to_owned());
+    let path = format!("/v1/messages/{id}/acknowledge");
+    let answer = http::request(backend, Method::POST, &path, "application/json", word.to_owned()).await?;
+    if answer.status.is_server_error() {
+        return Ok(());
+    }
+    let mut book = ledger.book();
+    book.unheard.remove(id);
+    book.settled.insert(id.to_owned());
+    if !answer.status.is_success() {
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        book.wrong.push(format!("{id}: the word is not taken: HTTP {}: {text}", answer.status));
+    }
+    Ok(())
+}
+
+/// Keeps and judges what was offered.
+fn compare(message: &Value, delivery: &str, digest: &str, ledger: &Ledger) {
+    let text = |key: &str| message[key].as_str().unwrap_or_default().to_owned();
+    let recipient = text("final_recipient");
+    let mut book = ledger.book();
+    if book.handed_in.get(&recipient).map(String::as_str) != Some(digest) {
+        book.wrong.push(format!("{delivery} for {recipient}: other content than was handed in"));
+    }
+    if book.settled.contains(delivery) {
+        book.wrong.push(format!("{delivery} for {recipient}: offered again after it was settled"));
+    }
+    if list(&message["parts"]).count() != 1 {
+        book.wrong.push(format!("{delivery} for {recipient}: {} parts", list(&message["parts"]).count()));
+    }
+    book.offered.entry(recipient).or_default().insert((delivery.to_owned(), text("message_id")));
+}

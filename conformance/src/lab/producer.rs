@@ -1,0 +1,89 @@
+//! The producer: hands every letter in again and again until the node says that it has it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::json;
+
+use super::ledger::{Ledger, Letter};
+use crate::http::{self, Answer, Part, multipart};
+use crate::world::{ENVELOPE, PROCESS};
+
+/// Letters handed in and not yet settled by the consumer, at most: the queue is never empty, and never so long that a kill
+/// meets only waiting rows.
+const WINDOW: usize = 60;
+/// Letters handed in at once.
+const LANES: u64 = 6;
+/// How long a letter is insisted on.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Hands in the letters `numbers` over several connections.
+pub(super) async fn produce(
+    to: SocketAddr,
+    seed: u64,
+    numbers: std::ops::Range<u64>,
+    ledger: Ledger,
+) -> Result<()> {
+    let lanes = (0..LANES).map(|lane| {
+        let (ledger, numbers) = (ledger.clone(), numbers.clone());
+        async move {
+            for number in (numbers.start + lane..numbers.end).step_by(LANES as usize) {
+                hand_in(to, &Letter::new(seed, number), &ledger).await?;
+            }
+            anyhow::Ok(())
+        }
+    });
+    futures_util::future::try_join_all(lanes).await.map(drop)
+}
+
+/// Hands in one letter, once there is room for it.
+async fn hand_in(to: SocketAddr, letter: &Letter, ledger: &Ledger) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let (acknowledged, settled) = ledger.progress();
+        if acknowledged < settled + WINDOW || Instant::now() > until {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ledger.book().handed_in.insert(letter.recipient(), letter.sha256.clone());
+    let id = insist(to, letter, ledger).await.with_context(|| letter.client_id())?;
+    ledger.book().acknowledged.insert(letter.recipient(), id);
+    Ok(())
+}
+
+async fn insist(to: SocketAddr, letter: &Letter, ledger: &Ledger) -> Result<String> {
+    let (kind, body) = request(letter);
+    let body = Bytes::from(body);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match http::request(to, Method::POST, "/v1/submissions?backend=all", &kind, body.clone()).await {
+            Ok(answer) if answer.status.is_success() => return id(&answer),
+            Ok(answer) if answer.status.is_client_error() => bail!("{:?}", answer.json()),
+            _ if Instant::now() > until => bail!("not taken in {PATIENCE:?}"),
+            // Not able to take it now, or down: whoever insists does no harm.
+            Ok(_) => ledger.book().turned_away += 1,
+            Err(_) => {}
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn id(answer: &Answer) -> Result<String> {
+    Ok(answer.json()?["id"].as_str().context("no id")?.to_owned())
+}
+
+/// The same octets every time, the boundary excepted.
+fn request(letter: &Letter) -> (String, Vec<u8>) {
+    let description = json!({
+        "client_id": letter.client_id(), "original_sender": "to-a::lab", "document_type": ENVELOPE,
+        "process": PROCESS, "recipients": [{ "participant": letter.recipient() }],
+    });
+    multipart(&[
+        Part::new("description", "application/json", description.to_string()),
+        Part::new("payload", "application/octet-stream", letter.content.clone()),
+    ])
+}

@@ -1,0 +1,62 @@
+//! A database that does not answer for a while: somebody else holds its write lock.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use super::ledger::Ledger;
+use super::run::Plan;
+use super::tally::Tally;
+use crate::random::Random;
+
+/// Python's own SQLite: no process of ours should have to speak to a node's database.
+const HOLD: &str = "import sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
+c.execute('BEGIN IMMEDIATE')
+print('held', flush=True)
+time.sleep(float(sys.argv[2]))
+c.execute('ROLLBACK')";
+
+/// A lock that is held. Dropped, it is let go.
+pub struct Stall(Child);
+
+impl Stall {
+    /// Takes the write lock of the database of a store and holds it for so long.
+    pub async fn begin(store: &Path, length: Duration) -> Result<Self> {
+        let mut command = Command::new("python3");
+        command.args(["-c", HOLD]).arg(store.join("tilts.db")).arg(length.as_secs_f64().to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().context("python3 is needed to hold the lock")?;
+        let mut line = String::new();
+        let output = child.stdout.take().context("no output")?;
+        BufReader::new(output).read_line(&mut line).await?;
+        ensure!(line.trim() == "held", "the lock could not be taken: {line:?}");
+        Ok(Self(child))
+    }
+
+    /// Waits until the lock is let go.
+    pub async fn end(mut self) -> Result<()> {
+        ensure!(self.0.wait().await?.success(), "the lock was not held to the end");
+        Ok(())
+    }
+}
+
+/// Stalls one or the other of two stores as often as planned, each time for less than a store waits, spread over the run.
+pub(super) async fn stall_all(stores: [PathBuf; 2], plan: Plan, ledger: Ledger, done: Tally) -> Result<()> {
+    let mut random = Random::new(plan.seed ^ 0xd);
+    for number in 1..=plan.stalls {
+        let due = number * plan.messages / (plan.stalls + 1);
+        while (ledger.progress().1 as u64) < due {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let store = random.below(2) as usize;
+        let length = Duration::from_millis(200 + random.below(3000));
+        Stall::begin(&stores[store], length).await?.end().await?;
+        done.count(["sender", "receiver"][store]);
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Promise 4 in the crash laboratory, a twentieth of `make lab`; and a death at every named point.
+//!
+//! `TILTS_SEED` repeats a run; `TILTS_MESSAGES`, `TILTS_KILLS` and `TILTS_FAULTS` say how much of everything.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, ensure};
+use conformance::lab::{Act, Faults, Lab, Plan, Rig, TRAPS, Trap, judge, known_to, settle};
+use conformance::node::tilts_binary;
+use conformance::random::setting;
+
+fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    setting("TILTS_SEED", now)
+}
+
+async fn run(plan: Plan) -> Result<()> {
+    println!("repeat this run with TILTS_SEED={}", plan.seed);
+    let mut lab = Lab::set_up(&tilts_binary()?, plan).await?;
+    let report = lab.run().await?;
+    println!("{}", report.text());
+    ensure!(report.is_good(), "TILTS_SEED={}, kept in {}", plan.seed, lab.rig.keep());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_and_kills_lose_nothing_and_double_nothing() -> Result<()> {
+    run(Plan {
+        messages: setting("TILTS_MESSAGES", 500),
+        kills: setting("TILTS_KILLS", 10),
+        faults: setting("TILTS_FAULTS", 100),
+        stalls: 2,
+        tls: false,
+        seed: seed(),
+    })
+    .await
+}
+
+/// What TLS makes of a connection that ends in the middle is another matter than what TCP does.
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_do_they_over_tls() -> Result<()> {
+    run(Plan { messages: 150, kills: 4, faults: 80, stalls: 0, tls: true, seed: seed() }).await
+}
+
+/// Letters of one case: the second lives in a file on both sides.
+const LETTERS: u64 = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_at_any_named_point_loses_nothing_and_doubles_nothing() -> Result<()> {
+    let seed = seed();
+    println!("repeat this run with TILTS_SEED={seed}");
+    let mut rig = Rig::set_up(&tilts_binary()?, false, [Faults::new(seed, 0), Faults::new(seed, 0)]).await?;
+    rig.start().await?;
+    for (number, trap) in (0..).zip(TRAPS) {
+        println!("{:?} dies at {}", trap.side, trap.point);
+        let died = die_and_settle(&mut rig, trap, (seed, number * 10 + 2)).await;
+        if let Err(error) = died {
+            return Err(error.context(format!("{trap:?}, TILTS_SEED={seed}, kept in {}", rig.keep())));
+        }
+    }
+    let verdict = judge(&mut rig).await?;
+    ensure!(verdict.is_good(), "TILTS_SEED={seed}, kept in {}: {:#?}", rig.keep(), verdict.findings);
+    println!("{} messages, {} evidence rows", verdict.messages, verdict.evidence);
+    Ok(())
+}
+
+async fn die_and_settle(rig: &mut Rig, trap: &Trap, (seed, first): (u64, u64)) -> Result<()> {
+    rig.node(trap.side).kill().await?;
+    // What the case before left to be sent may be enough to die at once.
+    let alive = rig.start_with(trap.side, Some(trap.point.into())).await?;
+    let producer = rig.produce(seed, first..first + LETTERS);
+    if trap.act == Act::Stop {
+        ensure!(settle(rig, Duration::from_secs(60)).await, "not settled before the stop");
+        rig.node(trap.side).stop().await?;
+    } else if alive {
+        ensure!(rig.dies(trap.side, Duration::from_secs(30)).await, "it lives on: nobody passes this point");
+    }
+    let log = std::fs::read_to_string(rig.node(trap.side).log())?;
+    let last = log.lines().rev().find(|line| line.starts_with("tilts: TILTS_CRASH: "));
+    ensure!(last.is_some_and(|line| line.ends_with(trap.point)), "it died elsewhere: {last:?}");
+    rig.start_with(trap.side, None).await?;
+    producer.await??;
+    ensure!(settle(rig, Duration::from_secs(60)).await, "not settled after the death");
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_point_that_the_binary_knows_is_tried() -> Result<()> {
+    let known: BTreeSet<String> = known_to(&tilts_binary()?).await?.into_iter().collect();
+    let tried: BTreeSet<String> = TRAPS.iter().map(|trap| trap.point.to_owned()).collect();
+    ensure!(
+        known == tried,
+        "known but not tried: {:?}; tried but not known: {:?}",
+        known.difference(&tried).collect::<Vec<_>>(),
+        tried.difference(&known).collect::<Vec<_>>()
+    );
+    Ok(())
+}
