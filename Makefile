@@ -14,6 +14,7 @@ demo: tools
 ## the whole test suite
 test: tools
 	$(CARGO) test --workspace --no-fail-fast
+	./docker/postgres.sh $(CARGO) test --workspace --lib store::
 
 ## real implementations of other people against tilts, in both directions; then every assertion, on tilts and on phase4
 conformance: tools

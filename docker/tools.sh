@@ -20,6 +20,7 @@ want libssl-dev sh -c 'pkg-config --exists openssl || test -e /usr/include/opens
 want openssl sh -c 'command -v openssl'
 want python3 sh -c 'command -v python3'
 want libxml2-utils sh -c 'command -v xmllint'
+want postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
 want xmlsec1 sh -c 'command -v xmlsec1'
 # shellcheck disable=SC2086
 exec "$(dirname "$0")/install.sh" tilts $need

@@ -10,7 +10,8 @@ use crate::store::{Config, PostgresConfig};
 pub fn store(problems: &mut Problems, store: &file::Store, base: &Path) -> Config {
     let postgres = store.postgres.as_ref().map(|given| postgres(problems, given, base));
     if store.payloads.is_some() && postgres.is_none() {
-        problems.add("store.payloads", "payloads are shared by nodes on one PostgreSQL: add [store.postgres]");
+        problems
+            .add("store.payloads", "payloads are shared by nodes on one PostgreSQL: add [store.postgres]");
     }
     let payloads = store.payloads.as_ref().map(|folder| base.join(folder));
     Config { path: base.join(&store.path), postgres, payloads, ..Config::default() }
@@ -26,7 +27,8 @@ fn postgres(problems: &mut Problems, given: &file::Postgres, base: &Path) -> Pos
         problems.add("store.postgres.url", "the password stands in the URL: put it into password_file");
     }
     if !(2..=1000).contains(&given.connections) {
-        problems.add("store.postgres.connections", format!("{} is not between 2 and 1000", given.connections));
+        problems
+            .add("store.postgres.connections", format!("{} is not between 2 and 1000", given.connections));
     }
     let file = given.password_file.as_ref().map(|file| base.join(file));
     let password = file.and_then(|file| problems.secret("store.postgres.password_file", &file));

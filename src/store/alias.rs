@@ -14,14 +14,14 @@ impl Store {
         self.write(move |work| {
             Box::pin(async move {
                 // The empty update makes RETURNING give the alias of before.
-                Ok(sql::query_scalar(
+                sql::query_scalar(
                     "INSERT INTO alias (alias, address) VALUES (?, ?)
                      ON CONFLICT (address) DO UPDATE SET address = excluded.address RETURNING alias",
                 )
                 .bind(fresh)
                 .bind(address)
                 .fetch_one(&mut work.conn)
-                .await?)
+                .await
             })
         })
         .await
@@ -32,9 +32,9 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn address_of(&self, alias: &str) -> Result<Option<String>, Error> {
-        Ok(sql::query_scalar("SELECT address FROM alias WHERE alias = ?")
+        sql::query_scalar("SELECT address FROM alias WHERE alias = ?")
             .bind(alias)
             .fetch_optional(&mut self.read())
-            .await?)
+            .await
     }
 }

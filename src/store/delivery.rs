@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::sql::{self, Sql};
 use super::evidence::shown_time;
 use super::ids::micros;
 use super::outgoing::Outgoing;
+use super::sql::{self, Sql};
 use super::writer::Work;
 use super::{DeliveryId, Error, InboundView, MessageRow, NewEvidenceMessage, Store, events, payload};
 use crate::clock::Timestamp;
@@ -129,14 +129,14 @@ impl Store {
         let ids: Vec<String> = self
             .write(move |work| {
                 Box::pin(async move {
-                    Ok(sql::query_scalar(LEASE.on(&work.conn))
-                    .bind(micros(lease_until))
-                    .bind(backend)
-                    .bind(micros(now))
-                    .bind(limit)
-                    .bind(&*node)
-                    .fetch_all(&mut work.conn)
-                    .await?)
+                    sql::query_scalar(LEASE.on(&work.conn))
+                        .bind(micros(lease_until))
+                        .bind(backend)
+                        .bind(micros(now))
+                        .bind(limit)
+                        .bind(&*node)
+                        .fetch_all(&mut work.conn)
+                        .await
                 })
             })
             .await?;

@@ -100,7 +100,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn last_event(&self) -> Result<i64, Error> {
-        Ok(sql::query_scalar("SELECT coalesce(max(sequence), 0) FROM event").fetch_one(&mut self.read()).await?)
+        sql::query_scalar("SELECT coalesce(max(sequence), 0) FROM event").fetch_one(&mut self.read()).await
     }
 
     /// Raises a notice for the operator.

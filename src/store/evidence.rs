@@ -3,8 +3,8 @@
 use openssl::sha::sha256;
 use serde::Serialize;
 
-use super::sql::{self, Conn, Sql};
 use super::ids::{digest, from_json, json, micros, optional_time, time};
+use super::sql::{self, Conn, Sql};
 use super::writer::Work;
 use super::{Error, MessageRow, RecipientId, Store, events};
 use crate::clock::Timestamp;

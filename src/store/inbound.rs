@@ -3,11 +3,11 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::sql;
 use super::ids::{digest, from_json, json, micros, time};
 use super::outbound::{party, value};
 use super::payload::{self, PartRow, PartView, publish_all};
 use super::spool::{Published, StagedPayload};
+use super::sql;
 use super::writer::Work;
 use super::{Class, DeliveryId, Error, MessageRow, NewEvidence, RecipientId, Store, events, evidence};
 use crate::clock::Timestamp;
@@ -244,11 +244,7 @@ impl Store {
                     .bind(message.column())
                     .execute(&mut work.conn)
                     .await?;
-                if done == 0 {
-                    Err(Error::missing("inbound message", message))
-                } else {
-                    Ok(())
-                }
+                if done == 0 { Err(Error::missing("inbound message", message)) } else { Ok(()) }
             })
         })
         .await
@@ -290,7 +286,10 @@ impl Arrival {
         let id = MessageRow::new();
         if !self.insert_message(work, id).await? {
             // Another node accepted it since: its transaction has ended, so its row can be read now.
-            return self.duplicate(work).await?.ok_or_else(|| Error::missing("inbound message", &self.new.key.message_id));
+            return self
+                .duplicate(work)
+                .await?
+                .ok_or_else(|| Error::missing("inbound message", &self.new.key.message_id));
         }
         for (position, (payload, (cid, media_type, properties))) in
             self.published.iter().zip(&self.parts).enumerate()

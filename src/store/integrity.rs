@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::sql::{self, Conn, Dialect, PostgresPool, Readers};
 use super::evidence::{self, StoredEvidence, hash, shown_record};
 use super::ids::{digest, micros, time};
+use super::sql::{self, Conn, Dialect, PostgresPool, Readers};
 use super::writer::Work;
 use super::{Config, Error, PayloadId, RecipientId, Store, payload_files};
 use crate::clock::Timestamp;
@@ -184,11 +184,10 @@ async fn checkpoint(work: &mut Work, now: Timestamp) -> Result<Option<i64>, Erro
 }
 
 async fn insert_checkpoint(work: &mut Work, leaves: &[Leaf], now: Timestamp) -> Result<i64, Error> {
-    let last = sql::query_as::<(i64, Vec<u8>)>(
-        "SELECT number, hash FROM checkpoint ORDER BY number DESC LIMIT 1",
-    )
-    .fetch_optional(&mut work.conn)
-    .await?;
+    let last =
+        sql::query_as::<(i64, Vec<u8>)>("SELECT number, hash FROM checkpoint ORDER BY number DESC LIMIT 1")
+            .fetch_optional(&mut work.conn)
+            .await?;
     let (number, previous) = last.map_or((1, START.to_vec()), |(number, hash)| (number + 1, hash));
     let root = merkle_root(leaves);
     let at = time(micros(now))?;
@@ -199,17 +198,15 @@ async fn insert_checkpoint(work: &mut Work, leaves: &[Leaf], now: Timestamp) -> 
         root: hex::encode(root),
         previous: hex::encode(&previous),
     };
-    sql::query(
-        "INSERT INTO checkpoint (number, at, leaves, root, previous, hash) VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(number)
-    .bind(micros(now))
-    .bind(leaves.len() as i64)
-    .bind(root.to_vec())
-    .bind(previous)
-    .bind(checkpoint_hash(&sealed)?.to_vec())
-    .execute(&mut work.conn)
-    .await?;
+    sql::query("INSERT INTO checkpoint (number, at, leaves, root, previous, hash) VALUES (?, ?, ?, ?, ?, ?)")
+        .bind(number)
+        .bind(micros(now))
+        .bind(leaves.len() as i64)
+        .bind(root.to_vec())
+        .bind(previous)
+        .bind(checkpoint_hash(&sealed)?.to_vec())
+        .execute(&mut work.conn)
+        .await?;
     for (position, leaf) in leaves.iter().enumerate() {
         let head = hex::decode(&leaf.head).unwrap_or_default();
         sql::query(

@@ -43,8 +43,8 @@ pub use payload::{PartView, PayloadReader};
 pub use reading::{AttemptView, MessageView, OriginalMessage, RecipientView, StateCounts, SubmissionView};
 pub use retention::Retention;
 pub use settle::{Next, Outcome, Settlement};
-pub use sql::PostgresConfig;
 pub use spool::{Form, INLINE, Keep, Measure, Spool, SpoolWriter, StagedPayload};
+pub use sql::PostgresConfig;
 pub use submission::{NewMessage, NewPart, NewRecipient, NewSubmission, Submitted};
 
 /// A recipient's `domain` is the name of a domain, or this and the PartyId of a static partner.

@@ -217,7 +217,7 @@ async fn cluster(
     migrate::postgres(&pool, &config.path).await?;
     let mut conn = Conn::Postgres(pool.begin().await?);
     end_leases(&mut conn, Some(node)).await?;
-    payload::remove_orphans(&mut conn, spool, Some(SETTLED)).await?;
+    payload::remove_orphans(&mut conn, spool, config.payloads.is_some().then_some(SETTLED)).await?;
     if let Conn::Postgres(conn) = conn {
         conn.end(true).await?;
     }

@@ -6,11 +6,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::sql::{self, Conn, Sql};
 use super::evidence::shown_time;
 use super::ids::{from_json, json, micros, optional_time, time};
 use super::payload::{PartView, parts_of};
 use super::spool::Form;
+use super::sql::{self, Conn, Sql};
 use super::writer::Work;
 use super::{AttemptId, Class, Error, MessageRow, RecipientId, Store, SubmissionId};
 use crate::clock::Timestamp;
@@ -152,10 +152,8 @@ impl Store {
         lease_until: Timestamp,
     ) -> Result<Vec<OutMessage>, Error> {
         let node = std::sync::Arc::clone(self.node());
-        self.write(move |work| {
-            Box::pin(async move { lease(work, now, limit, (lease_until, &node)).await })
-        })
-        .await
+        self.write(move |work| Box::pin(async move { lease(work, now, limit, (lease_until, &node)).await }))
+            .await
     }
 
     /// The earliest time at which a queued message is due or a lease runs out.
@@ -238,14 +236,14 @@ async fn lease(
 }
 
 async fn end_lost_attempts(work: &mut Work, row: &sql::Row, now: Timestamp) -> Result<(), Error> {
-        sql::query(
-            "UPDATE attempt SET ended = ?, outcome = 'uncertain', detail = 'stopped before the outcome was known'
+    sql::query(
+        "UPDATE attempt SET ended = ?, outcome = 'uncertain', detail = 'stopped before the outcome was known'
              WHERE message = ? AND ended IS NULL",
-        )
-        .bind(micros(now))
-        .bind(row.get::<&str>("id")?)
-        .execute(&mut work.conn)
-        .await?;
+    )
+    .bind(micros(now))
+    .bind(row.get::<&str>("id")?)
+    .execute(&mut work.conn)
+    .await?;
     Ok(())
 }
 
@@ -318,11 +316,7 @@ async fn out_recipient(conn: &mut Conn, id: &str) -> Result<OutRecipient, Error>
     })
 }
 
-pub(super) fn party(
-    row: &sql::Row,
-    id: &str,
-    kind: &str,
-) -> Result<Option<(String, Option<String>)>, Error> {
+pub(super) fn party(row: &sql::Row, id: &str, kind: &str) -> Result<Option<(String, Option<String>)>, Error> {
     let party: Option<String> = row.get(id)?;
     let kind: Option<String> = row.get(kind)?;
     // Inbound rows keep an absent type as "", so that the duplicate key is unique over it.
@@ -400,7 +394,9 @@ async fn begin(
     .bind(node)
     .fetch_optional(&mut work.conn)
     .await?;
-    let number = number.ok_or_else(|| Error::conflict("message", message, "is not queued any more, or another node has it"))?;
+    let number = number.ok_or_else(|| {
+        Error::conflict("message", message, "is not queued any more, or another node has it")
+    })?;
     let id: i64 = sql::query_scalar(
         "INSERT INTO attempt (message, number, url, certificate, started) VALUES (?, ?, ?, ?, ?) RETURNING id",
     )

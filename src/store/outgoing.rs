@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::sql;
 use super::ids::{json, micros};
 use super::payload::{self, PartRow, publish_all};
 use super::spool::{Published, Spool};
+use super::sql;
 use super::writer::Work;
 use super::{Class, Error, MessageRow};
 use crate::clock::Timestamp;

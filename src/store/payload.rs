@@ -6,9 +6,9 @@ use std::io::{self, Read};
 
 use serde::Serialize;
 
-use super::sql::{self, Conn};
 use super::ids::{digest, from_json, json, micros};
 use super::spool::{Form, Measure, Place, Published, Spool, StagedPayload};
+use super::sql::{self, Conn};
 use super::writer::Work;
 use super::{Error, PayloadId, Store};
 use crate::clock::Timestamp;
@@ -97,13 +97,12 @@ impl Store {
         id: PayloadId,
         form: Form,
     ) -> Result<Option<(Measure, Box<dyn Read + Send>)>, Error> {
-        let row = sql::query(
-            "SELECT size, sha256, content, file FROM payload_form WHERE payload = ? AND form = ?",
-        )
-        .bind(id.column())
-        .bind(form.as_str())
-        .fetch_optional(&mut self.read())
-        .await?;
+        let row =
+            sql::query("SELECT size, sha256, content, file FROM payload_form WHERE payload = ? AND form = ?")
+                .bind(id.column())
+                .bind(form.as_str())
+                .fetch_optional(&mut self.read())
+                .await?;
         let Some(row) = row else { return Ok(None) };
         let measure = measure(&row, "size", "sha256")?;
         let content: Option<Vec<u8>> = row.get("content")?;
@@ -260,7 +259,8 @@ pub(super) async fn remove_orphans(
     let named: Vec<String> =
         sql::query_scalar("SELECT file FROM payload_form WHERE file IS NOT NULL").fetch_all(conn).await?;
     let named: HashSet<String> = named.into_iter().collect();
-    let left_over = |file: &&String| !named.contains(*file) && older.is_none_or(|time| spool.older(file, time));
+    let left_over =
+        |file: &&String| !named.contains(*file) && older.is_none_or(|time| spool.older(file, time));
     found.iter().filter(left_over).try_for_each(|file| spool.remove(file))
 }
 

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-
-use super::sql::{self, Conn};
 use super::integrity::{Difference, Recomputed};
 use super::spool::published_files;
+use super::sql::{self, Conn};
 use super::{Error, PayloadId};
 
 /// Compares the payload folder of a store with the rows. Sizes are compared, not digests: those are checked whenever

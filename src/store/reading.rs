@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::sql;
 use super::evidence::{shown_record, shown_time};
 use super::ids::{digest, from_json, time};
 use super::outbound::{OutMessage, out_message, party, value};
 use super::payload::{PartView, parts_of};
+use super::sql;
 use super::{AttemptId, Class, Error, MessageRow, Outcome, RecipientId, Store, SubmissionId};
 use crate::clock::Timestamp;
 use crate::status::{EvidenceProfile, Record, State};

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-
-use super::sql::{self, Sql};
 use super::ids::{json, micros};
+use super::sql::{self, Sql};
 use super::{Error, Store, payload};
 use crate::clock::{SignedDuration, Timestamp};
 
@@ -39,7 +38,8 @@ impl Store {
         let (dropped, files) = self
             .write(move |work| {
                 Box::pin(async move {
-                    let query = sql::query(DROP.on(&work.conn)).bind(latest).bind(limit).bind(otherwise).bind(of);
+                    let query =
+                        sql::query(DROP.on(&work.conn)).bind(latest).bind(limit).bind(otherwise).bind(of);
                     let rows = query.fetch_all(&mut work.conn).await?;
                     let mut files = Vec::new();
                     for row in &rows {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::sql;
 use super::ids::{json, micros};
+use super::sql;
 use super::writer::Work;
 use super::{AttemptId, Error, MessageRow, NewEvidence, RecipientId, Store, events, evidence};
 use crate::clock::Timestamp;
@@ -248,10 +248,10 @@ async fn recipient_of(work: &mut Work, message: MessageRow) -> Result<Option<Rec
 
 async fn end_attempt(work: &mut Work, attempt: AttemptId, end: &Settlement) -> Result<(), Error> {
     sql::query("UPDATE attempt SET ended = ?, outcome = ?, detail = ?, signal = ? WHERE id = ?")
-    .bind(micros(end.ended))
-    .bind(end.outcome.as_str())
-    .bind(&end.detail)
-    .bind(&end.signal)
+        .bind(micros(end.ended))
+        .bind(end.outcome.as_str())
+        .bind(&end.detail)
+        .bind(&end.signal)
         .bind(attempt.0)
         .execute(&mut work.conn)
         .await?;

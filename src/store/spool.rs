@@ -160,7 +160,8 @@ impl Spool {
 pub(super) fn published_files(folder: &Path) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     // A folder that nodes share holds their spools too.
-    let shards = read_dir(folder)?.into_iter().filter(|path| path.file_name().is_some_and(|name| name.len() == 2));
+    let shards =
+        read_dir(folder)?.into_iter().filter(|path| path.file_name().is_some_and(|name| name.len() == 2));
     for shard in shards {
         for file in read_dir(&shard)? {
             if let Ok(relative) = file.strip_prefix(folder) {

@@ -3,10 +3,10 @@
 use openssl::sha::Sha256;
 use serde_json::{Value, json};
 
-use super::sql;
 use super::ids::{json, micros};
 use super::payload::{self, PartRow, publish_all};
 use super::spool::{Published, StagedPayload};
+use super::sql;
 use super::writer::Work;
 use super::{Class, Error, NewEvidence, RecipientId, Store, SubmissionId, events, evidence};
 use crate::clock::Timestamp;

@@ -1,6 +1,7 @@
 //! The store on real files.
 
 mod chains;
+mod cluster;
 mod crash;
 mod inbound;
 mod outbound;
@@ -26,6 +27,7 @@ pub(super) fn later(seconds: i64) -> Timestamp {
 /// Names a server on which every test makes databases of its own, instead of SQLite files: the same tests for both.
 const POSTGRES: &str = "TILTS_TEST_POSTGRES";
 
+#[allow(clippy::disallowed_methods, reason = "which database the tests run on is no setting of a node")]
 fn server() -> Option<String> {
     std::env::var(POSTGRES).ok().filter(|url| !url.is_empty())
 }
@@ -41,6 +43,7 @@ pub(super) async fn config(path: &Path) -> Config {
 
 /// A database for each folder, made when first asked for.
 async fn database_of(server: &str, path: &Path) -> PostgresConfig {
+    let path = std::path::absolute(path).unwrap();
     let name = format!("t{}", &hex::encode(openssl::sha::sha256(path.as_os_str().as_encoded_bytes()))[..24]);
     let on = |database: &str| PostgresConfig {
         url: format!("{server}/{database}"),
@@ -179,7 +182,7 @@ async fn a_store_of_a_newer_version_is_refused() {
         None => "PRAGMA user_version = 999",
         Some(_) => "INSERT INTO schema_step (step) VALUES (999)",
     };
-    chains::sql(folder.path(), newer).await;
+    chains::forge(folder.path(), newer).await;
     let config = config(folder.path()).await;
     let refused = Store::open(&config, Clock::system()).await.unwrap_err();
     assert!(matches!(refused, Error::Newer { found: 999, .. }), "{refused}");

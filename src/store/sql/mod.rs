@@ -62,10 +62,9 @@ impl Conn {
         match self {
             Self::Sqlite(conn) => conn.change(sql, &values),
             Self::Postgres(conn) => conn.change(sql, values).await,
-            Self::SqliteReaders(_) | Self::PostgresPool(_) => Err(Error::Damaged {
-                what: "statement",
-                value: "a change outside of the writer".to_owned(),
-            }),
+            Self::SqliteReaders(_) | Self::PostgresPool(_) => {
+                Err(Error::Damaged { what: "statement", value: "a change outside of the writer".to_owned() })
+            }
         }
     }
 

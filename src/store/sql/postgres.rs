@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgListener, PgPoolOptions, PgRow, PgSslMode};
-use sqlx::{Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgPool, Postgres, Row as _, TypeInfo as _};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgPool, Postgres, Row as _, TypeInfo as _,
+};
 use tokio::sync::mpsc;
 
 use super::super::{DatabaseError, Error};
@@ -35,7 +37,8 @@ impl PostgresConfig {
     fn options(&self) -> Result<PgConnectOptions, Error> {
         let options: PgConnectOptions = self.url.parse()?;
         // A server that does not encrypt is taken only where the URL says so.
-        let encrypted = if self.url.contains("sslmode=") { options } else { options.ssl_mode(PgSslMode::Prefer) };
+        let encrypted =
+            if self.url.contains("sslmode=") { options } else { options.ssl_mode(PgSslMode::Prefer) };
         Ok(match &self.password {
             Some(password) => encrypted.password(password),
             None => encrypted,
@@ -165,6 +168,8 @@ pub async fn listen(pool: &PostgresPool, channel: &str) -> Result<mpsc::Receiver
             let text = match listener.try_recv().await {
                 Ok(Some(notification)) => notification.payload().to_owned(),
                 Ok(None) => String::new(),
+                // The pool waits for this connection as for all others.
+                Err(sqlx::Error::PoolClosed) => return,
                 Err(_) => {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                     String::new()

@@ -69,7 +69,8 @@ impl SqliteConn {
         let mut rows = statement.query(params_from_iter(values))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let values = (0..columns.len()).map(|index| read(row.get_ref(index)?)).collect::<Result<_, _>>()?;
+            let values =
+                (0..columns.len()).map(|index| read(row.get_ref(index)?)).collect::<Result<_, _>>()?;
             found.push(Row { columns: Arc::clone(&columns), values });
         }
         Ok(found)
@@ -86,7 +87,7 @@ impl SqliteConn {
 }
 
 fn names(statement: &Statement<'_>) -> Columns {
-    statement.column_names().into_iter().map(Box::from).collect()
+    statement.column_names().map(Box::from).collect()
 }
 
 fn read(value: ValueRef<'_>) -> Result<Value, Error> {

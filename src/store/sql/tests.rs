@@ -7,7 +7,9 @@ async fn opened() -> (tempfile::TempDir, Conn) {
     let folder = tempfile::tempdir().unwrap();
     let conn = SqliteConn::open(&folder.path().join("db"), Access::Write).unwrap();
     let mut conn = Conn::Sqlite(Box::new(conn));
-    conn.batch("CREATE TABLE thing (id INTEGER PRIMARY KEY, name TEXT, octets BLOB, yes INTEGER) STRICT").await.unwrap();
+    conn.batch("CREATE TABLE thing (id INTEGER PRIMARY KEY, name TEXT, octets BLOB, yes INTEGER) STRICT")
+        .await
+        .unwrap();
     (folder, conn)
 }
 

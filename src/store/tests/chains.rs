@@ -4,8 +4,13 @@ use super::*;
 use crate::status::chain::root_of;
 
 /// Changes the database behind the store's back.
-pub(super) async fn sql(folder: &Path, statement: &str) {
-    behind(folder).await.batch(statement).await.unwrap();
+pub(super) async fn forge(folder: &Path, statement: &str) {
+    let mut conn = behind(folder).await;
+    let octets = match conn.dialect() {
+        sql::Dialect::Sqlite => "x'00'",
+        sql::Dialect::Postgres => "'\\x00'::bytea",
+    };
+    conn.batch(&statement.replace("x'00'", octets)).await.unwrap();
 }
 
 async fn store_with_evidence(folder: &Path) -> (Store, RecipientId) {
@@ -38,7 +43,11 @@ async fn checkpoints_prove_every_chain_they_cover() {
     let result = store.recompute().await.unwrap();
     assert_eq!((result.recipients, result.checkpoints), (7, 2));
     assert!(result.differences.is_empty(), "{:?}", result.differences);
-    assert_eq!(Store::recompute_at(&config(folder.path()).await).await.unwrap(), result, "beside the open store");
+    assert_eq!(
+        Store::recompute_at(&config(folder.path()).await).await.unwrap(),
+        result,
+        "beside the open store"
+    );
     let nowhere = Config { path: folder.path().join("none"), ..Config::default() };
     assert!(matches!(Store::recompute_at(&nowhere).await, Err(Error::NotFound { .. })));
 }
@@ -65,7 +74,7 @@ async fn every_forgery_is_seen() {
         let (store, _) = store_with_evidence(folder.path()).await;
         store.checkpoint(later(60)).await.unwrap();
         assert!(store.recompute().await.unwrap().differences.is_empty());
-        sql(folder.path(), forgery).await;
+        forge(folder.path(), forgery).await;
         let found = format!("{:?}", store.recompute().await.unwrap().differences);
         assert!(found.contains(expected), "{forgery}: {found}");
     }

@@ -28,7 +28,7 @@ async fn child() {
     }
 }
 
-fn large(store: &Store, seed: u8) -> StagedPayload {
+pub(super) fn large(store: &Store, seed: u8) -> StagedPayload {
     let mut writer = store.spool().writer();
     writer.write_all(&vec![seed; 2 * INLINE]).unwrap();
     writer.finish().unwrap()

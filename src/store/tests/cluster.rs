@@ -1,0 +1,105 @@
+//! Several nodes on one PostgreSQL and one folder of payloads.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::*;
+
+/// Nodes `a` and `b`; `None`, said loudly, on a machine without a server.
+async fn two_nodes(folder: &Path) -> Option<[Store; 2]> {
+    if server().is_none() {
+        eprintln!("left out: {POSTGRES} names no PostgreSQL server");
+        return None;
+    }
+    let shared = config(folder).await;
+    let node = |name: &str| Config {
+        path: folder.join(name),
+        payloads: Some(folder.join("payloads")),
+        ..shared.clone()
+    };
+    let (a, b) = (node("a"), node("b"));
+    let clock = Clock::manual(noon());
+    let (a, b) = tokio::join!(Store::open(&a, clock.clone()), Store::open(&b, clock.clone()));
+    Some([a.unwrap(), b.unwrap()])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_is_leased_by_one_node_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, b]) = two_nodes(folder.path()).await else { return };
+    for n in 0..60 {
+        submitted(&a, &n.to_string(), &format!("{n}@us")).await;
+    }
+    let leases = (0..12).map(|n| [&a, &b][n % 2].lease_due(noon(), 5, later(300)));
+    let leased = futures_util::future::join_all(leases).await;
+    let leased: Vec<MessageRow> = leased.into_iter().flat_map(|l| l.unwrap()).map(|m| m.id).collect();
+    let rest = b.lease_due(noon(), 60, later(300)).await.unwrap();
+    let all: BTreeSet<MessageRow> = leased.iter().copied().chain(rest.iter().map(|m| m.id)).collect();
+    assert_eq!((all.len(), leased.len() + rest.len()), (60, 60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_node_was_sending_is_taken_over_as_uncertain() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, b]) = two_nodes(folder.path()).await else { return };
+    submitted(&a, "1", "1@us").await;
+    let message = a.lease_due(noon(), 5, later(300)).await.unwrap().remove(0);
+    let attempt = NewAttempt { url: "https://b/".to_owned(), certificate: None, started: noon() };
+    assert!(b.begin_attempt(message.id, attempt.clone()).await.is_err(), "it is another node's");
+    a.begin_attempt(message.id, attempt.clone()).await.unwrap();
+    assert!(b.lease_due(later(299), 5, later(900)).await.unwrap().is_empty());
+    let taken = b.lease_due(later(301), 5, later(900)).await.unwrap().remove(0);
+    assert_eq!((taken.message_id, taken.attempts, taken.uncertain_attempts), ("1@us".to_owned(), 1, 1));
+    assert!(a.begin_attempt(message.id, attempt.clone()).await.is_err(), "it is not this node's any more");
+    b.begin_attempt(message.id, attempt).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_copies_that_come_to_both_nodes_at_once_one_is_new_and_its_payload_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, b]) = two_nodes(folder.path()).await else { return };
+    for n in 0..20 {
+        let id = format!("{n}@sender");
+        let [at_a, at_b] = [&a, &b].map(|node| {
+            let mut message = inbound_message(node, &id);
+            message.parts[0].payload = crash::large(node, n);
+            message
+        });
+        let (one, two) = tokio::join!(a.accept(at_a), b.accept(at_b));
+        let outcomes = [one.unwrap(), two.unwrap()];
+        let new = outcomes.iter().filter(|outcome| matches!(outcome, Accepted::New { .. })).count();
+        assert_eq!(new, 1, "{outcomes:?}");
+    }
+    let result = b.recompute().await.unwrap();
+    assert!(result.differences.is_empty() && result.orphans.is_empty(), "{result:?}");
+    assert_eq!(result.payload_files, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_hears_of_the_work_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, b]) = two_nodes(folder.path()).await else { return };
+    let (mut outbound, mut events) = (b.outbound_changes(), b.event_changes());
+    submitted(&a, "1", "1@us").await;
+    for heard in [&mut outbound, &mut events] {
+        tokio::time::timeout(Duration::from_secs(10), heard.changed()).await.expect("nothing heard").unwrap();
+    }
+    a.close().await.unwrap();
+    b.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipt_and_evidence_at_two_nodes_at_once_make_one_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, b]) = two_nodes(folder.path()).await else { return };
+    for n in 0..20 {
+        let id = submitted(&a, &n.to_string(), &format!("{n}@us")).await.recipients[0].id;
+        let taken =
+            NewEvidence::new(Row::remote(Signal::Taken, later(2), later(3), "rem-1"), "rem", "<rem/>");
+        let (one, two) =
+            tokio::join!(a.append_evidence(id, vec![receipt(later(1))]), b.append_evidence(id, vec![taken]));
+        assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+        assert_eq!(b.evidence(id).await.unwrap().len(), 3);
+    }
+    assert!(a.recompute().await.unwrap().differences.is_empty());
+}
