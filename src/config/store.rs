@@ -21,7 +21,9 @@ fn postgres(problems: &mut Problems, given: &file::Postgres, base: &Path) -> Pos
     let scheme = ["postgres://", "postgresql://"].iter().find_map(|s| given.url.strip_prefix(s));
     let user = scheme.and_then(|rest| rest.split_once('@')).map(|(user, _)| user);
     if scheme.is_none() {
-        problems.add("store.postgres.url", format!("{:?} is no postgres://user@host/database", given.url));
+        // Not the whole of it: a password may stand in it.
+        let begin = given.url.split("://").next().unwrap_or_default();
+        problems.add("store.postgres.url", format!("{begin:?} is no postgres://user@host/database"));
     }
     if user.is_some_and(|user| user.contains(':')) {
         problems.add("store.postgres.url", "the password stands in the URL: put it into password_file");
@@ -33,4 +35,40 @@ fn postgres(problems: &mut Problems, given: &file::Postgres, base: &Path) -> Pos
     let file = given.password_file.as_ref().map(|file| base.join(file));
     let password = file.and_then(|file| problems.secret("store.postgres.password_file", &file));
     PostgresConfig { url: given.url.clone(), password, connections: given.connections }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(text: &str) -> (Config, String) {
+        let mut problems = Problems::default();
+        let given: file::Store = toml::from_str(text).unwrap();
+        let config = store(&mut problems, &given, Path::new("/etc/tilts"));
+        (config, problems.to_string())
+    }
+
+    #[test]
+    fn paths_start_at_the_file() {
+        let (config, said) =
+            judged("path = 'a'\npayloads = 'shared'\npostgres = { url = 'postgresql://t@db/t' }");
+        assert_eq!(said, "");
+        assert_eq!(config.path, Path::new("/etc/tilts/a"));
+        assert_eq!(config.payloads.as_deref(), Some(Path::new("/etc/tilts/shared")));
+        assert_eq!(config.postgres.unwrap().connections, 12);
+    }
+
+    #[test]
+    fn what_cannot_work_is_named_with_its_remedy() {
+        for (text, expected) in [
+            ("payloads = 'shared'", "add [store.postgres]"),
+            ("postgres = { url = 'mysql://t:secret@db/t' }", "\"mysql\" is no postgres://"),
+            ("postgres = { url = 'postgres://t:secret@db/t' }", "put it into password_file"),
+            ("postgres = { url = 'postgres://t@db/t', connections = 1 }", "1 is not between 2 and 1000"),
+            ("postgres = { url = 'postgres://t@db/t', password_file = 'none' }", "/etc/tilts/none"),
+        ] {
+            let (_, said) = judged(text);
+            assert!(said.contains(expected) && !said.contains("secret"), "{text}: {said}");
+        }
+    }
 }

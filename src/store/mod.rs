@@ -3,7 +3,8 @@
 //! Every operation is one transaction. What a caller has been told is on the disk; what it has not been told may be gone
 //! after a crash, whole. The store decides nothing about meaning: states of recipients come from [`crate::status`].
 //!
-//! One task writes ([`writer`](self)), a pool reads. Files: `<path>/tilts.db`, `<path>/payloads`, `<path>/spool`, `<path>/lock`.
+//! On SQLite one thread writes ([`writer`](self)) and a pool reads; on PostgreSQL several nodes may share everything. Files:
+//! `<path>/tilts.db`, `<path>/payloads`, `<path>/spool`, `<path>/lock`, `<path>/node`.
 
 mod alias;
 mod delivery;
