@@ -54,7 +54,7 @@ struct Inner {
 /// Where reading statements run.
 #[derive(Clone)]
 enum Read {
-    Sqlite(Readers, u32),
+    Sqlite(Readers),
     Postgres(PostgresPool),
 }
 
@@ -88,7 +88,7 @@ impl Store {
         let mut ended = self.inner.ended.clone();
         while ended.changed().await.is_ok() {}
         match &self.inner.read {
-            Read::Sqlite(readers, count) => readers.close(*count).await,
+            Read::Sqlite(readers) => readers.close(),
             Read::Postgres(pool) => pool.close().await,
         }
         last.map(|_| ())
@@ -127,7 +127,7 @@ impl Store {
     /// For statements that change nothing, each by itself.
     pub(super) fn read(&self) -> Conn {
         match &self.inner.read {
-            Read::Sqlite(readers, _) => Conn::SqliteReaders(readers.clone()),
+            Read::Sqlite(readers) => Conn::SqliteReaders(readers.clone()),
             Read::Postgres(pool) => Conn::PostgresPool(pool.clone()),
         }
     }
@@ -202,7 +202,7 @@ async fn sqlite(config: &Config, spool: &Spool, wake: &Wake) -> Result<Opened, E
     let readers = Readers::open(&file, config.readers)?;
     let Conn::Sqlite(conn) = conn else { return Err(Error::Closed) };
     let (writer, ended) = Writer::on_sqlite(*conn, wake.clone()).map_err(Error::io(&config.path))?;
-    Ok((Read::Sqlite(readers, config.readers), writer, ended))
+    Ok((Read::Sqlite(readers), writer, ended))
 }
 
 /// How old a file that no row names must be before a node takes it for left over: another one may be about to name it.

@@ -25,7 +25,7 @@ pub enum Conn {
     Sqlite(Box<SqliteConn>),
     /// A PostgreSQL connection of one's own, inside a transaction.
     Postgres(TransactionConn),
-    /// Any of several SQLite connections that only read, on a thread for blocking work.
+    /// Any of several SQLite connections that only read, on threads of their own.
     SqliteReaders(Readers),
     /// Any of several PostgreSQL connections, each statement by itself.
     PostgresPool(PostgresPool),

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Statement, params_from_iter};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
-use super::super::{Error, payload::blocking};
+use super::super::Error;
 use super::row::{Columns, Row};
 use super::value::Value;
 
@@ -48,10 +48,12 @@ impl SqliteConn {
         };
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        conn.execute_batch("PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;")?;
+        conn.execute_batch("PRAGMA foreign_keys = ON;")?;
         match access {
-            Access::Write => conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?,
-            Access::Read => conn.execute_batch("PRAGMA query_only = ON;")?,
+            Access::Write => conn.execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;",
+            )?,
+            Access::Read => conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096;")?,
         }
         Ok(Self { conn, columns: HashMap::new() })
     }
@@ -124,44 +126,52 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// Connections that read, each on one thread at a time.
+/// Connections that read, each on a thread of its own: what waits for the disk holds up nobody else, and no thread is made for it.
 #[derive(Clone)]
 pub struct Readers {
-    idle: Arc<Mutex<Vec<SqliteConn>>>,
-    free: Arc<Semaphore>,
+    jobs: Arc<Mutex<Option<mpsc::Sender<Job>>>>,
+}
+
+struct Job {
+    sql: &'static str,
+    values: Vec<Value>,
+    answer: oneshot::Sender<Result<Vec<Row>, Error>>,
 }
 
 impl Readers {
     /// Opens `count` connections to a database that exists.
     ///
     /// # Errors
-    /// The database's.
+    /// The database's; the system's, when it has no thread to give.
     pub fn open(file: &Path, count: u32) -> Result<Self, Error> {
-        let count = count.max(1);
-        let open = (0..count).map(|_| SqliteConn::open(file, Access::Read));
-        let idle = open.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { idle: Arc::new(Mutex::new(idle)), free: Arc::new(Semaphore::new(count as usize)) })
+        let (sender, jobs) = mpsc::channel();
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..count.max(1) {
+            let (conn, jobs) = (SqliteConn::open(file, Access::Read)?, Arc::clone(&jobs));
+            let thread = std::thread::Builder::new().name("store-reader".to_owned());
+            thread.spawn(move || serve(conn, &jobs)).map_err(Error::io(file))?;
+        }
+        Ok(Self { jobs: Arc::new(Mutex::new(Some(sender))) })
     }
 
     pub(super) async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
-        let place = Arc::clone(&self.free).acquire_owned().await.map_err(|_| Error::Closed)?;
-        let idle = Arc::clone(&self.idle);
-        // The connection goes back on the thread that used it, whether or not somebody still waits for the rows.
-        blocking(move || {
-            let mut conn = lock(&idle).pop().ok_or(Error::Closed)?;
-            let rows = conn.rows(sql, &values);
-            lock(&idle).push(conn);
-            drop(place);
-            rows
-        })
-        .await
+        let (answer, rows) = oneshot::channel();
+        let sent = lock(&self.jobs).as_ref().map(|jobs| jobs.send(Job { sql, values, answer }));
+        sent.ok_or(Error::Closed)?.map_err(|_| Error::Closed)?;
+        rows.await.map_err(|_| Error::Closed)?
     }
 
-    /// Waits for what is being read and closes the connections.
-    pub async fn close(&self, count: u32) {
-        let _all = self.free.acquire_many(count.max(1)).await;
-        self.free.close();
-        lock(&self.idle).clear();
+    /// Takes no more statements; those that were asked for still run.
+    pub fn close(&self) {
+        lock(&self.jobs).take();
+    }
+}
+
+fn serve(mut conn: SqliteConn, jobs: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        let next = lock(jobs).recv();
+        let Ok(job) = next else { return };
+        let _ = job.answer.send(conn.rows(job.sql, &job.values));
     }
 }
 
