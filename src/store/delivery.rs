@@ -308,18 +308,12 @@ impl Store {
     }
 }
 
-macro_rules! lease {
-    ($and:literal) => {
-        concat!(
-            "UPDATE delivery SET lease_until = ?1, lease_by = ?5, tries = tries + 1 WHERE id IN (
-                 SELECT id FROM delivery WHERE backend = ?2 AND state = 'waiting' AND due <= ?3
-                     AND (lease_until IS NULL OR lease_until <= ?3) ORDER BY id LIMIT ?4 ",
-            $and,
-            ") RETURNING id"
-        )
-    };
-}
-const LEASE: Sql = Sql { sqlite: lease!(""), postgres: lease!("FOR UPDATE SKIP LOCKED") };
+const LEASE: Sql = sql::skipping_locked!(
+    "UPDATE delivery SET lease_until = ?1, lease_by = ?5, tries = tries + 1 WHERE id IN (
+        SELECT id FROM delivery WHERE backend = ?2 AND state = 'waiting' AND due <= ?3
+            AND (lease_until IS NULL OR lease_until <= ?3) ORDER BY id LIMIT ?4",
+    ") RETURNING id"
+);
 const CURRENT: Sql = sql::locking!("SELECT state, message, backend FROM delivery WHERE id = ?");
 
 async fn dispose(

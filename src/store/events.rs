@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::evidence::shown_time;
 use super::ids::{self, from_json, micros, time};
-use super::sql::{self, Dialect};
+use super::sql::{self, Turn};
 use super::writer::Work;
 use super::{Error, RecipientId, Store};
 use crate::clock::Timestamp;
@@ -242,9 +242,7 @@ pub(super) async fn flush(work: &mut Work) -> Result<(), Error> {
     if pending.is_empty() {
         return Ok(());
     }
-    if work.conn.dialect() == Dialect::Postgres {
-        work.conn.batch("SELECT pg_advisory_xact_lock(7236977)").await?;
-    }
+    work.conn.take_turn(Turn::Events).await?;
     for event in pending {
         sql::query("INSERT INTO event (at, kind, channel, data) VALUES (?, ?, ?, ?)")
             .bind(micros(event.at))

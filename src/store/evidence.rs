@@ -4,7 +4,7 @@ use openssl::sha::sha256;
 use serde::Serialize;
 
 use super::ids::{digest, from_json, json, micros, optional_time, time};
-use super::sql::{self, Conn, Sql};
+use super::sql::{self, Conn, Dialect, Sql};
 use super::writer::Work;
 use super::{Error, MessageRow, RecipientId, Store, events};
 use crate::clock::Timestamp;
@@ -319,9 +319,12 @@ async fn stored_record(work: &mut Work, recipient: RecipientId) -> Result<Option
 const LOCK: Sql = sql::locking!("SELECT record, chain_length FROM recipient WHERE id = ?");
 
 /// Whoever changes a recipient and messages of it locks the recipient first: two that lock in different order wait for each
-/// other for ever.
+/// other for ever. SQLite has one writer and need not be asked.
 pub(super) async fn lock(work: &mut Work, recipient: RecipientId) -> Result<(), Error> {
-    stored_record(work, recipient).await.map(|_| ())
+    if work.conn.dialect() == Dialect::Postgres {
+        sql::query(LOCK.postgres).bind(recipient.column()).fetch_optional(&mut work.conn).await?;
+    }
+    Ok(())
 }
 
 /// Keeps evidence that may not move anything.

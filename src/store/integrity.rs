@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::evidence::{self, StoredEvidence, hash, shown_record};
 use super::ids::{digest, micros, time};
-use super::sql::{self, Conn, Dialect, PostgresPool, Readers};
+use super::sql::{self, Conn, PostgresPool, Readers, Turn};
 use super::writer::Work;
 use super::{Config, Error, PayloadId, RecipientId, Store, payload_files};
 use crate::clock::Timestamp;
@@ -160,10 +160,7 @@ impl Store {
 }
 
 async fn checkpoint(work: &mut Work, now: Timestamp) -> Result<Option<i64>, Error> {
-    if work.conn.dialect() == Dialect::Postgres {
-        // One node at a time: each checkpoint names the one before.
-        work.conn.batch("SELECT pg_advisory_xact_lock(7236978)").await?;
-    }
+    work.conn.take_turn(Turn::Checkpoint).await?;
     let rows = sql::query(
         "UPDATE recipient SET unsealed = 0 WHERE unsealed = 1 AND chain_head IS NOT NULL
          RETURNING id, chain_length, chain_head",

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Error;
-use super::sql::{self, Conn, PostgresPool};
+use super::sql::{self, Conn, PostgresPool, Turn};
 
 const SQLITE: [&str; 2] =
     [include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_lease_by.sql")];
@@ -31,8 +31,8 @@ pub(super) async fn sqlite(conn: &mut Conn, path: &Path) -> Result<(), Error> {
 /// As [`sqlite`].
 pub(super) async fn postgres(pool: &PostgresPool, path: &Path) -> Result<(), Error> {
     let mut conn = Conn::Postgres(pool.begin().await?);
-    conn.batch("SELECT pg_advisory_xact_lock(7236976); CREATE TABLE IF NOT EXISTS schema_step (step BIGINT PRIMARY KEY)")
-        .await?;
+    conn.take_turn(Turn::Schema).await?;
+    conn.batch("CREATE TABLE IF NOT EXISTS schema_step (step BIGINT PRIMARY KEY)").await?;
     let found: i64 =
         sql::query_scalar("SELECT coalesce(max(step), 0) FROM schema_step").fetch_one(&mut conn).await?;
     let known = POSTGRES.len() as i64;
@@ -43,8 +43,5 @@ pub(super) async fn postgres(pool: &PostgresPool, path: &Path) -> Result<(), Err
         conn.batch(script).await?;
         sql::query("INSERT INTO schema_step (step) VALUES (?)").bind(step).execute(&mut conn).await?;
     }
-    match conn {
-        Conn::Postgres(conn) => conn.end(true).await,
-        _ => Ok(()),
-    }
+    conn.end(true).await
 }

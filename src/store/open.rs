@@ -193,15 +193,13 @@ type Opened = (Read, Writer, watch::Receiver<()>);
 
 async fn sqlite(config: &Config, spool: &Spool, wake: &Wake) -> Result<Opened, Error> {
     let file = database(&config.path);
-    let conn = SqliteConn::open(&file, Access::Write)?;
-    let mut conn = Conn::Sqlite(Box::new(conn));
+    let mut conn = Conn::Sqlite(Box::new(SqliteConn::open(&file, Access::Write)?));
     migrate::sqlite(&mut conn, &config.path).await?;
     // Only one process has the store, so that leases found at start belong to one that is gone.
     end_leases(&mut conn, None).await?;
     payload::remove_orphans(&mut conn, spool, None).await?;
     let readers = Readers::open(&file, config.readers)?;
-    let Conn::Sqlite(conn) = conn else { return Err(Error::Closed) };
-    let (writer, ended) = Writer::on_sqlite(*conn, wake.clone()).map_err(Error::io(&config.path))?;
+    let (writer, ended) = Writer::on_sqlite(conn, wake.clone()).map_err(Error::io(&config.path))?;
     Ok((Read::Sqlite(readers), writer, ended))
 }
 
@@ -218,9 +216,7 @@ async fn cluster(
     let mut conn = Conn::Postgres(pool.begin().await?);
     end_leases(&mut conn, Some(node)).await?;
     payload::remove_orphans(&mut conn, spool, config.payloads.is_some().then_some(SETTLED)).await?;
-    if let Conn::Postgres(conn) = conn {
-        conn.end(true).await?;
-    }
+    conn.end(true).await?;
     let mut heard = listen(&pool, CHANNEL).await?;
     let (bells, own) = (wake.clone(), Arc::clone(node));
     tokio::spawn(async move {

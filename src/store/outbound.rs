@@ -197,19 +197,12 @@ impl Store {
     }
 }
 
-macro_rules! lease {
-    ($and:literal) => {
-        concat!(
-            "UPDATE message SET lease_until = ?1, lease_by = ?4 WHERE id IN (
-                 SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ?2
-                     AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3 ",
-            $and,
-            ") RETURNING *"
-        )
-    };
-}
-/// What another node leases at this moment is passed over, not waited for.
-const LEASE: Sql = Sql { sqlite: lease!(""), postgres: lease!("FOR UPDATE SKIP LOCKED") };
+const LEASE: Sql = sql::skipping_locked!(
+    "UPDATE message SET lease_until = ?1, lease_by = ?4 WHERE id IN (
+        SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ?2
+            AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3",
+    ") RETURNING *"
+);
 
 async fn lease(
     work: &mut Work,

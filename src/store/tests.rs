@@ -63,7 +63,10 @@ pub(super) async fn behind(path: &Path) -> sql::Conn {
             let conn = sql::SqliteConn::open(&path.join("tilts.db"), sql::Access::Write).unwrap();
             sql::Conn::Sqlite(Box::new(conn))
         }
-        Some(postgres) => sql::Conn::PostgresPool(sql::PostgresPool::connect(&postgres).await.unwrap()),
+        Some(postgres) => {
+            let pool = sql::PostgresPool::connect(&postgres).await.unwrap();
+            sql::Conn::Postgres(pool.begin().await.unwrap())
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
 use super::events::PendingEvent;
 use super::open::Wake;
-use super::sql::{Conn, PostgresPool, SqliteConn};
+use super::sql::{Conn, PostgresPool};
 use super::{Error, events};
 
 /// How long a batch waits for more commands once at least two have come together.
@@ -90,12 +90,12 @@ impl Writer {
     ///
     /// # Errors
     /// The system's, when it has no thread to give.
-    pub fn on_sqlite(conn: SqliteConn, wake: Wake) -> std::io::Result<(Self, watch::Receiver<()>)> {
+    pub fn on_sqlite(conn: Conn, wake: Wake) -> std::io::Result<(Self, watch::Receiver<()>)> {
         let (writer, commands) = Self::new();
         let (alive, ended) = watch::channel(());
         let runtime = Handle::current();
         std::thread::Builder::new().name("store".to_owned()).spawn(move || {
-            runtime.block_on(gathered(Work::on(Conn::Sqlite(Box::new(conn))), commands, wake));
+            runtime.block_on(gathered(Work::on(conn), commands, wake));
             drop(alive);
         })?;
         Ok((writer, ended))
@@ -242,10 +242,7 @@ impl Member {
             // The words are ours and the node is a UUID: nothing to escape.
             conn.batch(&format!("SELECT pg_notify('{CHANNEL}', '{}')", announce.words(&self.node))).await?;
         }
-        match conn {
-            Conn::Postgres(conn) => conn.end(commit).await,
-            _ => Ok(()),
-        }
+        conn.end(commit).await
     }
 }
 

@@ -40,12 +40,45 @@ pub enum Dialect {
     Postgres,
 }
 
+/// What only one transaction at a time does; the numbers are the keys of PostgreSQL's advisory locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Bringing the schema up to date.
+    Schema = 7_236_976,
+    /// Numbering events.
+    Events = 7_236_977,
+    /// Writing a checkpoint: each names the one before.
+    Checkpoint = 7_236_978,
+}
+
 impl Conn {
     /// Whose SQL it takes, where the two differ.
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) | Self::SqliteReaders(_) => Dialect::Sqlite,
             Self::Postgres(_) | Self::PostgresPool(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Lets one transaction of all nodes at a time pass from here to its end. SQLite has one writer and need not be asked.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn take_turn(&mut self, turn: Turn) -> Result<(), Error> {
+        match self.dialect() {
+            Dialect::Sqlite => Ok(()),
+            Dialect::Postgres => self.batch(&format!("SELECT pg_advisory_xact_lock({})", turn as i64)).await,
+        }
+    }
+
+    /// Ends the transaction of a PostgreSQL connection; what is in no transaction has nothing to end.
+    ///
+    /// # Errors
+    /// As [`TransactionConn::end`].
+    pub async fn end(self, commit: bool) -> Result<(), Error> {
+        match self {
+            Self::Postgres(conn) => conn.end(commit).await,
+            Self::Sqlite(_) | Self::SqliteReaders(_) | Self::PostgresPool(_) => Ok(()),
         }
     }
 
@@ -110,6 +143,18 @@ macro_rules! locking {
     };
 }
 pub(super) use locking;
+
+/// An `UPDATE` of rows that a `SELECT` within it finds, up to `$begin`'s end: rows that another node has hold of are passed over,
+/// not waited for.
+macro_rules! skipping_locked {
+    ($begin:literal, $end:literal) => {
+        $crate::store::sql::Sql {
+            sqlite: concat!($begin, $end),
+            postgres: concat!($begin, " FOR UPDATE SKIP LOCKED", $end),
+        }
+    };
+}
+pub(super) use skipping_locked;
 
 /// A statement with the values bound so far.
 pub struct Query {
