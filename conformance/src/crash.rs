@@ -19,6 +19,7 @@ use crate::ca::Purpose;
 use crate::demo::{self, LATVIAN_PART, Status, list, status_of};
 use crate::http::{self, Part};
 use crate::node::{Node, free};
+use crate::peers::job::sha256;
 use crate::random::Random;
 use crate::world::{AccessPoint, ENVELOPE, EVIDENCE, Registry, World, said};
 
@@ -376,10 +377,6 @@ fn signal(evidence: &Value) -> Option<&str> {
 
 fn participant(n: usize) -> String {
     format!("iso6523-actorid-upis::0191:2000000{n}")
-}
-
-fn sha256(octets: &[u8]) -> String {
-    openssl::sha::sha256(octets).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

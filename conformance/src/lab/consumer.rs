@@ -7,9 +7,10 @@ use anyhow::{Context, Result, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::ledger::{Ledger, Letter, sha256};
+use super::ledger::{Ledger, Letter};
 use crate::demo::list;
 use crate::http;
+use crate::peers::job::sha256;
 
 /// Messages taken side by side.
 const SIDE_BY_SIDE: usize = 6;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::peers::job::sha256;
 use crate::random::Random;
 
 /// One message of a run: everything about it follows from seed and number.
@@ -62,11 +63,6 @@ fn text(random: &mut Random, number: u64, octets: u64) -> Vec<u8> {
         content.extend_from_slice(format!("line {} of letter {number}\n", random.below(1000)).as_bytes());
     }
     content
-}
-
-/// SHA-256 in hexadecimal.
-pub(super) fn sha256(octets: &[u8]) -> String {
-    openssl::sha::sha256(octets).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// What a producer and a consumer know; clones share it.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use openssl::x509::X509;
 use serde_json::Value;
 
-use super::job::hex;
+use super::job::sha256;
 use crate::ca::{Authority, Identity, Purpose};
 use crate::http;
 use crate::node::{Node, Ports};
@@ -32,7 +32,7 @@ impl Gateway {
     /// An access point of a world.
     pub fn of(point: AccessPoint) -> Result<Self> {
         let certificate = X509::from_pem(&fs::read(&point.certificate)?)?;
-        let fingerprint = hex(&openssl::sha::sha256(&certificate.to_der()?));
+        let fingerprint = sha256(&certificate.to_der()?);
         let party = common_name(&certificate);
         Ok(Self { node: point.node, party, certificate: point.certificate, fingerprint })
     }
@@ -82,7 +82,7 @@ impl Place<'_> {
         fs::write(&config, head(&party, &ports) + &self.keys() + partners)?;
         let mut node = Node::new(&self.world.tilts, &config, ports);
         node.start().await?;
-        let fingerprint = hex(&openssl::sha::sha256(&self.identity.certificate.to_der()?));
+        let fingerprint = sha256(&self.identity.certificate.to_der()?);
         Ok(Gateway { node, party, certificate, fingerprint })
     }
 

@@ -65,7 +65,7 @@ pub async fn canonical(tilts: &Path, mut part: Part) -> Result<Part> {
     let mut command = tokio::process::Command::new(tilts);
     command.arg("c14n").arg(&part.file);
     let octets = said(command).await?.into_bytes();
-    (part.size, part.sha256) = (octets.len() as u64, hex(&openssl::sha::sha256(&octets)));
+    (part.size, part.sha256) = (octets.len() as u64, sha256(&octets));
     Ok(part)
 }
 
@@ -78,6 +78,11 @@ fn noise(size: u64) -> Result<Vec<u8>> {
 /// Lower-case hex.
 pub fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// SHA-256 in lower-case hex.
+pub fn sha256(octets: &[u8]) -> String {
+    hex(&openssl::sha::sha256(octets))
 }
 
 /// Compares what arrived, in order, with what was sent: size, SHA-256 and media type.

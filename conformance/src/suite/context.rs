@@ -233,8 +233,7 @@ impl Context {
         let parts = delivery["parts"].as_array().context("no parts")?;
         ensure!(parts.len() == payloads.len(), "{} parts were delivered: {delivery}", parts.len());
         for (index, (part, wanted)) in parts.iter().zip(payloads).enumerate() {
-            let digest = openssl::sha::sha256(wanted);
-            let digest: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
+            let digest = crate::peers::job::sha256(wanted);
             ensure!(part["sha256"] == digest.as_str(), "part {index} is not what was sent: {part}");
         }
         Ok(delivery)
