@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use jiff::{RoundMode, TimestampRound, Unit};
 pub use jiff::{SignedDuration, Timestamp};
 
 /// Tells the time. Cheap to clone; the same clock is shared by all rooms of a process.
@@ -62,8 +63,17 @@ pub fn wire_time(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
+/// Reads what [`wire_time`] writes, and the finer fractions of others to the millisecond: what is read can be written
+/// again as the same. `None` when `text` is no date and time with a zone.
+pub fn read_wire_time(text: &str) -> Option<Timestamp> {
+    let at: Timestamp = text.parse().ok()?;
+    Some(at.round(TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Floor)).unwrap_or(at))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -72,5 +82,16 @@ mod tests {
         assert_eq!(clock.now(), clock.now());
         clock.advance(SignedDuration::from_secs(90));
         assert_eq!(wire_time(clock.now()), "2026-11-22T12:01:30.000Z");
+    }
+
+    proptest! {
+        /// Found by the fuzzer: a tenth of a millisecond was read, and lost when written.
+        #[test]
+        fn what_is_read_is_written_and_read_again_as_the_same(seconds in -62_000_000_000i64..200_000_000_000, nanos in 0i32..1_000_000_000) {
+            let at = Timestamp::new(seconds, nanos).unwrap();
+            let read = read_wire_time(&at.to_string()).unwrap();
+            prop_assert_eq!(read_wire_time(&wire_time(read)), Some(read));
+            prop_assert!(read <= at && at.duration_since(read) < SignedDuration::from_millis(1));
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::model::{
 };
 use super::names::{EB, TEST_ACTION, TEST_SERVICE};
 use super::{Code, receipt};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, read_wire_time};
 use crate::xml::Element;
 
 /// What is wrong with a header. All of it is the peer's doing.
@@ -338,5 +338,5 @@ fn date_time(element: Element<'_>) -> Read<Timestamp> {
     let zoned =
         text.ends_with('Z') || text.rfind(['+', '-']).is_some_and(|at| at > text.find('T').unwrap_or(0));
     let full = if zoned { text.clone() } else { format!("{text}Z") };
-    full.parse().map_err(|_| bad())
+    read_wire_time(&full).ok_or_else(bad)
 }

@@ -1,6 +1,6 @@
 //! Reading any peer's REM evidence: lenient in form, strict in signature (envelopes-evidence 3, "Wire quirks").
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, read_wire_time};
 use crate::pki::Certificate;
 use crate::status::Signal;
 use crate::xml::{Document, Element, Limits};
@@ -148,7 +148,7 @@ fn required(element: Element<'_>, name: &'static str) -> Result<String, Error> {
 
 fn event_time(element: Element<'_>) -> Result<Timestamp, Error> {
     let written = required(element, "EventTime")?;
-    written.parse().map_err(|_| Error::Malformed { element: "EventTime", value: written })
+    read_wire_time(&written).ok_or(Error::Malformed { element: "EventTime", value: written })
 }
 
 fn fragment(code: &str) -> &str {

@@ -3,7 +3,7 @@
 use super::header::{Envelope, Header, Identifier, Name, Scope};
 use super::write::Bare;
 use super::{Error, NAMESPACE};
-use crate::clock::Timestamp;
+use crate::clock::read_wire_time;
 use crate::xml::{Document, Element, HeadEnd, Limits};
 
 /// As much of a document's beginning as is looked at, in octets: the header, what stands before it, and the next start tag.
@@ -60,7 +60,7 @@ pub(super) fn read_header(header: Element<'_>) -> Result<Header, Error> {
         type_version: text(identification, "TypeVersion")?,
         instance: text(identification, "InstanceIdentifier")?,
         document: text(identification, "Type")?,
-        created: created.parse::<Timestamp>().map_err(|_| Error::Value {
+        created: read_wire_time(&created).ok_or_else(|| Error::Value {
             element: "CreationDateAndTime",
             value: created.clone(),
             rule: "a date and time with a time zone is wanted",
