@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
-use conformance::lab::{Act, Faults, Lab, Plan, Rig, TRAPS, Trap, judge, known_to, settle};
+use conformance::lab::{Act, Faults, Lab, Plan, Rig, Stores, TRAPS, Trap, judge, known_to, settle};
 use conformance::node::tilts_binary;
+use conformance::postgres::Postgres;
 use conformance::random::setting;
 
 fn seed() -> u64 {
@@ -31,6 +32,26 @@ async fn faults_and_kills_lose_nothing_and_double_nothing() -> Result<()> {
         kills: setting("TILTS_KILLS", 10),
         faults: setting("TILTS_FAULTS", 100),
         stalls: 2,
+        stores: Stores::Sqlite,
+        tls: false,
+        seed: seed(),
+    })
+    .await
+}
+
+/// Three nodes on each side, which share a PostgreSQL database and a folder of payloads; whoever dies has its work taken over.
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_do_they_with_three_nodes_on_postgresql() -> Result<()> {
+    if !Postgres::is_installed() {
+        eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
+        return Ok(());
+    }
+    run(Plan {
+        messages: setting("TILTS_MESSAGES", 500),
+        kills: setting("TILTS_KILLS", 10),
+        faults: setting("TILTS_FAULTS", 100),
+        stalls: 4,
+        stores: Stores::Postgres(3),
         tls: false,
         seed: seed(),
     })
@@ -40,7 +61,8 @@ async fn faults_and_kills_lose_nothing_and_double_nothing() -> Result<()> {
 /// What TLS makes of a connection that ends in the middle is another matter than what TCP does.
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_do_they_over_tls() -> Result<()> {
-    run(Plan { messages: 150, kills: 4, faults: 80, stalls: 0, tls: true, seed: seed() }).await
+    let stores = Stores::Sqlite;
+    run(Plan { messages: 150, kills: 4, faults: 80, stalls: 0, stores, tls: true, seed: seed() }).await
 }
 
 /// Letters of one case: the second lives in a file on both sides.
@@ -50,7 +72,7 @@ const LETTERS: u64 = 3;
 async fn a_death_at_any_named_point_loses_nothing_and_doubles_nothing() -> Result<()> {
     let seed = seed();
     println!("repeat this run with TILTS_SEED={seed}");
-    let mut rig = Rig::set_up(&tilts_binary()?, false, [Faults::new(seed, 0), Faults::new(seed, 0)]).await?;
+    let mut rig = Rig::set_up(&tilts_binary()?, Stores::Sqlite, false, [Faults::new(seed, 0), Faults::new(seed, 0)]).await?;
     rig.start().await?;
     for (number, trap) in (0..).zip(TRAPS) {
         println!("{:?} dies at {}", trap.side, trap.point);

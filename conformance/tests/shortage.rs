@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use conformance::http;
-use conformance::lab::{Disk, Faults, Rig, Side, Stall, judge, settle};
+use conformance::lab::{Disk, Faults, Rig, Side, Stall, Stores, judge, settle};
 use conformance::node::tilts_binary;
 use conformance::random::setting;
 
@@ -16,7 +16,7 @@ fn seed() -> u64 {
 
 async fn rig(seed: u64) -> Result<Rig> {
     println!("repeat this run with TILTS_SEED={seed}");
-    Rig::set_up(&tilts_binary()?, false, [Faults::new(seed, 0), Faults::new(seed, 0)]).await
+    Rig::set_up(&tilts_binary()?, Stores::Sqlite, false, [Faults::new(seed, 0), Faults::new(seed, 0)]).await
 }
 
 /// Everything arrives within a minute, once, and the oracle is content.
@@ -86,7 +86,7 @@ async fn a_database_that_does_not_answer_loses_nothing_that_was_acknowledged() -
     for length in [LONG, Duration::from_secs(2)] {
         let mut stalls = Vec::new();
         for side in Side::BOTH {
-            stalls.push(Stall::begin(&rig.folder(side).join("data"), length).await?);
+            stalls.push(Stall::begin(&rig.store(side), length).await?);
         }
         for stall in stalls {
             stall.end().await?;

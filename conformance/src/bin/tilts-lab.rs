@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use conformance::lab::{Lab, Plan};
+use conformance::lab::{Lab, Plan, Stores};
 
 /// The crash laboratory. Exit status 0 when nothing was lost or doubled and every status is true.
 #[derive(Parser)]
@@ -26,6 +26,9 @@ struct Args {
     /// Times that a database does not answer for some seconds
     #[arg(long, default_value_t = 40)]
     stalls: u64,
+    /// So many nodes on each side, on a PostgreSQL server that is started for them; one on SQLite when absent
+    #[arg(long)]
+    postgres: Option<usize>,
     /// The nodes speak TLS, which ends in the proxies between them
     #[arg(long)]
     tls: bool,
@@ -43,7 +46,8 @@ async fn main() -> Result<ExitCode> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let seed = args.seed.unwrap_or(now);
     let Args { messages, kills, faults, stalls, tls, .. } = args;
-    let plan = Plan { messages, kills, faults, stalls, tls, seed };
+    let stores = args.postgres.map_or(Stores::Sqlite, Stores::Postgres);
+    let plan = Plan { messages, kills, faults, stalls, stores, tls, seed };
     println!("seed {seed}");
     let mut lab = Lab::set_up(&args.tilts, plan).await?;
     let outcome = lab.run().await;

@@ -19,8 +19,8 @@ pub(super) struct Exchange<'w> {
     pub client: AnyLine,
     /// Whoever answers.
     pub server: AnyLine,
-    /// Where that is.
-    pub to: SocketAddr,
+    /// Where a repetition goes: another node, where there are several.
+    pub other: SocketAddr,
     /// How to get there.
     pub wire: &'w Wire,
 }
@@ -110,14 +110,14 @@ impl Exchange<'_> {
         let request = self.request().await?;
         copy(&mut self.server, &mut self.client).await?;
         self.client.shutdown().await?;
-        again(self.wire, self.to, &request).await.map(drop)
+        again(self.wire, self.other, &request).await.map(drop)
     }
 
     async fn twin(mut self) -> Result<()> {
         let request = self.request().await?;
         let mut answer = Vec::new();
         let first = self.server.read_to_end(&mut answer);
-        let (first, _) = tokio::join!(first, again(self.wire, self.to, &request));
+        let (first, _) = tokio::join!(first, again(self.wire, self.other, &request));
         first?;
         self.client.write_all(&answer).await?;
         Ok(self.client.shutdown().await?)

@@ -15,11 +15,11 @@ use crate::peers::job::sha256;
 /// Messages taken side by side.
 const SIDE_BY_SIDE: usize = 6;
 
-/// Consumes until it is aborted.
-pub(super) async fn consume(backend: SocketAddr, ledger: Ledger) {
-    loop {
+/// Consumes from the nodes in turn until it is aborted.
+pub(super) async fn consume(backends: Vec<SocketAddr>, ledger: Ledger) {
+    for backend in backends.iter().cycle() {
         // The node is down now and then: whatever fails is done again.
-        let _ = round(backend, &ledger).await;
+        let _ = round(*backend, &ledger).await;
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }

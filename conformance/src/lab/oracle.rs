@@ -244,8 +244,10 @@ async fn store(rig: &Rig, side: Side, verdict: &mut Verdict) -> Result<()> {
     for orphan in list(&found["orphans"]) {
         verdict.find(format!("{side:?}: no row names the payload file {orphan}"));
     }
-    for left in std::fs::read_dir(rig.folder(side).join("data/spool"))? {
-        verdict.find(format!("{side:?}: left in the spool: {}", left?.path().display()));
+    for spool in rig.spools(side)? {
+        for left in std::fs::read_dir(spool)? {
+            verdict.find(format!("{side:?}: left in the spool: {}", left?.path().display()));
+        }
     }
     Ok(())
 }

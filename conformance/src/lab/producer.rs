@@ -20,15 +20,15 @@ const LANES: u64 = 6;
 /// How long a letter is insisted on.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Hands in the letters `numbers` over several connections.
+/// Hands in the letters `numbers` over several connections, to the nodes in turn.
 pub(super) async fn produce(
-    to: SocketAddr,
+    to: Vec<SocketAddr>,
     seed: u64,
     numbers: std::ops::Range<u64>,
     ledger: Ledger,
 ) -> Result<()> {
     let lanes = (0..LANES).map(|lane| {
-        let (ledger, numbers) = (ledger.clone(), numbers.clone());
+        let (to, ledger, numbers) = (&to, ledger.clone(), numbers.clone());
         async move {
             for number in (numbers.start + lane..numbers.end).step_by(LANES as usize) {
                 hand_in(to, &Letter::new(seed, number), &ledger).await?;
@@ -40,7 +40,7 @@ pub(super) async fn produce(
 }
 
 /// Hands in one letter, once there is room for it.
-async fn hand_in(to: SocketAddr, letter: &Letter, ledger: &Ledger) -> Result<()> {
+async fn hand_in(to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<()> {
     let until = Instant::now() + PATIENCE;
     loop {
         let (acknowledged, settled) = ledger.progress();
@@ -55,12 +55,13 @@ async fn hand_in(to: SocketAddr, letter: &Letter, ledger: &Ledger) -> Result<()>
     Ok(())
 }
 
-async fn insist(to: SocketAddr, letter: &Letter, ledger: &Ledger) -> Result<String> {
+async fn insist(to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<String> {
     let (kind, body) = request(letter);
     let body = Bytes::from(body);
     let until = Instant::now() + PATIENCE;
-    loop {
-        match http::request(to, Method::POST, "/v1/submissions?backend=all", &kind, body.clone()).await {
+    // Whoever got no answer asks the next node; the one before may have taken it.
+    for node in to.iter().cycle().skip(usize::try_from(letter.number)? % to.len()) {
+        match http::request(*node, Method::POST, "/v1/submissions?backend=all", &kind, body.clone()).await {
             Ok(answer) if answer.status.is_success() => return id(&answer),
             Ok(answer) if answer.status.is_client_error() => bail!("{:?}", answer.json()),
             _ if Instant::now() > until => bail!("not taken in {PATIENCE:?}"),
@@ -70,6 +71,7 @@ async fn insist(to: SocketAddr, letter: &Letter, ledger: &Ledger) -> Result<Stri
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    bail!("there is no node")
 }
 
 fn id(answer: &Answer) -> Result<String> {

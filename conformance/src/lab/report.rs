@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::members::Stores;
 use super::oracle::Verdict;
 use super::run::Plan;
 
@@ -50,10 +51,14 @@ impl Report {
 
     /// How to run it again.
     pub fn command(&self) -> String {
-        let Plan { messages, kills, faults, stalls, tls, seed } = self.plan;
+        let Plan { messages, kills, faults, stalls, stores, tls, seed } = self.plan;
         let tls = if tls { " --tls" } else { "" };
+        let stores = match stores {
+            Stores::Sqlite => String::new(),
+            Stores::Postgres(nodes) => format!(" --postgres {nodes}"),
+        };
         format!(
-            "tilts-lab --messages {messages} --kills {kills} --faults {faults} --stalls {stalls}{tls} --seed {seed}"
+            "tilts-lab --messages {messages} --kills {kills} --faults {faults} --stalls {stalls}{stores}{tls} --seed {seed}"
         )
     }
 

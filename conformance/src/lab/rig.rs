@@ -1,19 +1,22 @@
-//! Two access points that reach each other through a proxy each.
+//! Two access points, of one node or several, that reach each other through a proxy each.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::ledger::Ledger;
+use super::members::{Stores, as4, backends};
 use super::proxy::Proxy;
-use super::schedule::{Faults, Side};
+use super::schedule::{At, Faults, Side};
+use super::stall::Target;
 use super::tally::Tally;
 use super::wire::Wire;
-use super::{consumer, producer};
-use crate::hostile::target::plain;
+use super::{consumer, members, producer};
 use crate::node::Node;
+use crate::postgres::Postgres;
 use crate::stage::{Kind, Stage, agree};
 use crate::world::AccessPoint;
 
@@ -24,13 +27,15 @@ const LIMITS: &str = "\n[limits]\nexchange_seconds = 5\nidle_seconds = 5\nheader
 /// Sender and receiver, the network between them, and the ledger of what crosses.
 pub struct Rig {
     stage: Stage,
-    nodes: [AccessPoint; 2],
+    sides: [Vec<AccessPoint>; 2],
     /// To the receiver, and back to the sender.
     proxies: [Proxy; 2],
     /// What was handed in and what came out.
     pub ledger: Ledger,
     /// Faults done.
     pub faults: Tally,
+    /// The server of the databases, where there is one.
+    database: Option<Arc<Postgres>>,
     consumer: tokio::task::JoinHandle<()>,
 }
 
@@ -41,53 +46,80 @@ impl Drop for Rig {
 }
 
 impl Rig {
-    /// Makes keys and configurations and the network, of HTTP or HTTPS; `faults` are those on the way to the receiver and back. No node runs.
-    pub async fn set_up(tilts: &Path, tls: bool, faults: [Faults; 2]) -> Result<Self> {
+    /// Makes keys and configurations, databases, and the network, of HTTP or HTTPS; `faults` are those on the way to the receiver
+    /// and back. No node runs.
+    pub async fn set_up(tilts: &Path, stores: Stores, tls: bool, faults: [Faults; 2]) -> Result<Self> {
         let stage = Stage::with(tilts, 2048)?;
         let wire = if tls { Wire::tls(&stage.world.tls_ca)? } else { Wire::Plain };
-        let nodes = [stage.node("a", &[Kind::Rsa], false)?, stage.node("b", &[Kind::Rsa], false)?];
+        let database = members::database(&stage, stores).await?;
+        let of = |side| members::of(&stage, side, (stores, tls), database.as_deref());
+        let sides = [of(Side::Sender)?, of(Side::Receiver)?];
         let tally = Tally::default();
-        let there = Proxy::start(nodes[1].node.ports.as4, wire.clone(), faults[0], tally.clone()).await?;
-        let back = Proxy::start(nodes[0].node.ports.as4, wire.clone(), faults[1], tally.clone()).await?;
-        for (name, partner, proxy) in [("a", &nodes[1], &there), ("b", &nodes[0], &back)] {
-            if !tls {
-                plain(&stage.world.root.join(name).join("tilts.toml"))?;
-            }
+        let there = Proxy::start(as4(&sides[1]), wire.clone(), faults[0], tally.clone()).await?;
+        let back = Proxy::start(as4(&sides[0]), wire.clone(), faults[1], tally.clone()).await?;
+        for (side, partner, proxy) in [(&sides[0], &sides[1], &there), (&sides[1], &sides[0], &back)] {
             let url = format!("{}://{}/as4", wire.scheme(), proxy.address);
-            stage.append(name, &(agree(partner, Kind::Rsa, "", &url) + RETRY + LIMITS))?;
+            for point in side {
+                stage.append(&point.name, &(agree(&partner[0], Kind::Rsa, "", &url) + RETRY + LIMITS))?;
+            }
         }
         let ledger = Ledger::default();
-        let consumer = tokio::spawn(consumer::consume(nodes[1].node.ports.backend, ledger.clone()));
-        Ok(Self { stage, nodes, proxies: [there, back], ledger, faults: tally, consumer })
+        let consumer = tokio::spawn(consumer::consume(backends(&sides[1]), ledger.clone()));
+        Ok(Self { stage, sides, proxies: [there, back], ledger, faults: tally, database, consumer })
     }
 
-    /// Starts both nodes.
+    /// Starts all nodes.
     pub async fn start(&mut self) -> Result<()> {
-        for side in Side::BOTH {
-            self.node(side).start().await?;
+        for at in self.everybody() {
+            self.node(at).start().await?;
         }
         Ok(())
     }
 
     /// Hands in letters in the background.
     pub fn produce(&self, seed: u64, numbers: std::ops::Range<u64>) -> tokio::task::JoinHandle<Result<()>> {
-        let to = self.nodes[0].node.ports.backend;
+        let to = backends(&self.sides[0]);
         tokio::spawn(producer::produce(to, seed, numbers, self.ledger.clone()))
     }
 
-    /// The access point on a side.
-    pub fn point(&self, side: Side) -> &AccessPoint {
-        &self.nodes[side as usize]
+    /// All nodes of both sides.
+    pub fn everybody(&self) -> Vec<At> {
+        let of = |side: Side| (0..self.sides[side as usize].len()).map(move |member| At { side, member });
+        Side::BOTH.into_iter().flat_map(of).collect()
+    }
+
+    /// A node; of a side, its first.
+    pub fn point(&self, at: impl Into<At>) -> &AccessPoint {
+        let At { side, member } = at.into();
+        &self.sides[side as usize][member]
     }
 
     /// Its process.
-    pub fn node(&mut self, side: Side) -> &mut Node {
-        &mut self.nodes[side as usize].node
+    pub fn node(&mut self, at: impl Into<At>) -> &mut Node {
+        let At { side, member } = at.into();
+        &mut self.sides[side as usize][member].node
     }
 
     /// Folder of a node.
-    pub fn folder(&self, side: Side) -> std::path::PathBuf {
-        self.stage.world.root.join(&self.point(side).name)
+    pub fn folder(&self, at: impl Into<At>) -> PathBuf {
+        self.stage.world.root.join(&self.point(at).name)
+    }
+
+    /// Where the nodes of a side write payloads before they belong to a message.
+    pub fn spools(&self, side: Side) -> Result<Vec<PathBuf>> {
+        if self.database.is_none() {
+            return Ok(vec![self.folder(side).join("data/spool")]);
+        }
+        let all = std::fs::read_dir(members::payloads(&self.stage, side).join("spool"))?;
+        Ok(all.map(|spool| spool.map(|s| s.path())).collect::<Result<_, _>>()?)
+    }
+
+    /// What can be kept from answering: the database of a side.
+    pub fn store(&self, side: Side) -> Target {
+        match &self.database {
+            Some(server) => Target::Postgres(server.clone(), members::name(side)),
+            None => Target::Sqlite(self.folder(side).join("data")),
+        }
     }
 
     /// Exchanges that passed so far, in both directions.
@@ -98,8 +130,8 @@ impl Rig {
     /// Starts a node that dies at a named point, by the trap's own time: at the latest while it starts.
     ///
     /// Gives false when it is dead already.
-    pub async fn start_with(&mut self, side: Side, trap: Option<String>) -> Result<bool> {
-        let node = self.node(side);
+    pub async fn start_with(&mut self, at: impl Into<At>, trap: Option<String>) -> Result<bool> {
+        let node = self.node(at);
         node.trap = trap;
         let started = node.start().await;
         let armed = node.trap.take().is_some();
@@ -110,10 +142,10 @@ impl Rig {
     }
 
     /// Waits until a node with a trap is dead; false when it lives on.
-    pub async fn dies(&mut self, side: Side, within: Duration) -> bool {
-        let until = tokio::time::Instant::now() + within;
+    pub async fn dies(&mut self, at: impl Into<At>, within: Duration) -> bool {
+        let (at, until) = (at.into(), tokio::time::Instant::now() + within);
         while tokio::time::Instant::now() < until {
-            if self.node(side).has_ended() {
+            if self.node(at).has_ended() {
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -121,10 +153,10 @@ impl Rig {
         false
     }
 
-    /// Ends both nodes in order.
+    /// Ends all nodes in order.
     pub async fn stop(&mut self) -> Result<()> {
-        for side in Side::BOTH {
-            self.node(side).stop().await?;
+        for at in self.everybody() {
+            self.node(at).stop().await?;
         }
         Ok(())
     }

@@ -1,16 +1,18 @@
 //! A run: messages cross, faults and kills come as planned, and in the end the oracle speaks.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use tokio::task::JoinHandle;
 
+use super::members::Stores;
 use super::oracle::{finished, is_settled, judge};
 use super::points::in_traffic;
 use super::report::Report;
 use super::rig::Rig;
-use super::schedule::{Faults, Side, Strike, Strikes};
+use super::schedule::{At, Faults, Side, Strike, Strikes};
 use super::stall::stall_all;
 use super::tally::Tally;
 
@@ -28,6 +30,8 @@ pub struct Plan {
     pub faults: u64,
     /// Times that a database does not answer for some seconds.
     pub stalls: u64,
+    /// Where the nodes keep what they have.
+    pub stores: Stores,
     /// Whether the nodes speak TLS.
     pub tls: bool,
     /// What contents, faults, victims and moments follow from.
@@ -58,21 +62,21 @@ pub struct Lab {
     stalls: Tally,
     /// Kills when the run last said how far it has come.
     told: u64,
-    /// Points at which a side will die by itself.
-    armed: [Option<String>; 2],
+    /// Points at which a node will die by itself.
+    armed: HashMap<At, String>,
 }
 
 impl Lab {
     /// Makes the world of a run.
     pub async fn set_up(tilts: &Path, plan: Plan) -> Result<Self> {
-        let rig = Rig::set_up(tilts, plan.tls, plan.faults()).await?;
+        let rig = Rig::set_up(tilts, plan.stores, plan.tls, plan.faults()).await?;
         Ok(Self {
             plan,
             rig,
             kills: Tally::default(),
             stalls: Tally::default(),
             told: 0,
-            armed: [None, None],
+            armed: HashMap::new(),
         })
     }
 
@@ -81,16 +85,15 @@ impl Lab {
         let begun = Instant::now();
         self.rig.start().await?;
         let producer = self.rig.produce(self.plan.seed, 0..self.plan.messages);
-        let stores = Side::BOTH.map(|side| self.rig.folder(side).join("data"));
-        let stalls = stall_all(stores, self.plan, self.rig.ledger.clone(), self.stalls.clone());
+        let stalls = stall_all(Side::BOTH.map(|side| self.rig.store(side)), self.plan, self.rig.ledger.clone(), self.stalls.clone());
         let stalling = tokio::spawn(stalls);
         let struck = self.strike_all(&producer).await;
         let struck = match struck {
             Ok(()) => self.settle(producer, stalling).await,
             Err(error) => Err(error),
         };
-        for side in Side::BOTH {
-            self.disarm(side).await?;
+        for at in self.rig.everybody() {
+            self.disarm(at).await?;
         }
         let crossed = begun.elapsed();
         let verdict = judge(&mut self.rig).await?;
@@ -110,7 +113,7 @@ impl Lab {
     /// Spreads the kills over the run: each is due when its share of the messages has arrived.
     async fn strike_all(&mut self, producer: &JoinHandle<Result<()>>) -> Result<()> {
         let points = Side::BOTH.map(in_traffic);
-        let mut strikes = Strikes::new(self.plan.seed ^ 0xc, points);
+        let mut strikes = Strikes::new(self.plan.seed ^ 0xc, points, self.plan.stores.members());
         while self.kills.total() < self.plan.kills {
             self.tell();
             let due = (self.kills.total() + 1) * self.plan.messages / (self.plan.kills + 1);
@@ -162,35 +165,36 @@ impl Lab {
 
     /// Starts whoever died in a trap; a death that nobody planned ends the run.
     async fn revive(&mut self) -> Result<()> {
-        for side in Side::BOTH {
-            if !self.rig.node(side).has_ended() {
+        for at in self.rig.everybody() {
+            if !self.rig.node(at).has_ended() {
                 continue;
             }
-            let Some(trap) = self.armed[side as usize].take() else {
-                bail!("the {side:?} died by itself; see {}", self.rig.node(side).log().display());
+            let Some(trap) = self.armed.remove(&at) else {
+                bail!("the {} died by itself; see {}", at.word(), self.rig.node(at).log().display());
             };
-            self.sprung(side, &trap);
-            self.rig.start_with(side, None).await?;
+            self.sprung(at, &trap);
+            self.rig.start_with(at, None).await?;
         }
         Ok(())
     }
 
-    fn sprung(&self, side: Side, trap: &str) {
+    fn sprung(&self, at: At, trap: &str) {
         let point = trap.split(':').next().unwrap_or(trap);
-        self.kills.count(&format!("{} {point}", word(side)));
+        self.kills.count(&format!("{} {point}", at.word()));
     }
 
     async fn strike(&mut self, strike: Strike) -> Result<()> {
         let Strike { victim, after, down, trap } = strike;
         tokio::time::sleep(Duration::from_millis(after)).await;
         self.revive().await?;
-        self.armed[victim as usize] = None;
+        self.armed.remove(&victim);
         self.rig.node(victim).kill().await?;
-        self.kills.count(&format!("{} at random", word(victim)));
+        self.kills.count(&format!("{} at random", victim.word()));
         tokio::time::sleep(Duration::from_millis(down)).await;
-        if self.rig.start_with(victim, trap.clone()).await? {
-            self.armed[victim as usize] = trap;
-        } else if let Some(trap) = trap {
+        let Some(trap) = trap else { return self.rig.start_with(victim, None).await.map(drop) };
+        if self.rig.start_with(victim, Some(trap.clone())).await? {
+            self.armed.insert(victim, trap);
+        } else {
             self.sprung(victim, &trap);
             self.rig.start_with(victim, None).await?;
         }
@@ -198,12 +202,12 @@ impl Lab {
     }
 
     /// Nobody is to die of an old trap while the oracle asks.
-    async fn disarm(&mut self, side: Side) -> Result<()> {
+    async fn disarm(&mut self, at: At) -> Result<()> {
         self.revive().await?;
-        if self.armed[side as usize].take().is_some() {
-            self.rig.node(side).kill().await?;
-            self.kills.count(&format!("{} at random", word(side)));
-            self.rig.start_with(side, None).await?;
+        if self.armed.remove(&at).is_some() {
+            self.rig.node(at).kill().await?;
+            self.kills.count(&format!("{} at random", at.word()));
+            self.rig.start_with(at, None).await?;
         }
         Ok(())
     }
@@ -232,12 +236,5 @@ impl Lab {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
-    }
-}
-
-fn word(side: Side) -> &'static str {
-    match side {
-        Side::Sender => "sender",
-        Side::Receiver => "receiver",
     }
 }

@@ -108,7 +108,7 @@ impl Faults {
 }
 
 /// One of the two access points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// Takes submissions and sends.
@@ -122,11 +122,40 @@ impl Side {
     pub const BOTH: [Self; 2] = [Self::Sender, Self::Receiver];
 }
 
+/// One process of a side; the processes of a side are nodes on one database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct At {
+    /// The side.
+    pub side: Side,
+    /// Which of its nodes, from 0.
+    pub member: usize,
+}
+
+impl From<Side> for At {
+    fn from(side: Side) -> Self {
+        Self { side, member: 0 }
+    }
+}
+
+impl At {
+    /// Its name in reports.
+    pub fn word(self) -> String {
+        let side = match self.side {
+            Side::Sender => "sender",
+            Side::Receiver => "receiver",
+        };
+        match self.member {
+            0 => side.to_owned(),
+            other => format!("{side} {}", other + 1),
+        }
+    }
+}
+
 /// A `kill -9`, and what the victim comes back with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Strike {
     /// Who dies.
-    pub victim: Side,
+    pub victim: At,
     /// Milliseconds after the moment when it is due.
     pub after: u64,
     /// Milliseconds until it is started again.
@@ -141,12 +170,19 @@ pub struct Strikes {
     random: Random,
     /// Points that a side passes, by side.
     points: [Vec<&'static str>; 2],
+    /// Nodes of each side.
+    members: u64,
 }
 
+/// How long a node of several stays away now and then: longer than the others wait for a sign of life before they take over its
+/// work.
+const AWAY: u64 = 5000;
+
+
 impl Strikes {
-    /// `points` are the named points that sender and receiver pass.
-    pub fn new(seed: u64, points: [Vec<&'static str>; 2]) -> Self {
-        Self { random: Random::new(seed), points }
+    /// `points` are the named points that sender and receiver pass; each side has so many nodes.
+    pub fn new(seed: u64, points: [Vec<&'static str>; 2], members: usize) -> Self {
+        Self { random: Random::new(seed), points, members: members as u64 }
     }
 }
 
@@ -155,11 +191,16 @@ impl Iterator for Strikes {
 
     fn next(&mut self) -> Option<Strike> {
         let random = &mut self.random;
-        let victim = Side::BOTH[random.below(2) as usize];
-        let (after, down) = (random.below(400), random.below(250));
-        let points = &self.points[victim as usize];
+        let side = Side::BOTH[random.below(2) as usize];
+        let member = random.below(self.members) as usize;
+        let (after, mut down) = (random.below(400), random.below(250));
+        if self.members > 1 && random.below(12) == 0 {
+            down += AWAY;
+        }
+        let points = &self.points[side as usize];
         let point = points.get(random.below(points.len() as u64) as usize);
         let times = 1 + random.below(12);
+        let victim = At { side, member };
         Some(Strike { victim, after, down, trap: point.map(|point| format!("{point}:{times}")) })
     }
 }
@@ -193,14 +234,15 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_strikes() {
-        let take = |seed| Strikes::new(seed, [vec!["a", "b"], vec!["c"]]).take(50).collect::<Vec<_>>();
+        let take = |seed| Strikes::new(seed, [vec!["a", "b"], vec!["c"]], 3).take(50).collect::<Vec<_>>();
         assert_eq!(take(9), take(9));
         assert_ne!(take(9), take(10));
         let traps: Vec<Strike> = take(9);
-        let fits = |strike: &Strike| match strike.victim {
+        let fits = |strike: &Strike| match strike.victim.side {
             Side::Sender => strike.trap.as_ref().is_some_and(|trap| !trap.starts_with('c')),
             Side::Receiver => strike.trap.as_ref().is_some_and(|trap| trap.starts_with('c')),
         };
         assert!(traps.iter().all(fits), "each side dies where it passes");
+        assert!((0..3).all(|member| traps.iter().any(|strike| strike.victim.member == member)));
     }
 }

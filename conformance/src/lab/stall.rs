@@ -1,7 +1,8 @@
 //! A database that does not answer for a while: somebody else holds its write lock.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,6 +12,7 @@ use tokio::process::{Child, Command};
 use super::ledger::Ledger;
 use super::run::Plan;
 use super::tally::Tally;
+use crate::postgres::Postgres;
 use crate::random::Random;
 
 /// Python's own SQLite: no process of ours should have to speak to a node's database.
@@ -21,16 +23,35 @@ print('held', flush=True)
 time.sleep(float(sys.argv[2]))
 c.execute('ROLLBACK')";
 
+/// The database of a side.
+#[derive(Clone)]
+pub enum Target {
+    /// The folder of a store.
+    Sqlite(PathBuf),
+    /// A database of a server.
+    Postgres(Arc<Postgres>, &'static str),
+}
+
 /// A lock that is held. Dropped, it is let go.
 pub struct Stall(Child);
 
 impl Stall {
-    /// Takes the write lock of the database of a store and holds it for so long.
-    pub async fn begin(store: &Path, length: Duration) -> Result<Self> {
-        let mut command = Command::new("python3");
-        command.args(["-c", HOLD]).arg(store.join("tilts.db")).arg(length.as_secs_f64().to_string());
+    /// Takes what everybody who writes needs, and holds it for so long.
+    pub async fn begin(target: &Target, length: Duration) -> Result<Self> {
+        let mut command = match target {
+            Target::Sqlite(store) => {
+                let mut command = Command::new("python3");
+                command.args(["-c", HOLD]).arg(store.join("tilts.db")).arg(length.as_secs_f64().to_string());
+                command
+            }
+            Target::Postgres(server, database) => {
+                let wait = format!("SELECT pg_sleep({})", length.as_secs_f64());
+                let lock = "LOCK TABLE message IN ACCESS EXCLUSIVE MODE";
+                server.client(database, &["BEGIN", lock, "SELECT 'held'", &wait, "ROLLBACK"])
+            }
+        };
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().context("python3 is needed to hold the lock")?;
+        let mut child = command.spawn().with_context(|| format!("cannot start {:?}", command.as_std()))?;
         let mut line = String::new();
         let output = child.stdout.take().context("no output")?;
         BufReader::new(output).read_line(&mut line).await?;
@@ -45,18 +66,28 @@ impl Stall {
     }
 }
 
-/// Stalls one or the other of two stores as often as planned, each time for less than a store waits, spread over the run.
-pub(super) async fn stall_all(stores: [PathBuf; 2], plan: Plan, ledger: Ledger, done: Tally) -> Result<()> {
+/// Stalls one or the other of two stores as often as planned, each time for less than a store waits, spread over the run. A server
+/// ends all connections of a database instead now and then.
+pub(super) async fn stall_all(targets: [Target; 2], plan: Plan, ledger: Ledger, done: Tally) -> Result<()> {
     let mut random = Random::new(plan.seed ^ 0xd);
     for number in 1..=plan.stalls {
         let due = number * plan.messages / (plan.stalls + 1);
         while (ledger.progress().1 as u64) < due {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let store = random.below(2) as usize;
+        let side = random.below(2) as usize;
         let length = Duration::from_millis(200 + random.below(3000));
-        Stall::begin(&stores[store], length).await?.end().await?;
-        done.count(["sender", "receiver"][store]);
+        let name = ["sender", "receiver"][side];
+        match &targets[side] {
+            Target::Postgres(server, database) if random.below(2) == 0 => {
+                server.disconnect(database).await?;
+                done.count(&format!("{name} disconnected"));
+            }
+            target => {
+                Stall::begin(target, length).await?.end().await?;
+                done.count(name);
+            }
+        }
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use super::service::Service;
+use crate::service::Service;
 use crate::node::free;
 use crate::world::said;
 

@@ -6,8 +6,6 @@ mod dns;
 mod front;
 mod lookups;
 mod phoss;
-mod postgres;
-mod service;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,13 +20,13 @@ use super::report::Report;
 use crate::ca::{Authority, Identity, Purpose, Validity};
 use crate::node::free;
 use crate::peppol::DOCUMENT_TYPE;
+use crate::postgres::Postgres;
 use crate::sml;
 use crate::smp::Smp;
 use crate::world::{AccessPoint, PROCESS_PEPPOL, TRANSPORT, World, said};
 use dns::{Knot, Unbound, ZONE};
 use front::{Front, Manner};
 use phoss::{DIALECTS, Dialect, Endpoint, Phoss, metadata_path};
-use postgres::Postgres;
 
 /// What a participant is published as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,13 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use tokio::process::Command;
 
-use super::postgres::{Postgres, USER};
 use crate::http;
 use crate::node::free;
 use crate::peers::gateway::PASSWORD;
 use crate::peers::java::Java;
 use crate::peers::process::Process;
 use crate::peppol::DOCUMENT_TYPE;
+use crate::postgres::{Postgres, USER};
 use crate::world::{PROCESS_PEPPOL, TRANSPORT};
 
 /// A dialect of SMPs.

@@ -7,24 +7,29 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
-use super::service::Service;
 use crate::node::free;
+use crate::service::Service;
 use crate::world::said;
 
-/// User and database of the cluster.
-pub(super) const USER: &str = "smp";
+/// The user that owns everything in the cluster; nobody asks for a password.
+pub const USER: &str = "owner";
 
 /// A cluster while it runs.
-pub(super) struct Postgres {
+pub struct Postgres {
     service: Service,
     /// Where it listens.
-    pub(super) address: SocketAddr,
+    pub address: SocketAddr,
     _folder: tempfile::TempDir,
 }
 
 impl Postgres {
+    /// Whether this machine has PostgreSQL.
+    pub fn is_installed() -> bool {
+        program("postgres", None).is_ok()
+    }
+
     /// Makes the cluster and starts it. PostgreSQL refuses to be root: then it is the user `postgres`.
-    pub(super) async fn start(log: &Path) -> Result<Self> {
+    pub async fn start(log: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let user = match id(&["-u"]).await? {
             0 => Some((id(&["-u", "postgres"]).await?, id(&["-g", "postgres"]).await?)),
@@ -49,6 +54,7 @@ impl Postgres {
             &format!("port={}", address.port()),
             "unix_socket_directories=",
             "fsync=off",
+            "max_connections=300",
         ] {
             run.args(["-c", setting]);
         }
@@ -56,8 +62,36 @@ impl Postgres {
         Ok(Self { service, address, _folder: folder })
     }
 
+    /// Makes an empty database.
+    pub async fn database(&self, name: &str) -> Result<()> {
+        said(self.client("postgres", &[&format!("CREATE DATABASE {name}")])).await.map(drop)
+    }
+
+    /// URL of a database.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{USER}@{}/{database}", self.address)
+    }
+
+    /// Ends all connections to a database, as a server that is started anew does.
+    pub async fn disconnect(&self, database: &str) -> Result<()> {
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        said(self.client(database, &[end])).await.map(drop)
+    }
+
+    /// A client that runs statements one after the other.
+    pub fn client(&self, database: &str, statements: &[&str]) -> Command {
+        let mut command = Command::new("psql");
+        command.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"]);
+        command.args(["--host", "127.0.0.1", "--port", &self.address.port().to_string(), "--username", USER]);
+        command.args(["--dbname", database]);
+        for statement in statements {
+            command.args(["--command", statement]);
+        }
+        command
+    }
+
     /// Ends it at once, with nothing of it left in shared memory.
-    pub(super) async fn stop(self) -> Result<()> {
+    pub async fn stop(self) -> Result<()> {
         self.service.stop("INT").await
     }
 }

@@ -12,14 +12,14 @@ use tokio::process::{Child, Command};
 const READY: Duration = Duration::from_secs(60);
 
 /// A server's process. It is killed when dropped.
-pub(super) struct Service {
+pub struct Service {
     child: Child,
     log: PathBuf,
 }
 
 impl Service {
     /// Starts it and waits until it listens.
-    pub(super) async fn start(mut command: Command, log: &Path, address: SocketAddr) -> Result<Self> {
+    pub async fn start(mut command: Command, log: &Path, address: SocketAddr) -> Result<Self> {
         let errors = std::fs::File::create(log)?;
         let child = command
             .stdin(Stdio::null())
@@ -48,7 +48,7 @@ impl Service {
     }
 
     /// Asks it to end by a signal and waits.
-    pub(super) async fn stop(mut self, signal: &str) -> Result<()> {
+    pub async fn stop(mut self, signal: &str) -> Result<()> {
         let id = self.child.id().map(|id| id.to_string()).unwrap_or_default();
         Command::new("kill").args(["-s", signal, &id]).status().await?;
         tokio::time::timeout(Duration::from_secs(20), self.child.wait())
