@@ -41,11 +41,9 @@ points! {
     SubmitCommitted => "submit-committed",
     /// A payload file has its name, and no row names it.
     PayloadRenamed => "payload-renamed",
-    /// The header and the way of a message are committed, the attempt is not.
-    PlanCommitted => "plan-committed",
-    /// A message is sealed, and its attempt is not committed.
+    /// A message is sealed, and its header, way and attempt are not committed.
     AttemptBegun => "attempt-begun",
-    /// The attempt is committed, and no octet has left.
+    /// They are, and no octet has left.
     AttemptCommitted => "attempt-committed",
     /// The last octet of a request has left.
     RequestSent => "request-sent",

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow, ensure};
 use conformance::http;
-use conformance::lab::{Faults, Rig, Side, judge, settle};
+use conformance::lab::{Faults, Rig, Side, Stores, judge, settle};
 use conformance::random::{Random, setting};
 use tilts::app;
 use tilts::clock::{Clock, SignedDuration};
@@ -76,7 +76,7 @@ async fn clocks_that_jump_lose_nothing_and_double_nothing() -> Result<()> {
     let seed = setting("TILTS_SEED", now);
     println!("repeat this run with TILTS_SEED={seed}");
     let faults = [Faults::new(seed, GAP), Faults::new(seed ^ 1, 2 * GAP)];
-    let mut rig = Rig::set_up(env!("CARGO_BIN_EXE_tilts").as_ref(), false, faults).await?;
+    let mut rig = Rig::set_up(env!("CARGO_BIN_EXE_tilts").as_ref(), Stores::Sqlite, false, faults).await?;
     let nodes = [Inside::start(&rig, Side::Sender).await?, Inside::start(&rig, Side::Receiver).await?];
     let producer = rig.produce(seed, 0..150);
     let mut random = Random::new(seed);

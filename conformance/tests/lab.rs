@@ -72,7 +72,9 @@ const LETTERS: u64 = 3;
 async fn a_death_at_any_named_point_loses_nothing_and_doubles_nothing() -> Result<()> {
     let seed = seed();
     println!("repeat this run with TILTS_SEED={seed}");
-    let mut rig = Rig::set_up(&tilts_binary()?, Stores::Sqlite, false, [Faults::new(seed, 0), Faults::new(seed, 0)]).await?;
+    let mut rig =
+        Rig::set_up(&tilts_binary()?, Stores::Sqlite, false, [Faults::new(seed, 0), Faults::new(seed, 0)])
+            .await?;
     rig.start().await?;
     for (number, trap) in (0..).zip(TRAPS) {
         println!("{:?} dies at {}", trap.side, trap.point);

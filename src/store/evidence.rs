@@ -296,8 +296,8 @@ async fn stop_sending(work: &mut Work, recipient: RecipientId, state: State) -> 
         State::Delivered | State::Refused | State::Missed | State::FailedAfterAvailable => "done",
     };
     sql::query(
-        "UPDATE message SET state = ?, lease_until = NULL
-         WHERE recipient = ? AND direction = 'out' AND state IN ('queued', 'uncertain', 'awaiting-evidence')",
+        "UPDATE message SET state = ?1, lease_until = NULL
+         WHERE recipient = ?2 AND direction = 'out' AND state IN ('queued', 'uncertain', 'awaiting-evidence') AND state <> ?1",
     )
     .bind(next)
     .bind(recipient.column())

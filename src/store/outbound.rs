@@ -124,8 +124,8 @@ pub struct Planned {
     pub endpoint: Value,
     /// Steps of the lookup.
     pub lookup: Value,
-    /// Form of each part in order; empty leaves them as they are.
-    pub forms: Vec<Form>,
+    /// Place and form of each part that travels in another form than before.
+    pub forms: Vec<(u32, Form)>,
 }
 
 /// An attempt about to be made.
@@ -137,6 +137,8 @@ pub struct NewAttempt {
     pub certificate: Option<[u8; 32]>,
     /// When.
     pub started: Timestamp,
+    /// What planning fixed, where it is not kept yet or has changed.
+    pub plan: Option<Planned>,
 }
 
 impl Store {
@@ -169,18 +171,11 @@ impl Store {
         optional_time(next)
     }
 
-    /// Keeps what planning fixed.
+    /// Puts an attempt on the disk, with the plan where it is new, before the network hears of it.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] when other Messaging octets are kept already.
-    pub async fn plan(&self, message: MessageRow, planned: Planned) -> Result<(), Error> {
-        self.write(move |work| Box::pin(async move { keep_plan(work, message, planned).await })).await
-    }
-
-    /// Puts an attempt on the disk before the network hears of it.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when the message is no longer queued (it was closed, cancelled, or evidence arrived).
+    /// [`Error::Conflict`] when the message is no longer queued (it was closed, cancelled, or evidence arrived), when another node
+    /// has it, and when other Messaging octets than the plan's are kept already.
     pub async fn begin_attempt(&self, message: MessageRow, new: NewAttempt) -> Result<AttemptId, Error> {
         let node = std::sync::Arc::clone(self.node());
         self.write(move |work| Box::pin(async move { begin(work, message, new, &node).await })).await
@@ -321,74 +316,20 @@ pub(super) fn value(row: &sql::Row, column: &str) -> Result<Option<Value>, Error
     text.map(|text| from_json("stored JSON", text)).transpose()
 }
 
-async fn keep_plan(work: &mut Work, message: MessageRow, planned: Planned) -> Result<(), Error> {
-    let (owner, kept) = owner_and_messaging(work, message).await?;
-    if kept.is_some_and(|kept| kept != planned.messaging) {
-        return Err(Error::conflict(
-            "message",
-            message,
-            "its eb:Messaging octets are fixed and differ from the new plan",
-        ));
-    }
-    sql::query(
-        "UPDATE message SET messaging = ?, signed_references = ?, pmode = ?, from_party = ?, from_type = ?, to_party = ?,
-             to_type = ?, service = ?, service_type = ?, action = ?, endpoint = ?, lookup = ? WHERE id = ?",
-    )
-    .bind(planned.messaging)
-    .bind(json(&planned.signed_references)?)
-    .bind(json(&planned.pmode)?)
-    .bind(planned.from.0)
-    .bind(planned.from.1)
-    .bind(planned.to.0)
-    .bind(planned.to.1)
-    .bind(planned.service.0)
-    .bind(planned.service.1)
-    .bind(planned.action)
-    .bind(json(&planned.endpoint)?)
-    .bind(json(&planned.lookup)?)
-    .bind(message.column())
-    .execute(&mut work.conn)
-    .await?;
-    for (position, form) in planned.forms.iter().enumerate() {
-        sql::query("UPDATE part SET form = ? WHERE owner = ? AND position = ?")
-            .bind(form.as_str())
-            .bind(&owner)
-            .bind(position as i64)
-            .execute(&mut work.conn)
-            .await?;
-    }
-    Ok(())
-}
-
-async fn owner_and_messaging(
-    work: &mut Work,
-    message: MessageRow,
-) -> Result<(String, Option<Vec<u8>>), Error> {
-    sql::query_as::<(String, Option<Vec<u8>>)>(
-        "SELECT coalesce(recipient, id), messaging FROM message WHERE id = ? AND direction = 'out'",
-    )
-    .bind(message.column())
-    .fetch_optional(&mut work.conn)
-    .await?
-    .ok_or_else(|| Error::missing("outbound message", message))
-}
-
 async fn begin(
     work: &mut Work,
     message: MessageRow,
     new: NewAttempt,
     node: &str,
 ) -> Result<AttemptId, Error> {
-    let number: Option<i64> = sql::query_scalar(
-        "UPDATE message SET attempts = attempts + 1 WHERE id = ? AND state = 'queued'
-             AND (lease_until IS NULL OR lease_by = ?) RETURNING attempts",
-    )
-    .bind(message.column())
-    .bind(node)
-    .fetch_optional(&mut work.conn)
-    .await?;
+    let number = match &new.plan {
+        Some(plan) => counted_with_plan(work, message, plan, node).await?,
+        None => counted(work, message, node).await?,
+    };
     let number = number.ok_or_else(|| {
-        Error::conflict("message", message, "is not queued any more, or another node has it")
+        let why =
+            "is not queued any more, another node has it, or its eb:Messaging octets are fixed and differ";
+        Error::conflict("message", message, why)
     })?;
     let id: i64 = sql::query_scalar(
         "INSERT INTO attempt (message, number, url, certificate, started) VALUES (?, ?, ?, ?, ?) RETURNING id",
@@ -401,6 +342,60 @@ async fn begin(
     .fetch_one(&mut work.conn)
     .await?;
     Ok(AttemptId(id))
+}
+
+/// The number of the next attempt; nothing when there may be none.
+async fn counted(work: &mut Work, message: MessageRow, node: &str) -> Result<Option<i64>, Error> {
+    sql::query_scalar(
+        "UPDATE message SET attempts = attempts + 1 WHERE id = ? AND state = 'queued'
+             AND (lease_until IS NULL OR lease_by = ?) RETURNING attempts",
+    )
+    .bind(message.column())
+    .bind(node)
+    .fetch_optional(&mut work.conn)
+    .await
+}
+
+/// The same, and the plan into the same row.
+async fn counted_with_plan(
+    work: &mut Work,
+    message: MessageRow,
+    plan: &Planned,
+    node: &str,
+) -> Result<Option<i64>, Error> {
+    let row = sql::query(
+        "UPDATE message SET attempts = attempts + 1, messaging = ?1, signed_references = ?2, pmode = ?3, from_party = ?4,
+             from_type = ?5, to_party = ?6, to_type = ?7, service = ?8, service_type = ?9, action = ?10, endpoint = ?11,
+             lookup = ?12
+         WHERE id = ?13 AND state = 'queued' AND (lease_until IS NULL OR lease_by = ?14)
+             AND (messaging IS NULL OR messaging = ?1) RETURNING attempts, coalesce(recipient, id) AS owner",
+    )
+    .bind(&plan.messaging)
+    .bind(json(&plan.signed_references)?)
+    .bind(json(&plan.pmode)?)
+    .bind(&plan.from.0)
+    .bind(&plan.from.1)
+    .bind(&plan.to.0)
+    .bind(&plan.to.1)
+    .bind(&plan.service.0)
+    .bind(&plan.service.1)
+    .bind(&plan.action)
+    .bind(json(&plan.endpoint)?)
+    .bind(json(&plan.lookup)?)
+    .bind(message.column())
+    .bind(node)
+    .fetch_optional(&mut work.conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    for (position, form) in &plan.forms {
+        sql::query("UPDATE part SET form = ? WHERE owner = ? AND position = ?")
+            .bind(form.as_str())
+            .bind(row.get::<&str>("owner")?)
+            .bind(*position)
+            .execute(&mut work.conn)
+            .await?;
+    }
+    row.get("attempts").map(Some)
 }
 
 async fn supersede(

@@ -79,8 +79,7 @@ impl Store {
         let now = self.clock().now();
         self.write(move |work| {
             Box::pin(async move {
-                let message = message_of(work, attempt).await?;
-                let recipient = recipient_of(work, message).await?;
+                let (message, recipient) = owners_of(work, attempt).await?;
                 end_attempt(work, attempt, &settlement).await?;
                 let moved = Moved {
                     message,
@@ -224,12 +223,20 @@ async fn stop(work: &mut Work, recipient: RecipientId, detail: &str, now: Timest
     }
 }
 
-async fn message_of(work: &mut Work, attempt: AttemptId) -> Result<MessageRow, Error> {
-    let message: Option<String> = sql::query_scalar("SELECT message FROM attempt WHERE id = ?")
-        .bind(attempt.0)
-        .fetch_optional(&mut work.conn)
-        .await?;
-    MessageRow::read(&message.ok_or_else(|| Error::missing("attempt", attempt.0))?)
+/// The message of an attempt, and its recipient, locked; `None` for evidence.
+async fn owners_of(work: &mut Work, attempt: AttemptId) -> Result<(MessageRow, Option<RecipientId>), Error> {
+    let found = sql::query_as::<(String, Option<String>)>(
+        "SELECT message.id, recipient FROM attempt JOIN message ON message.id = attempt.message WHERE attempt.id = ?",
+    )
+    .bind(attempt.0)
+    .fetch_optional(&mut work.conn)
+    .await?;
+    let (message, recipient) = found.ok_or_else(|| Error::missing("attempt", attempt.0))?;
+    let recipient = recipient.as_deref().map(RecipientId::read).transpose()?;
+    if let Some(recipient) = recipient {
+        evidence::lock(work, recipient).await?;
+    }
+    Ok((MessageRow::read(&message)?, recipient))
 }
 
 /// The recipient of an outbound message, locked; `None` for evidence.

@@ -40,8 +40,6 @@ pub const TRAPS: &[Trap] = &[
     trap("submit-committed", Sender, Traffic),
     trap("payload-renamed", Sender, Traffic),
     trap("payload-renamed", Receiver, Traffic),
-    trap("plan-committed", Sender, Traffic),
-    trap("plan-committed", Receiver, Traffic),
     trap("attempt-begun", Sender, Traffic),
     trap("attempt-begun", Receiver, Traffic),
     trap("attempt-committed", Sender, Traffic),

@@ -46,7 +46,14 @@ impl Proxy {
     pub async fn start(to: Vec<SocketAddr>, wire: Wire, faults: Faults, tally: Tally) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let way = Arc::new(Way { to, wire, faults, tally, exchanges: AtomicU64::new(0), turn: AtomicUsize::new(0) });
+        let way = Arc::new(Way {
+            to,
+            wire,
+            faults,
+            tally,
+            exchanges: AtomicU64::new(0),
+            turn: AtomicUsize::new(0),
+        });
         let ways = way.clone();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {

@@ -85,7 +85,12 @@ impl Lab {
         let begun = Instant::now();
         self.rig.start().await?;
         let producer = self.rig.produce(self.plan.seed, 0..self.plan.messages);
-        let stalls = stall_all(Side::BOTH.map(|side| self.rig.store(side)), self.plan, self.rig.ledger.clone(), self.stalls.clone());
+        let stalls = stall_all(
+            Side::BOTH.map(|side| self.rig.store(side)),
+            self.plan,
+            self.rig.ledger.clone(),
+            self.stalls.clone(),
+        );
         let stalling = tokio::spawn(stalls);
         let struck = self.strike_all(&producer).await;
         let struck = match struck {

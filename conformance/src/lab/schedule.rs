@@ -178,7 +178,6 @@ pub struct Strikes {
 /// work.
 const AWAY: u64 = 5000;
 
-
 impl Strikes {
     /// `points` are the named points that sender and receiver pass; each side has so many nodes.
     pub fn new(seed: u64, points: [Vec<&'static str>; 2], members: usize) -> Self {

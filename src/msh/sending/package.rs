@@ -234,9 +234,9 @@ fn part_info(packaged: &PackagedPart) -> PartInfo {
     PartInfo { href: Some(href_of_cid(&packaged.part.cid)), schema: None, properties }
 }
 
-/// The forms that were chosen, for the record.
-pub(super) fn forms(packaged: &Packaged<'_>) -> Vec<Form> {
-    packaged.parts.iter().map(|p| p.form).collect()
+/// The forms that were chosen and are not on record.
+pub(super) fn forms(packaged: &Packaged<'_>) -> Vec<(u32, Form)> {
+    (0..).zip(&packaged.parts).filter(|(_, p)| p.form != p.part.form).map(|(n, p)| (n, p.form)).collect()
 }
 
 /// The effective rules, for the record.

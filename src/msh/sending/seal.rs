@@ -100,12 +100,9 @@ pub(super) async fn on_disk(
 ) -> Result<AttemptId, store::Error> {
     let packaged = &sealed.packaged;
     let endpoint = &packaged.planned.endpoint;
-    if packaged.first || moved(message, sealed) {
-        node.store.plan(message.id, planned(sealed)).await?;
-        crash::at(Point::PlanCommitted);
-    }
+    let plan = (packaged.first || moved(message, sealed)).then(|| planned(sealed));
     let certificate = endpoint.certificate.as_ref().map(crate::pki::Certificate::sha256);
-    let attempt = NewAttempt { url: endpoint.url.clone(), certificate, started: node.clock.now() };
+    let attempt = NewAttempt { url: endpoint.url.clone(), certificate, started: node.clock.now(), plan };
     crash::at(Point::AttemptBegun);
     let attempt = node.store.begin_attempt(message.id, attempt).await?;
     crash::at(Point::AttemptCommitted);

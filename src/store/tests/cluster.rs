@@ -44,7 +44,7 @@ async fn what_a_dead_node_was_sending_is_taken_over_as_uncertain() {
     let Some([a, b]) = two_nodes(folder.path()).await else { return };
     submitted(&a, "1", "1@us").await;
     let message = a.lease_due(noon(), 5, later(300)).await.unwrap().remove(0);
-    let attempt = NewAttempt { url: "https://b/".to_owned(), certificate: None, started: noon() };
+    let attempt = NewAttempt { url: "https://b/".to_owned(), certificate: None, started: noon(), plan: None };
     assert!(b.begin_attempt(message.id, attempt.clone()).await.is_err(), "it is another node's");
     a.begin_attempt(message.id, attempt.clone()).await.unwrap();
     assert!(b.lease_due(later(299), 5, later(900)).await.unwrap().is_empty());

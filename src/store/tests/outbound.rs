@@ -21,7 +21,13 @@ fn planned(message: &OutMessage) -> Planned {
 }
 
 fn attempt(started: Timestamp) -> NewAttempt {
-    NewAttempt { url: "https://them.test/as4".to_owned(), certificate: Some([1; 32]), started }
+    NewAttempt { url: "https://them.test/as4".to_owned(), certificate: Some([1; 32]), started, plan: None }
+}
+
+/// The first attempt of a message, with its plan.
+async fn first_attempt(store: &Store, message: &OutMessage) -> AttemptId {
+    let first = NewAttempt { plan: Some(planned(message)), ..attempt(noon()) };
+    store.begin_attempt(message.id, first).await.unwrap()
 }
 
 fn settlement(outcome: Outcome, next: Next, evidence: Vec<NewEvidence>) -> Settlement {
@@ -73,12 +79,10 @@ async fn a_message_is_sent_receipted_and_taken() {
     assert!(leased(&store, noon()).await.is_empty(), "leased once");
     assert_eq!(message.parts[0].cid, "letter@test");
     assert_eq!(message.recipient.as_ref().unwrap().id, view.recipients[0].id);
-    store.plan(message.id, planned(&message)).await.unwrap();
-    let mut other = planned(&message);
-    other.messaging = b"<other/>".to_vec();
-    assert!(matches!(store.plan(message.id, other).await, Err(Error::Conflict { .. })));
-
-    let first = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    let first = first_attempt(&store, &message).await;
+    let other = Planned { messaging: b"<other/>".to_vec(), ..planned(&message) };
+    let other = NewAttempt { plan: Some(other), ..attempt(noon()) };
+    assert!(matches!(store.begin_attempt(message.id, other).await, Err(Error::Conflict { .. })));
     let record = store
         .settle(first, settlement(Outcome::Receipted, Next::AwaitEvidence, vec![receipt(later(1))]))
         .await
@@ -105,8 +109,7 @@ async fn a_retry_keeps_messageid_and_messaging() {
     let store = open(folder.path()).await;
     submitted(&store, "a", "1@test").await;
     let message = leased(&store, noon()).await.remove(0);
-    store.plan(message.id, planned(&message)).await.unwrap();
-    let first = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    let first = first_attempt(&store, &message).await;
     store.settle(first, settlement(Outcome::Definite, Next::RetryAt(later(30)), Vec::new())).await.unwrap();
     assert!(leased(&store, later(29)).await.is_empty());
     let again = leased(&store, later(30)).await.remove(0);
@@ -121,8 +124,7 @@ async fn an_attempt_that_a_crash_left_open_counts_as_uncertain() {
     let store = open(folder.path()).await;
     submitted(&store, "a", "1@test").await;
     let message = leased(&store, noon()).await.remove(0);
-    store.plan(message.id, planned(&message)).await.unwrap();
-    let open_attempt = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    let open_attempt = first_attempt(&store, &message).await;
     drop(store);
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     let store = open(folder.path()).await;
@@ -147,7 +149,8 @@ async fn another_access_point_gets_a_new_messageid() {
     let store = open(folder.path()).await;
     submitted(&store, "a", "1@test").await;
     let message = leased(&store, noon()).await.remove(0);
-    store.plan(message.id, planned(&message)).await.unwrap();
+    let first = first_attempt(&store, &message).await;
+    store.settle(first, settlement(Outcome::Definite, Next::RetryAt(noon()), Vec::new())).await.unwrap();
     let new = store.supersede(message.id, "2@test".to_owned()).await.unwrap();
     assert_eq!(store.message(message.id).await.unwrap().state, "superseded");
     let again = leased(&store, noon()).await.remove(0);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use crate::service::Service;
 use crate::node::free;
+use crate::service::Service;
 use crate::world::said;
 
 /// The zone. Below `.test`, where unbound must be told that there is anything at all.
