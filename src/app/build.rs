@@ -118,7 +118,8 @@ pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
 
 /// A backend as admission sees it.
 fn admitted(b: &Backend) -> (Admitted, Serves) {
-    (Admitted { backend: b.id.clone(), take_within: b.take_within }, b.serves.clone())
+    let lists = b.adapter.inbox().is_none();
+    (Admitted { backend: b.id.clone(), take_within: b.take_within, lists }, b.serves.clone())
 }
 
 fn limits(file: &file::Limits) -> Limits {

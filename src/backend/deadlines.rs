@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Office, delivery};
-use crate::clock::SignedDuration;
+use crate::clock::{SignedDuration, Timestamp};
 use crate::id;
 use crate::status::{Row, Signal};
 use crate::store::{DeliveryOutcome, NewEvidence, RecipientId};
 
-/// How often deadlines are looked at.
+/// Deadlines are looked at no more often than this, however much happens.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often the chains are sealed.
 const CHECKPOINT: SignedDuration = SignedDuration::from_mins(1);
@@ -25,13 +25,21 @@ const GRACE: SignedDuration = SignedDuration::from_secs(30);
 /// Watches until `stop` is ready.
 pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
+    // Whatever brings a deadline is an event.
+    let mut changes = office.store.event_changes();
     let mut sealed = office.clock.now();
     let mut tidied = None;
     loop {
+        let pause = pause(&office, sealed).await;
         tokio::select! {
             () = &mut stop => return,
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(pause) => {}
+            _ = changes.changed() => tokio::select! {
+                () = &mut stop => return,
+                () = tokio::time::sleep(LOOK) => {}
+            },
         }
+        changes.mark_unchanged();
         if let Err(error) = look(&office).await {
             tracing::error!(%error, "deadlines");
         }
@@ -49,6 +57,15 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
             }
         }
     }
+}
+
+/// Until the next deadline, or the next checkpoint; a store that fails is asked again soon.
+async fn pause(office: &Office, sealed: Timestamp) -> Duration {
+    let Ok(next) = office.store.next_deadline().await else { return LOOK };
+    let checkpoint = sealed.checked_add(CHECKPOINT).unwrap_or(sealed);
+    let next = next.map_or(checkpoint, |deadline| deadline.min(checkpoint));
+    let wait = next.duration_since(office.clock.now());
+    Duration::try_from(wait).unwrap_or(LOOK).clamp(LOOK, Duration::from_secs(60))
 }
 
 /// Lets go of payloads whose time is over, some at a time, so that nothing else waits long for the store.

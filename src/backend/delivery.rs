@@ -23,8 +23,10 @@ const BATCH: u32 = 50;
 const LEASE: SignedDuration = SignedDuration::from_mins(10);
 /// Pause before an adapter that failed is tried again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(10);
-/// Folders are looked at in this rhythm.
+/// Folders are looked at in this rhythm, and a store that failed.
 const LOOK: Duration = Duration::from_millis(500);
+/// Without an event the store is asked again after this time at the latest.
+const AT_LATEST: Duration = Duration::from_secs(30);
 
 /// Why a delivery could not be carried or settled.
 #[derive(Debug, thiserror::Error)]
@@ -61,12 +63,23 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
                 tracing::error!(backend = backend.id, %error, "delivery");
             }
         }
+        let pause = pause(&office, unkept.is_empty()).await;
         tokio::select! {
             () = &mut stop => return,
             _ = changes.changed() => {}
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// Until something is due again. Folders tell nobody that there is something in them: they are looked at.
+async fn pause(office: &Office, kept: bool) -> Duration {
+    if !kept || office.backends.iter().any(|backend| backend.adapter.inbox().is_some()) {
+        return LOOK;
+    }
+    let Ok(next) = office.store.next_delivery().await else { return LOOK };
+    let wait = next.map(|at| at.duration_since(office.clock.now()));
+    wait.map_or(AT_LATEST, |wait| Duration::try_from(wait).unwrap_or(LOOK).clamp(LOOK, AT_LATEST))
 }
 
 /// Ends the leases of deliveries that the store could not hear of; what it does not take now waits.

@@ -110,6 +110,13 @@ pub struct Postgres {
     /// Connections of this node.
     #[serde(default = "twelve")]
     pub connections: u32,
+    /// Seconds without a sign of life after which the other nodes take over a node's work.
+    #[serde(default = "half_a_minute")]
+    pub takeover_seconds: u32,
+}
+
+const fn half_a_minute() -> u32 {
+    30
 }
 
 const fn twelve() -> u32 {

@@ -1,6 +1,7 @@
 //! `[store]` as the store takes it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::file;
 use super::problems::Problems;
@@ -32,9 +33,14 @@ fn postgres(problems: &mut Problems, given: &file::Postgres, base: &Path) -> Pos
         problems
             .add("store.postgres.connections", format!("{} is not between 2 and 1000", given.connections));
     }
+    if !(1..=3600).contains(&given.takeover_seconds) {
+        let text = format!("{} is not between 1 and 3600", given.takeover_seconds);
+        problems.add("store.postgres.takeover_seconds", text);
+    }
+    let takeover = Duration::from_secs(given.takeover_seconds.into());
     let file = given.password_file.as_ref().map(|file| base.join(file));
     let password = file.and_then(|file| problems.secret("store.postgres.password_file", &file));
-    PostgresConfig { url: given.url.clone(), password, connections: given.connections }
+    PostgresConfig { url: given.url.clone(), password, connections: given.connections, takeover }
 }
 
 #[cfg(test)]
@@ -65,6 +71,7 @@ mod tests {
             ("postgres = { url = 'mysql://t:secret@db/t' }", "\"mysql\" is no postgres://"),
             ("postgres = { url = 'postgres://t:secret@db/t' }", "put it into password_file"),
             ("postgres = { url = 'postgres://t@db/t', connections = 1 }", "1 is not between 2 and 1000"),
+            ("postgres = { url = 'postgres://t@db/t', takeover_seconds = 0 }", "0 is not between 1 and 3600"),
             ("postgres = { url = 'postgres://t@db/t', password_file = 'none' }", "/etc/tilts/none"),
         ] {
             let (_, said) = judged(text);

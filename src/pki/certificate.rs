@@ -6,7 +6,7 @@ use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::pkey::{HasPublic, Id, PKey, PKeyRef, Public};
 use openssl::x509::{X509, X509KeyUsage, X509NameRef, X509Ref};
 
-use super::{Error, Name, der};
+use super::{Error, Name, der, memo};
 use crate::clock::{SignedDuration, Timestamp};
 
 /// `[3] EXPLICIT Extensions` of a certificate.
@@ -30,6 +30,15 @@ struct Inner {
 impl Certificate {
     /// Reads one DER certificate; octets behind it are refused, and so is what is not DER: one certificate has one fingerprint.
     pub fn from_der(octets: &[u8]) -> Result<Self, Error> {
+        if let Some(known) = memo::find(octets) {
+            return Ok(known);
+        }
+        let certificate = Self::read(octets)?;
+        memo::keep(&certificate);
+        Ok(certificate)
+    }
+
+    fn read(octets: &[u8]) -> Result<Self, Error> {
         let x509 = X509::from_der(octets).map_err(|e| Error::Certificate(e.to_string()))?;
         let certificate = Self::from_x509(x509)?;
         match octets.strip_prefix(certificate.der()) {

@@ -9,6 +9,7 @@ mod der;
 mod error;
 mod jks;
 mod keystore;
+mod memo;
 mod name;
 mod pem;
 mod pkcs12;

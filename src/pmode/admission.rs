@@ -50,6 +50,8 @@ pub struct Admitted {
     pub backend: String,
     /// How long its recipient has when the message itself does not say.
     pub take_within: Option<SignedDuration>,
+    /// Its messages are at its disposal as soon as they are listed: nothing is carried to it (model.md 6).
+    pub lists: bool,
 }
 
 /// Why a message is refused.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::evidence::shown_time;
-use super::ids::micros;
+use super::ids::{micros, optional_time};
 use super::outgoing::Outgoing;
 use super::sql::{self, Sql};
 use super::writer::Work;
@@ -148,6 +148,39 @@ impl Store {
         Ok(leased)
     }
 
+    /// The earliest time at which a delivery waits to be carried or a lease runs out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn next_delivery(&self) -> Result<Option<Timestamp>, Error> {
+        let next: Option<i64> = sql::query_scalar(
+            "SELECT min(CASE WHEN lease_until > due THEN lease_until ELSE due END) FROM delivery WHERE state = 'waiting'",
+        )
+        .fetch_one(&mut self.read())
+        .await?;
+        optional_time(next)
+    }
+
+    /// The earliest deadline that a backend here or a recipient abroad has not met yet.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn next_deadline(&self) -> Result<Option<Timestamp>, Error> {
+        let here: Option<i64> = sql::query_scalar(
+            "SELECT min(deadline) FROM delivery WHERE deadline IS NOT NULL AND state IN ('waiting', 'at-disposal')",
+        )
+        .fetch_one(&mut self.read())
+        .await?;
+        let abroad: Option<i64> = sql::query_scalar(
+            "SELECT min(deadline) FROM recipient WHERE deadline IS NOT NULL AND state IN ('at-remote-gateway', 'available')
+                 AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local'
+                     AND signal = 'expired')",
+        )
+        .fetch_one(&mut self.read())
+        .await?;
+        optional_time([here, abroad].into_iter().flatten().min())
+    }
+
     /// Gives a lease back: the backend could not be reached, try again at `due`.
     ///
     /// # Errors
@@ -250,7 +283,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<DeliveryView>, Error> {
         let rows = sql::query(
-            "SELECT * FROM delivery WHERE deadline <= ? AND state IN ('waiting', 'at-disposal') ORDER BY deadline LIMIT ?",
+            "SELECT * FROM delivery WHERE deadline IS NOT NULL AND deadline <= ? AND state IN ('waiting', 'at-disposal') ORDER BY deadline LIMIT ?",
         )
         .bind(micros(now))
         .bind(limit)
@@ -371,7 +404,6 @@ async fn settle(
     }
     let data = json!({ "delivery": id, "message": message, "outcome": outcome.state(), "code": code });
     events::write(work, now, "delivery-settled", Some(&backend), data);
-    work.wake.deliveries = true;
     Ok(Settled::Now)
 }
 

@@ -9,7 +9,9 @@ use super::payload::{self, PartRow, PartView, publish_all};
 use super::spool::{Published, StagedPayload};
 use super::sql;
 use super::writer::Work;
-use super::{Class, DeliveryId, Error, MessageRow, NewEvidence, RecipientId, Store, events, evidence};
+use super::{
+    Class, DeliveryId, DeliveryState, Error, MessageRow, NewEvidence, RecipientId, Store, events, evidence,
+};
 use crate::clock::Timestamp;
 use crate::status::Record;
 
@@ -61,6 +63,8 @@ pub struct NewInbound {
     pub parts: Vec<NewInboundPart>,
     /// The backend that gets it; `None` for evidence and tests.
     pub backend: Option<String>,
+    /// Being stored, it is at the backend's disposal, and nobody is owed evidence of that.
+    pub at_disposal: bool,
     /// When the backend should have taken it.
     pub deadline: Option<Timestamp>,
     /// What evidence does, when the message carries evidence.
@@ -367,13 +371,17 @@ impl Arrival {
     ) -> Result<Option<DeliveryId>, Error> {
         let Some(backend) = &self.new.backend else { return Ok(None) };
         let id = DeliveryId::new();
+        let listed = self.new.at_disposal;
+        let state = if listed { DeliveryState::AtDisposal } else { DeliveryState::Waiting };
         sql::query(
-            "INSERT INTO delivery (id, message, backend, state, due, deadline, created)
-             VALUES (?, ?, ?, 'waiting', ?, ?, ?)",
+            "INSERT INTO delivery (id, message, backend, state, listed_at, due, deadline, created)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(id.column())
         .bind(message.column())
         .bind(backend)
+        .bind(state.as_str())
+        .bind(listed.then(|| micros(self.now)))
         .bind(micros(self.now))
         .bind(self.new.deadline.map(micros))
         .bind(micros(self.now))
@@ -381,7 +389,7 @@ impl Arrival {
         .await?;
         let data = json!({ "delivery": id, "message": message, "message_id": self.new.key.message_id });
         events::write(work, self.now, "delivery", Some(backend), data);
-        work.wake.deliveries = true;
+        work.wake.deliveries = !listed;
         Ok(Some(id))
     }
 }

@@ -5,9 +5,16 @@ use std::path::Path;
 use super::Error;
 use super::sql::{self, Conn, PostgresPool, Turn};
 
-const SQLITE: [&str; 2] =
-    [include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_lease_by.sql")];
-const POSTGRES: [&str; 1] = [include_str!("migrations/postgres/0001_initial.sql")];
+const SQLITE: [&str; 3] = [
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_lease_by.sql"),
+    include_str!("migrations/0003_timers.sql"),
+];
+const POSTGRES: [&str; 3] = [
+    include_str!("migrations/postgres/0001_initial.sql"),
+    include_str!("migrations/postgres/0002_timers.sql"),
+    include_str!("migrations/postgres/0003_nodes.sql"),
+];
 
 /// Brings the schema of a SQLite store up to date.
 ///

@@ -7,6 +7,7 @@
 //! `<path>/tilts.db`, `<path>/payloads`, `<path>/spool`, `<path>/lock`, `<path>/node`.
 
 mod alias;
+mod alive;
 mod delivery;
 mod events;
 mod evidence;

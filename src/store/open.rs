@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
+use super::alive::Pulse;
 use super::spool::Spool;
 use super::sql::{self, Access, Conn, PostgresConfig, PostgresPool, Readers, SqliteConn, listen};
 use super::writer::{Announce, CHANNEL, Work, Writer};
@@ -55,7 +56,7 @@ struct Inner {
 #[derive(Clone)]
 enum Read {
     Sqlite(Readers),
-    Postgres(PostgresPool),
+    Postgres(PostgresPool, Arc<Pulse>),
 }
 
 impl Store {
@@ -89,7 +90,10 @@ impl Store {
         while ended.changed().await.is_ok() {}
         match &self.inner.read {
             Read::Sqlite(readers) => readers.close(),
-            Read::Postgres(pool) => pool.close().await,
+            Read::Postgres(pool, pulse) => {
+                pulse.end().await;
+                pool.close().await;
+            }
         }
         last.map(|_| ())
     }
@@ -104,7 +108,7 @@ impl Store {
         self.inner.wake.outbound.subscribe()
     }
 
-    /// Changes whenever a delivery was made or settled.
+    /// Changes whenever a message waits to be carried to its backend.
     pub fn delivery_changes(&self) -> watch::Receiver<u64> {
         self.inner.wake.deliveries.subscribe()
     }
@@ -128,7 +132,7 @@ impl Store {
     pub(super) fn read(&self) -> Conn {
         match &self.inner.read {
             Read::Sqlite(readers) => Conn::SqliteReaders(readers.clone()),
-            Read::Postgres(pool) => Conn::PostgresPool(pool.clone()),
+            Read::Postgres(pool, _) => Conn::PostgresPool(pool.clone()),
         }
     }
 
@@ -229,11 +233,12 @@ async fn cluster(
     // A third of the connections is left for reading.
     let writers = (postgres.connections * 2 / 3).max(1);
     let (writer, ended) = Writer::on_postgres(&pool, writers, (wake, node));
-    Ok((Read::Postgres(pool), writer, ended))
+    let pulse = Pulse::begin(&pool, (wake, node), postgres.takeover).await?;
+    Ok((Read::Postgres(pool, Arc::new(pulse)), writer, ended))
 }
 
 /// Ends the leases of `node`, or all of them.
-async fn end_leases(conn: &mut Conn, node: Option<&str>) -> Result<(), Error> {
+pub(super) async fn end_leases(conn: &mut Conn, node: Option<&str>) -> Result<(), Error> {
     for statement in [
         "UPDATE message SET lease_until = NULL WHERE lease_until IS NOT NULL AND (?1 IS NULL OR lease_by = ?1)",
         "UPDATE delivery SET lease_until = NULL WHERE lease_until IS NOT NULL AND (?1 IS NULL OR lease_by = ?1)",

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::ids::{json, micros};
-use super::sql;
+use super::sql::{self, Dialect, Sql};
 use super::writer::Work;
 use super::{AttemptId, Error, MessageRow, NewEvidence, RecipientId, Store, events, evidence};
 use crate::clock::Timestamp;
@@ -71,16 +71,19 @@ pub struct Settlement {
 
 impl Store {
     /// Settles an attempt. A late settlement of an attempt that was taken for uncertain after a crash is welcome: a receipt
-    /// is a receipt.
+    /// is a receipt. Anything less says nothing of a message that another node is sending by now.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown attempt.
     pub async fn settle(&self, attempt: AttemptId, settlement: Settlement) -> Result<Option<Record>, Error> {
-        let now = self.clock().now();
+        let (now, node) = (self.clock().now(), std::sync::Arc::clone(self.node()));
         self.write(move |work| {
             Box::pin(async move {
                 let (message, recipient) = owners_of(work, attempt).await?;
                 end_attempt(work, attempt, &settlement).await?;
+                if settlement.outcome != Outcome::Receipted && is_others(work, message, &node).await? {
+                    return Ok(None);
+                }
                 let moved = Moved {
                     message,
                     recipient,
@@ -194,7 +197,7 @@ impl Store {
     /// The database's.
     pub async fn overdue_recipients(&self, now: Timestamp, limit: u32) -> Result<Vec<RecipientId>, Error> {
         let ids: Vec<String> = sql::query_scalar(
-            "SELECT id FROM recipient WHERE deadline <= ? AND state IN ('at-remote-gateway', 'available')
+            "SELECT id FROM recipient WHERE deadline IS NOT NULL AND deadline <= ? AND state IN ('at-remote-gateway', 'available')
                  AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local'
                      AND signal = 'expired') LIMIT ?",
         )
@@ -251,6 +254,18 @@ async fn recipient_of(work: &mut Work, message: MessageRow) -> Result<Option<Rec
     let recipient = RecipientId::read(&recipient)?;
     evidence::lock(work, recipient).await?;
     Ok(Some(recipient))
+}
+
+const OTHERS: Sql =
+    sql::locking!("SELECT lease_by FROM message WHERE id = ? AND lease_until IS NOT NULL AND lease_by <> ?");
+
+/// Whether another node than `node` is sending the message by now, which took it over. SQLite has one node.
+async fn is_others(work: &mut Work, message: MessageRow, node: &str) -> Result<bool, Error> {
+    if work.conn.dialect() == Dialect::Sqlite {
+        return Ok(false);
+    }
+    let leased = sql::query(OTHERS.postgres).bind(message.column()).bind(node);
+    Ok(leased.fetch_optional(&mut work.conn).await?.is_some())
 }
 
 async fn end_attempt(work: &mut Work, attempt: AttemptId, end: &Settlement) -> Result<(), Error> {

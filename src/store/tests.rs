@@ -49,6 +49,7 @@ async fn database_of(server: &str, path: &Path) -> PostgresConfig {
         url: format!("{server}/{database}"),
         password: None,
         connections: 6,
+        takeover: std::time::Duration::from_secs(1),
     };
     let pool = sql::PostgresPool::connect(&on("postgres")).await.unwrap();
     let _exists = pool.outside(&format!("CREATE DATABASE {name}")).await;
@@ -160,6 +161,7 @@ pub(super) fn inbound_message(store: &Store, message_id: &str) -> NewInbound {
             properties: Vec::new(),
         }],
         backend: Some("rest".to_owned()),
+        at_disposal: false,
         deadline: Some(later(60)),
         effect: None,
     }

@@ -13,11 +13,11 @@ use futures_util::stream::FuturesUnordered;
 use hyper::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use openssl::ssl::SslConnector;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
+use super::tls;
 use super::unclouded::Unclouded;
 use super::{Egress, Error, PeerTls, Sent, ServerCheck};
 
@@ -38,7 +38,7 @@ pub trait Resolve: Send + Sync {
 pub(super) struct Connector(Arc<Inner>);
 
 struct Inner {
-    tls: SslConnector,
+    tls: tls::Connector,
     check: ServerCheck,
     egress: Egress,
     timeout: Duration,
@@ -47,7 +47,7 @@ struct Inner {
 
 impl Connector {
     pub(super) fn new(
-        tls: SslConnector,
+        tls: tls::Connector,
         check: ServerCheck,
         egress: Egress,
         timeout: Duration,
@@ -125,10 +125,7 @@ impl Inner {
     }
 
     async fn handshake(&self, tcp: TcpStream, host: &str) -> Result<Stream, String> {
-        let configure = || {
-            let configured = self.tls.configure()?.verify_hostname(self.check == ServerCheck::Full);
-            SslStream::new(configured.into_ssl(host)?, tcp)
-        };
+        let configure = || SslStream::new(self.tls.to(host)?, tcp);
         let mut stream = configure().map_err(|error: openssl::error::ErrorStack| error.to_string())?;
         if let Err(error) = Pin::new(&mut stream).connect().await {
             let verdict = stream.ssl().verify_result();

@@ -1,10 +1,13 @@
 //! TLS 1.2 and 1.3 with the suites of the eDelivery profile (as4-wire 5), for listeners and for clients.
 
+use std::net::IpAddr;
+
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
-    AlpnError, SslAcceptor, SslConnector, SslContextBuilder, SslMethod, SslOptions, SslRef, SslVerifyMode,
-    SslVersion, select_next_proto,
+    AlpnError, Ssl, SslAcceptor, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslRef,
+    SslVerifyMode, SslVersion, select_next_proto,
 };
+use openssl::x509::verify::X509CheckFlags;
 
 use super::Error;
 use crate::pki::{Certificate, TrustStore};
@@ -125,25 +128,63 @@ impl ServerTls {
 }
 
 impl ClientTls {
-    /// Builds the connector; once for each client, for building one costs more than a handshake.
-    pub(super) fn connector(&self) -> Result<SslConnector, Error> {
-        self.build().map_err(|e| Error::TlsConfiguration(e.to_string()))
+    /// Builds what makes connections; once for each client, for building it costs more than a handshake.
+    pub(super) fn connector(&self) -> Result<Connector, Error> {
+        let context = self.build().map_err(|e| Error::TlsConfiguration(e.to_string()))?;
+        Ok(Connector { context, check_host: self.check == ServerCheck::Full })
     }
 
-    fn build(&self) -> Result<SslConnector, crate::pki::Error> {
-        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+    fn build(&self) -> Result<SslContext, crate::pki::Error> {
+        let mut builder = SslContextBuilder::new(SslMethod::tls_client())?;
+        builder.set_options(SslOptions::ALL | SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION);
+        builder.set_mode(
+            SslMode::AUTO_RETRY
+                | SslMode::ACCEPT_MOVING_WRITE_BUFFER
+                | SslMode::ENABLE_PARTIAL_WRITE
+                | SslMode::RELEASE_BUFFERS,
+        );
+        builder.set_verify(SslVerifyMode::PEER);
         common(&mut builder)?;
         builder.set_alpn_protos(ALPN)?;
         if let Some(identity) = &self.identity {
             show(&mut builder, identity)?;
         }
-        if let Some(anchors) = &self.anchors {
-            builder.set_verify_cert_store(anchors.to_x509_store()?)?;
+        match &self.anchors {
+            Some(anchors) => builder.set_verify_cert_store(anchors.to_x509_store()?)?,
+            // The system's, of which there are more than a hundred: nobody waits for them who has anchors of his own.
+            None => builder.set_default_verify_paths()?,
         }
         if self.check == ServerCheck::Nothing {
             builder.set_verify(SslVerifyMode::NONE);
         }
         Ok(builder.build())
+    }
+}
+
+/// Makes the TLS side of connections to servers.
+pub(super) struct Connector {
+    context: SslContext,
+    check_host: bool,
+}
+
+impl Connector {
+    /// For one connection to `host`, a name or an address: it is named to the server (SNI), and the server's certificate must be
+    /// for it where that is checked (RFC 9525).
+    pub(super) fn to(&self, host: &str) -> Result<Ssl, openssl::error::ErrorStack> {
+        let mut ssl = Ssl::new(&self.context)?;
+        let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+        if address.is_none() {
+            ssl.set_hostname(host)?;
+        }
+        if self.check_host {
+            let param = ssl.param_mut();
+            param.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
+            match address {
+                Some(address) => param.set_ip(address)?,
+                None => param.set_host(host)?,
+            }
+        }
+        Ok(ssl)
     }
 }
 

@@ -75,8 +75,10 @@ pub(super) fn of(
     if let Some(server) = database {
         let url = server.url(name(side));
         let own = "path = \"data\"\n";
-        let shared =
-            format!("{own}payloads = \"../payloads-{}\"\n[store.postgres]\nurl = \"{url}\"\n", first.name);
+        let shared = format!(
+            "{own}payloads = \"../payloads-{}\"\n[store.postgres]\nurl = \"{url}\"\ntakeover_seconds = 3\n",
+            first.name
+        );
         replace(&config, own, &shared)?;
     }
     let mut nodes = vec![first];

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::crash::{self, Point};
 use crate::ebms::{Code, MessageInfo, SignedReference, UserMessage, names, write_receipt};
 use crate::pki::Certificate;
-use crate::pmode::Admitted;
+use crate::pmode::{Admitted, EvidenceRule};
 use crate::store::{Accepted, Class, Effect, InboundKey, NewInbound, NewInboundPart, Store, Stored};
 use crate::{id, store};
 
@@ -123,6 +123,8 @@ async fn inbound(node: &Node, checked: Checked, receipt: Vec<u8>) -> Result<NewI
         receipt,
         deadline: deadline(&message).or_else(|| within(node, admitted.as_ref())),
         parts: parts.into_iter().filter_map(stored_part).collect(),
+        at_disposal: pmode.evidence == EvidenceRule::ReceiptOnly
+            && admitted.as_ref().is_some_and(|a| a.lists),
         backend: admitted.map(|a| a.backend),
         effect,
     })

@@ -25,6 +25,8 @@ pub struct PostgresConfig {
     pub password: Option<String>,
     /// Connections of this node.
     pub connections: u32,
+    /// A node that gave no sign of life for so long counts as gone.
+    pub takeover: Duration,
 }
 
 impl std::fmt::Debug for PostgresConfig {

@@ -11,16 +11,16 @@ async fn two_nodes(folder: &Path) -> Option<[Store; 2]> {
         eprintln!("left out: {POSTGRES} names no PostgreSQL server");
         return None;
     }
-    let shared = config(folder).await;
-    let node = |name: &str| Config {
-        path: folder.join(name),
-        payloads: Some(folder.join("payloads")),
-        ..shared.clone()
-    };
-    let (a, b) = (node("a"), node("b"));
-    let clock = Clock::manual(noon());
-    let (a, b) = tokio::join!(Store::open(&a, clock.clone()), Store::open(&b, clock.clone()));
-    Some([a.unwrap(), b.unwrap()])
+    // The database is made once.
+    config(folder).await;
+    let (a, b) = tokio::join!(node(folder, "a"), node(folder, "b"));
+    Some([a, b])
+}
+
+async fn node(folder: &Path, name: &str) -> Store {
+    let payloads = Some(folder.join("payloads"));
+    let config = Config { path: folder.join(name), payloads, ..config(folder).await };
+    Store::open(&config, Clock::manual(noon())).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,4 +102,56 @@ async fn receipt_and_evidence_at_two_nodes_at_once_make_one_chain() {
         assert_eq!(b.evidence(id).await.unwrap().len(), 3);
     }
     assert!(a.recompute().await.unwrap().differences.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_gives_no_sign_of_life_loses_its_leases_and_one_that_ends_gives_them_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, b]) = two_nodes(folder.path()).await else { return };
+    submitted(&a, "1", "1@us").await;
+    a.lease_due(noon(), 5, later(9000)).await.unwrap().remove(0);
+    let mut bell = b.outbound_changes();
+    drop(a);
+    let freed = async {
+        while b.lease_due(noon(), 5, later(9000)).await.unwrap().is_empty() {
+            bell.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), freed).await.expect("nothing was taken over");
+    let c = node(folder.path(), "c").await;
+    assert!(c.lease_due(noon(), 5, later(9000)).await.unwrap().is_empty(), "b has it");
+    b.close().await.unwrap();
+    assert_eq!(c.lease_due(noon(), 5, later(9000)).await.unwrap().len(), 1, "b gave it back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_says_of_an_attempt_when_another_sends_the_message_counts_only_as_a_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, b]) = two_nodes(folder.path()).await else { return };
+    let recipient = submitted(&a, "1", "1@us").await.recipients[0].id;
+    let message = a.lease_due(noon(), 5, later(300)).await.unwrap().remove(0);
+    let attempt = NewAttempt { url: "https://b/".to_owned(), certificate: None, started: noon(), plan: None };
+    let lost = a.begin_attempt(message.id, attempt.clone()).await.unwrap();
+    b.lease_due(later(301), 5, later(900)).await.unwrap().remove(0);
+    b.begin_attempt(message.id, attempt).await.unwrap();
+    let row = Row::local(Signal::SendFailed, later(302), "late").because("refused");
+    let failed = Settlement {
+        ended: later(302),
+        outcome: Outcome::Definite,
+        detail: "refused".to_owned(),
+        signal: None,
+        evidence: vec![NewEvidence::statement(row)],
+        next: Next::Failed,
+    };
+    assert_eq!(a.settle(lost, failed.clone()).await.unwrap(), None);
+    assert_eq!(a.message(message.id).await.unwrap().state, "queued", "b is sending it");
+    assert_eq!(a.evidence(recipient).await.unwrap().len(), 1, "nothing but its acceptance");
+    let receipted = Settlement {
+        outcome: Outcome::Receipted,
+        next: Next::Done,
+        evidence: vec![receipt(later(303))],
+        ..failed
+    };
+    assert!(a.settle(lost, receipted).await.unwrap().is_some());
+    assert_eq!(b.message(message.id).await.unwrap().state, "done");
 }
