@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
 use super::ledger::Ledger;
 use super::run::Plan;
@@ -33,7 +33,11 @@ pub enum Target {
 }
 
 /// A lock that is held. Dropped, it is let go.
-pub struct Stall(Child);
+pub struct Stall {
+    child: Child,
+    /// Whoever holds the lock may have more to say, and must not fail for want of a reader.
+    _output: BufReader<ChildStdout>,
+}
 
 impl Stall {
     /// Takes what everybody who writes needs, and holds it for so long.
@@ -54,14 +58,15 @@ impl Stall {
         let mut child = command.spawn().with_context(|| format!("cannot start {:?}", command.as_std()))?;
         let mut line = String::new();
         let output = child.stdout.take().context("no output")?;
-        BufReader::new(output).read_line(&mut line).await?;
+        let mut output = BufReader::new(output);
+        output.read_line(&mut line).await?;
         ensure!(line.trim() == "held", "the lock could not be taken: {line:?}");
-        Ok(Self(child))
+        Ok(Self { child, _output: output })
     }
 
     /// Waits until the lock is let go.
     pub async fn end(mut self) -> Result<()> {
-        ensure!(self.0.wait().await?.success(), "the lock was not held to the end");
+        ensure!(self.child.wait().await?.success(), "the lock was not held to the end");
         Ok(())
     }
 }
