@@ -373,7 +373,7 @@ impl Store {
     /// The database's.
     pub async fn counts(&self) -> Result<StateCounts, Error> {
         Ok(StateCounts {
-            recipients: self.count("SELECT state, count(*) FROM recipient GROUP BY 1").await?,
+            recipients: self.recipient_counts().await?,
             messages: self
                 .count("SELECT direction || ' ' || class || ' ' || state, count(*) FROM message GROUP BY 1")
                 .await?,
@@ -381,6 +381,14 @@ impl Store {
                 .count("SELECT backend || ' ' || state, count(*) FROM delivery GROUP BY 1")
                 .await?,
         })
+    }
+
+    /// How many recipients there are in each state.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn recipient_counts(&self) -> Result<BTreeMap<String, u64>, Error> {
+        self.count("SELECT state, count(*) FROM recipient GROUP BY 1").await
     }
 
     async fn count(&self, sql: &'static str) -> Result<BTreeMap<String, u64>, Error> {

@@ -267,7 +267,7 @@ fn take_waiting(batch: &mut Vec<Command>, commands: &mut mpsc::Receiver<Command>
 }
 
 async fn transaction(work: &mut Work, batch: Vec<Command>, replies: &mut Vec<Reply>) -> Result<(), Error> {
-    let mut fate = work.conn.batch("BEGIN IMMEDIATE").await;
+    let mut fate = work.conn.control("BEGIN IMMEDIATE").await;
     for command in batch {
         let reply = match &fate {
             Ok(()) => {
@@ -280,7 +280,7 @@ async fn transaction(work: &mut Work, batch: Vec<Command>, replies: &mut Vec<Rep
         replies.push(reply);
     }
     if fate.is_ok() {
-        fate = work.conn.batch("COMMIT").await;
+        fate = work.conn.control("COMMIT").await;
     }
     if fate.is_err() {
         // A full disk may have ended the transaction already; then this fails, and rightly so.
@@ -291,11 +291,12 @@ async fn transaction(work: &mut Work, batch: Vec<Command>, replies: &mut Vec<Rep
 
 /// One command in its savepoint; the second value is an error when the whole transaction can no longer stand.
 async fn in_savepoint(work: &mut Work, command: Command) -> (Reply, Result<(), Error>) {
-    if let Err(error) = work.conn.batch("SAVEPOINT command").await {
+    if let Err(error) = work.conn.control("SAVEPOINT command").await {
         let (_, reply) = command(Err(error.clone())).await;
         return (reply, Err(error));
     }
     let (ok, reply) = command(Ok(work)).await;
-    let end = if ok { "RELEASE command" } else { "ROLLBACK TO command; RELEASE command" };
-    (reply, work.conn.batch(end).await)
+    let undone = if ok { Ok(()) } else { work.conn.control("ROLLBACK TO command").await };
+    let ended = work.conn.control("RELEASE command").await;
+    (reply, undone.and(ended))
 }

@@ -22,6 +22,9 @@ struct Args {
     /// Only runs whose name contains this
     #[arg(long, default_value = "")]
     only: String,
+    /// Only runs of payloads of so many octets
+    #[arg(long)]
+    octets: Option<u64>,
 }
 
 /// Name, keys, RSA bits, and the runs: octets, connections, share of `--messages`.
@@ -53,7 +56,9 @@ async fn main() -> Result<()> {
         let bound = Bound::measure(*kind, *bits)?;
         let mut rig = Rig::set_up(&args.tilts, *kind, *bits).await?;
         report.idle = rig.idle()?;
-        for (octets, connections, share) in *runs {
+        for (octets, connections, share) in
+            runs.iter().filter(|run| args.octets.is_none_or(|only| only == run.0))
+        {
             let messages = ((args.messages as f64 * share) as usize).max(4);
             let run = rig.run(messages, *octets, *connections).await?;
             report.rows.push(Row::new(name, run, bound));

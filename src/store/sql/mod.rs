@@ -101,6 +101,17 @@ impl Conn {
         }
     }
 
+    /// Runs one statement that begins or ends something; the same text every time, so that SQLite has it ready.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn control(&mut self, sql: &'static str) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(conn) => conn.change(sql, &[]).map(drop),
+            _ => self.batch(sql).await,
+        }
+    }
+
     /// Runs statements without values, one after the other.
     ///
     /// # Errors

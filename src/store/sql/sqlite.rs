@@ -54,7 +54,8 @@ impl SqliteConn {
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         match access {
             Access::Write => conn.execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;",
+                "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;
+                 PRAGMA wal_autocheckpoint = 2000;",
             )?,
             Access::Read => conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096;")?,
         }
