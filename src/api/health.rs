@@ -13,8 +13,9 @@ pub(super) async fn health() -> &'static str {
     "ok\n"
 }
 
-/// `GET /ready`: the store answers, so that messages can be taken.
+/// `GET /ready`: the store answers and has room, so that messages can be taken.
 pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, (StatusCode, String)> {
+    api.store.check_room().map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")))?;
     match api.store.last_event().await {
         Ok(_) => Ok("ready\n"),
         Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, format!("the store does not answer: {error}\n"))),

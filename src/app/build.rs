@@ -18,6 +18,7 @@ use crate::config::file;
 use crate::config::{Problems, Settings, anchors};
 use crate::discovery::{self, Dnssec, Identifier, Resolver, Trusts};
 use crate::mime;
+use crate::msh::sending::Gates;
 use crate::msh::{Finder, Limits, Node};
 use crate::pmode::{Admitted, Envelope};
 use crate::status::{EvidenceProfile, Policy};
@@ -111,6 +112,7 @@ pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
         finders,
         clients,
         revokers,
+        gates: Gates::new(file.limits.sending),
         limits: limits(&file.limits),
     });
     Ok(Built { node, office, file, base, backend_tokens, admin_tokens })

@@ -88,6 +88,8 @@ pub struct Store {
     pub payloads: Option<PathBuf>,
     /// How long the octets of payloads are kept; rows, digests and evidence stay.
     pub keep_payloads: Text<SignedDuration>,
+    /// Octets that stay free on the disks of the store, at most a twentieth of each.
+    pub keep_free: u64,
 }
 
 /// What the national side asks for (model.md; five years, the leap day among them).
@@ -95,7 +97,8 @@ const FIVE_YEARS: SignedDuration = SignedDuration::from_hours((5 * 365 + 1) * 24
 
 impl Default for Store {
     fn default() -> Self {
-        Self { path: "data".into(), postgres: None, payloads: None, keep_payloads: Text(FIVE_YEARS) }
+        let keep_payloads = Text(FIVE_YEARS);
+        Self { path: "data".into(), postgres: None, payloads: None, keep_payloads, keep_free: 256 << 20 }
     }
 }
 

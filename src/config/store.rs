@@ -15,7 +15,13 @@ pub fn store(problems: &mut Problems, store: &file::Store, base: &Path) -> Confi
             .add("store.payloads", "payloads are shared by nodes on one PostgreSQL: add [store.postgres]");
     }
     let payloads = store.payloads.as_ref().map(|folder| base.join(folder));
-    Config { path: base.join(&store.path), postgres, payloads, ..Config::default() }
+    Config {
+        path: base.join(&store.path),
+        postgres,
+        payloads,
+        keep_free: store.keep_free,
+        ..Config::default()
+    }
 }
 
 fn postgres(problems: &mut Problems, given: &file::Postgres, base: &Path) -> PostgresConfig {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::peers::Peers;
+use super::sending::Gates;
 use crate::clock::Clock;
 use crate::discovery::{Identifier, Resolver};
 use crate::ebms::UserMessage;
@@ -43,6 +44,8 @@ pub struct Node {
     pub clients: BTreeMap<String, Client>,
     /// What asks after certificates, by the same names.
     pub revokers: BTreeMap<String, Revoker>,
+    /// Who is not asked now.
+    pub gates: Gates,
     /// Bounds.
     pub limits: Limits,
 }

@@ -22,6 +22,7 @@ mod payload;
 mod payload_files;
 mod reading;
 mod retention;
+mod room;
 mod settle;
 mod spool;
 mod sql;
@@ -149,6 +150,16 @@ pub enum Error {
         /// The system's words.
         source: Arc<io::Error>,
     },
+    /// Environment: less is free than is kept free.
+    #[error("{path} has {free} octets free and {wanted} are kept: make room, or lower [store] keep_free")]
+    NoRoom {
+        /// The folder whose disk it is.
+        path: PathBuf,
+        /// Octets that are free.
+        free: u64,
+        /// Octets that are kept.
+        wanted: u64,
+    },
     /// The store was shut down.
     #[error("the store is shut down")]
     Closed,
@@ -177,6 +188,7 @@ impl Error {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
             Self::Database(error) => error.is_full(),
+            Self::NoRoom { .. } => true,
             _ => false,
         }
     }

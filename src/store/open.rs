@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::alive::Pulse;
+use super::room::Room;
 use super::spool::Spool;
 use super::sql::{self, Access, Conn, PostgresConfig, PostgresPool, Readers, SqliteConn, listen};
 use super::writer::{Announce, CHANNEL, Work, Writer};
@@ -25,11 +26,13 @@ pub struct Config {
     pub postgres: Option<PostgresConfig>,
     /// Folder of payloads where several nodes share one.
     pub payloads: Option<PathBuf>,
+    /// Octets that stay free on the disks of the folders, at most a twentieth of each.
+    pub keep_free: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { path: PathBuf::from("data"), readers: 4, postgres: None, payloads: None }
+        Self { path: PathBuf::from("data"), readers: 4, postgres: None, payloads: None, keep_free: 0 }
     }
 }
 
@@ -44,6 +47,7 @@ struct Inner {
     ended: watch::Receiver<()>,
     read: Read,
     spool: Spool,
+    room: Room,
     wake: Wake,
     clock: Clock,
     /// Who this node is among those that share the store.
@@ -75,7 +79,10 @@ impl Store {
             None => sqlite(config, &spool, &wake).await?,
             Some(postgres) => cluster(config, postgres, (&spool, &wake, &node)).await?,
         };
-        Ok(Self { inner: Arc::new(Inner { writer, ended, read, spool, wake, clock, node, _lock: lock }) })
+        let folders = std::iter::once(config.path.clone()).chain(config.payloads.clone()).collect();
+        let room = Room::new(folders, config.keep_free);
+        let inner = Inner { writer, ended, read, spool, room, wake, clock, node, _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Writes a last checkpoint, waits for everything in the queue and closes the database. Later calls fail with
@@ -96,6 +103,14 @@ impl Store {
             }
         }
         last.map(|_| ())
+    }
+
+    /// Whether more can be taken over; else peers and producers are to come again.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`]; the system's, when it cannot say how much is free.
+    pub fn check_room(&self) -> Result<(), Error> {
+        self.inner.room.check()
     }
 
     /// Where payloads are written before they belong to a message.

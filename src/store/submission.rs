@@ -109,8 +109,10 @@ impl Store {
     /// Takes a submission over.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for a part that names no payload or a MessageId that exists; the disk's and the database's.
+    /// [`Error::Conflict`] for a part that names no payload or a MessageId that exists; [`Error::NoRoom`]; the disk's and the
+    /// database's.
     pub async fn submit(&self, new: NewSubmission) -> Result<Submitted, Error> {
+        self.check_room()?;
         let now = self.clock().now();
         let NewSubmission { channel, client_id, envelope, metadata, payloads, recipients } = new;
         let digest = digest(&envelope, &payloads);

@@ -7,6 +7,7 @@
 //! Before any octet leaves, the attempt is on the disk; after it, the outcome. A crash between the two means sending
 //! again under the same MessageId, and the peer's duplicate elimination does the rest (promise 2 of the design).
 
+mod gate;
 mod judge;
 mod package;
 mod plan;
@@ -16,6 +17,7 @@ mod settle;
 mod transmit;
 mod worker;
 
+pub use gate::Gates;
 pub use worker::run;
 
 use serde_json::Value;
@@ -50,6 +52,15 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
         Ok(planned) => planned,
         Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
     };
+    let retry = planned.pmode.profile.retry;
+    let url = planned.endpoint.url.clone();
+    let pass = match node.gates.enter(&url, node.clock.now()) {
+        Ok(pass) => pass,
+        Err(again) if settle::may_wait(&message, retry, again) => {
+            return settle::put_off(node, &message, again).await;
+        }
+        Err(_) => node.gates.insist(&url, node.clock.now()),
+    };
     let packaged = match package::package(node, planned).await {
         Ok(packaged) => packaged,
         Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
@@ -62,9 +73,10 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
     let sent = transmit::transmit(node, &sealed).await;
     crash::at(crash::Point::ResponseRead);
     let elsewhere = judge::points_elsewhere(&sent);
+    pass.over(!elsewhere, node.clock.now());
     let verdict = judge::judge(node, &message, &sealed, sent).await;
     if elsewhere || verdict.says_stale() {
         plan::forget(node, &sealed.packaged.planned);
     }
-    settle::settled(node, &message, sealed.packaged.planned.pmode.profile.retry, (attempt, verdict)).await
+    settle::settled(node, &message, retry, (attempt, verdict)).await
 }

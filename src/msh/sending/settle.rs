@@ -34,6 +34,24 @@ pub(super) async fn given_up(node: &Node, message: &OutMessage, reason: String) 
     node.store.lookup_failed(message.id, (lookup, reason), next, evidence).await.map(drop)
 }
 
+/// Whether a message that is put off until then will still be tried after it.
+pub(super) fn may_wait(message: &OutMessage, retry: Retry, until: Timestamp) -> bool {
+    until < last_time(message, retry)
+}
+
+/// Nobody is asked now ([`super::gate`]): no attempt, and no verdict.
+pub(super) async fn put_off(node: &Node, message: &OutMessage, until: Timestamp) -> Result<(), store::Error> {
+    let lookup = message.lookup.clone().unwrap_or(Value::Array(Vec::new()));
+    let reason = "put off: the endpoint was not reached lately, or answers slowly".to_owned();
+    node.store.lookup_failed(message.id, (lookup, reason), Next::RetryAt(until), Vec::new()).await.map(drop)
+}
+
+/// The last time at which an attempt may begin.
+fn last_time(message: &OutMessage, retry: Retry) -> Timestamp {
+    let last = message.created + retry.within();
+    message.deadline.map_or(last, |deadline| deadline.min(last))
+}
+
 /// No way was found, or none now.
 pub(super) async fn unplanned(node: &Node, message: &OutMessage, why: Unplanned) -> Result<(), store::Error> {
     match why {
@@ -161,8 +179,7 @@ fn again(
 ) -> Settlement {
     let ended = node.clock.now();
     let at = ended + retry.pause(message.attempts + 1);
-    let last = message.created + retry.within();
-    let last = message.deadline.map_or(last, |deadline| deadline.min(last));
+    let last = last_time(message, retry);
     let uncertain = message.uncertain_attempts + u32::from(outcome == Outcome::Uncertain);
     let detail = if at <= last { detail } else { missing(&detail) };
     let (next, evidence) = if at <= last {

@@ -1,0 +1,80 @@
+//! Whether there is room for more: what is taken over must be sent, evidenced and answered after, and that needs the disk too. So
+//! peers and producers are asked to come again before it is full, not when it is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Error;
+
+/// The disk is asked no more often than this.
+const OFTEN: Duration = Duration::from_secs(1);
+/// Of a small disk no more is kept free than this part.
+const PART: u64 = 20;
+
+/// The free octets that are to be kept on the disks of a store.
+pub(super) struct Room {
+    folders: Vec<PathBuf>,
+    keep: u64,
+    last: Mutex<Option<(Instant, Result<(), Error>)>>,
+}
+
+impl Room {
+    /// Of the disks of these folders so many octets are kept free, and at most a twentieth of each.
+    pub fn new(folders: Vec<PathBuf>, keep: u64) -> Self {
+        Self { folders, keep, last: Mutex::new(None) }
+    }
+
+    /// Whether more can be taken; what was found a moment ago is still right.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`]; the system's, when it cannot say.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, found)) = &*last
+            && at.elapsed() < OFTEN
+        {
+            return found.clone();
+        }
+        let found = self.folders.iter().try_for_each(|folder| enough(folder, self.keep));
+        *last = Some((Instant::now(), found.clone()));
+        found
+    }
+}
+
+fn enough(folder: &Path, keep: u64) -> Result<(), Error> {
+    let disk = rustix::fs::statvfs(folder).map_err(|error| Error::io(folder)(io::Error::from(error)))?;
+    let (free, all) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
+    let wanted = keep.min(all / PART);
+    match free < wanted {
+        true => Err(Error::NoRoom { path: folder.to_owned(), free, wanted }),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_free_is_never_more_than_a_part_of_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = rustix::fs::statvfs(folder.path()).unwrap();
+        assert!(enough(folder.path(), 0).is_ok());
+        // Only where more than a twentieth is free does this show that not all of what was asked for is wanted.
+        if disk.f_bavail > disk.f_blocks / PART {
+            assert!(enough(folder.path(), u64::MAX).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_not_asked_again_in_the_same_moment_and_what_cannot_be_asked_is_told() {
+        let room = Room::new(vec![PathBuf::from("/nowhere/at/all")], 1);
+        let first = room.check().unwrap_err();
+        assert!(matches!(&first, Error::Io { path, .. } if path.ends_with("all")), "{first}");
+        let full = Error::NoRoom { path: "/x".into(), free: 1, wanted: 2 };
+        *room.last.lock().unwrap() = Some((Instant::now(), Err(full)));
+        assert!(room.check().unwrap_err().is_full());
+    }
+}
