@@ -62,6 +62,7 @@ pub mod sbdh;
 pub mod soap;
 pub mod status;
 pub mod store;
+pub mod thread;
 pub mod transport;
 pub mod wssec;
 pub mod xml;

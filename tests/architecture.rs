@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Single files at the root of `src`, usable by all.
-const FREE: [&str; 4] = ["clock", "crash", "id", "metrics"];
+const FREE: [&str; 5] = ["clock", "crash", "id", "metrics", "thread"];
 
 /// Room and the rooms it may name.
 const ARROWS: &[(&str, &[&str])] = &[

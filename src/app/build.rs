@@ -1,6 +1,6 @@
 //! From settings to the values of each room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,6 +197,8 @@ fn domain(settings: &Settings, d: &file::Domain) -> discovery::Domain {
 
 fn clients(problems: &mut Problems, settings: &Settings) -> BTreeMap<String, Client> {
     let mut all = BTreeMap::new();
+    // Thousands of partners under the same rules share a client: its anchors take more room than everything else about them.
+    let mut made: HashMap<String, Option<Client>> = HashMap::new();
     let timeouts = timeouts(&settings.file.limits);
     for d in &settings.file.domains {
         let at = format!("domain {:?}.ap_tls_trust", d.name);
@@ -210,8 +212,11 @@ fn clients(problems: &mut Problems, settings: &Settings) -> BTreeMap<String, Cli
         let at = format!("partner {:?}.tls_trust", p.party_id);
         let egress =
             Egress { allow: p.egress_allow.clone(), ports: p.ports.clone(), plain_http: p.allow_http };
-        if let Some(client) = client(problems, &at, settings, (p.tls_trust.as_ref(), egress), &timeouts) {
-            all.insert(format!("{PARTNER}{}", p.party_id), client);
+        let same = made.entry(format!("{:?} {egress:?}", p.tls_trust));
+        let client = same
+            .or_insert_with(|| client(problems, &at, settings, (p.tls_trust.as_ref(), egress), &timeouts));
+        if let Some(client) = client {
+            all.insert(format!("{PARTNER}{}", p.party_id), client.clone());
         }
     }
     all

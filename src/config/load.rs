@@ -109,7 +109,7 @@ fn agreements(problems: &mut Problems, file: &File, own: &PartyId) -> Agreements
     let fixed =
         file.agreements.iter().enumerate().filter_map(|(n, a)| agreement(problems, file, n, a)).collect();
     let dynamic = file.domains.iter().filter_map(|d| dynamic(problems, d)).collect();
-    Agreements { own: own.clone(), agreements: fixed, dynamic }
+    Agreements::new(own.clone(), fixed, dynamic)
 }
 
 /// What was agreed must fit what is read: a message of `max_parts` has an envelope besides, and signs header and Body.

@@ -1,5 +1,8 @@
 //! Finds the processing mode of a message from its header (as4-wire 4.7): static agreements first, then domains.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use super::agreement::{Agreement, Dynamic, PMode};
 use super::profile::{AgreementRule, ConversationRule, Profile, RefToRule};
 use crate::ebms::{PartyId, Service, UserMessage, names};
@@ -13,6 +16,8 @@ pub struct Agreements {
     pub agreements: Vec<Agreement>,
     /// Domains.
     pub dynamic: Vec<Dynamic>,
+    /// Places of the agreements of each partner, by PartyId; found out when first asked for. There may be thousands.
+    places: OnceLock<HashMap<String, Vec<usize>>>,
 }
 
 /// Why no processing mode fits. Told to the peer as EBMS:0010, without the text.
@@ -59,6 +64,23 @@ pub struct Outbound<'a> {
 }
 
 impl Agreements {
+    /// Of a node with that PartyId.
+    pub fn new(own: PartyId, agreements: Vec<Agreement>, dynamic: Vec<Dynamic>) -> Self {
+        Self { own, agreements, dynamic, places: OnceLock::new() }
+    }
+
+    /// The agreements with a partner, in their order.
+    fn with(&self, partner: &str) -> impl Iterator<Item = &Agreement> {
+        let places = self.places.get_or_init(|| {
+            let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+            for (place, agreement) in self.agreements.iter().enumerate() {
+                places.entry(agreement.partner.value.clone()).or_default().push(place);
+            }
+            places
+        });
+        places.get(partner).into_iter().flatten().filter_map(|place| self.agreements.get(*place))
+    }
+
     /// The processing mode of a received message, judged by its (still unverified) header. Of several that fit, the first
     /// that allows the signature algorithm which the message shows. Whoever is party to an agreement is bound by it and is
     /// not taken for a mere member of a domain besides.
@@ -70,10 +92,10 @@ impl Agreements {
             return Err(Mismatch::NotForUs(message.to.id.value.clone()));
         }
         let from = &message.from.id;
-        let bound = self.agreements.iter().any(|a| a.partner == *from);
+        let bound = self.with(&from.value).any(|a| a.partner == *from);
         let candidates: Vec<Rules<'_>> = match bound {
             true => {
-                let serving = self.agreements.iter().filter(|a| a.partner == *from && serves(a, message));
+                let serving = self.with(&from.value).filter(|a| a.partner == *from && serves(a, message));
                 serving.map(Rules::Fixed).collect()
             }
             false => self.domains_of(from).collect(),
@@ -90,12 +112,10 @@ impl Agreements {
     pub fn outbound(&self, wanted: Outbound<'_>) -> Option<PMode> {
         let test = (wanted.service, wanted.action) == (names::TEST_SERVICE, names::TEST_ACTION);
         let fits = |a: &&Agreement| {
-            a.partner.value == wanted.partner
-                && (test
-                    || (a.service.as_ref().is_none_or(|s| s.value == wanted.service)
-                        && a.action.as_ref().is_none_or(|s| s == wanted.action)))
+            test || (a.service.as_ref().is_none_or(|s| s.value == wanted.service)
+                && a.action.as_ref().is_none_or(|s| s == wanted.action))
         };
-        self.agreements.iter().find(fits).map(|a| self.fixed(a))
+        self.with(wanted.partner).find(fits).map(|a| self.fixed(a))
     }
 
     /// The processing mode towards an access point that discovery found in `domain` under that transport profile.

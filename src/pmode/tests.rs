@@ -47,17 +47,15 @@ fn agreements() -> Agreements {
         evidence: EvidenceRule::ReceiptOnly,
     };
     let by_transport = BTreeMap::from([("two".to_owned(), Profile::edelivery_2_0())]);
-    Agreements {
-        own: party("urn:own"),
-        agreements: vec![fixed("old", Profile::edelivery_1_15()), fixed("new", Profile::edelivery_2_0())],
-        dynamic: vec![Dynamic {
-            domain: "d".into(),
-            party_type: None,
-            profile: Profile::edelivery_1_15(),
-            by_transport,
-            evidence: EvidenceRule::ReceiptOnly,
-        }],
-    }
+    let dynamic = Dynamic {
+        domain: "d".into(),
+        party_type: None,
+        profile: Profile::edelivery_1_15(),
+        by_transport,
+        evidence: EvidenceRule::ReceiptOnly,
+    };
+    let agreements = vec![fixed("old", Profile::edelivery_1_15()), fixed("new", Profile::edelivery_2_0())];
+    Agreements::new(party("urn:own"), agreements, vec![dynamic])
 }
 
 #[test]

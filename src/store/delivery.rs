@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::evidence::shown_time;
 use super::ids::{micros, optional_time};
+use super::outbound::earliest;
 use super::outgoing::Outgoing;
 use super::sql::{self, Sql};
 use super::writer::Work;
@@ -153,12 +154,11 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn next_delivery(&self) -> Result<Option<Timestamp>, Error> {
-        let next: Option<i64> = sql::query_scalar(
-            "SELECT min(CASE WHEN lease_until > due THEN lease_until ELSE due END) FROM delivery WHERE state = 'waiting'",
-        )
-        .fetch_one(&mut self.read())
-        .await?;
-        optional_time(next)
+        let [due, lease] = [
+            "SELECT due FROM delivery WHERE state = 'waiting' AND lease_until IS NULL ORDER BY due LIMIT 1",
+            "SELECT lease_until FROM delivery WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1",
+        ];
+        earliest(&mut self.read(), due, lease).await
     }
 
     /// The earliest deadline that a backend here or a recipient abroad has not met yet.

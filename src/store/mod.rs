@@ -9,6 +9,7 @@
 mod alias;
 mod alive;
 mod delivery;
+mod direct;
 mod events;
 mod evidence;
 mod ids;

@@ -163,12 +163,11 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        let next: Option<i64> = sql::query_scalar(
-            "SELECT min(CASE WHEN lease_until > due THEN lease_until ELSE due END) FROM message WHERE state = 'queued' AND direction = 'out'",
-        )
-        .fetch_one(&mut self.read())
-        .await?;
-        optional_time(next)
+        let [due, lease] = [
+            "SELECT due FROM message WHERE state = 'queued' AND direction = 'out' AND lease_until IS NULL ORDER BY due LIMIT 1",
+            "SELECT lease_until FROM message WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1",
+        ];
+        earliest(&mut self.read(), due, lease).await
     }
 
     /// Puts an attempt on the disk, with the plan where it is new, before the network hears of it.
@@ -190,6 +189,17 @@ impl Store {
         let now = self.clock().now();
         self.write(move |work| Box::pin(async move { supersede(work, message, message_id, now).await })).await
     }
+}
+
+/// The earliest of what two statements find. Each reads one entry of an index, however many there are.
+pub(super) async fn earliest(
+    conn: &mut Conn,
+    due: &'static str,
+    lease: &'static str,
+) -> Result<Option<Timestamp>, Error> {
+    let due: Option<i64> = sql::query_scalar(due).fetch_optional(conn).await?;
+    let lease: Option<i64> = sql::query_scalar(lease).fetch_optional(conn).await?;
+    optional_time(due.into_iter().chain(lease).min())
 }
 
 const LEASE: Sql = sql::skipping_locked!(

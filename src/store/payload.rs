@@ -1,11 +1,11 @@
 //! Payloads and parts: rows that name published octets, reference counts, readers.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, Read};
 
 use serde::Serialize;
 
+use super::direct::DirectReader;
 use super::ids::{digest, from_json, json, micros};
 use super::spool::{Form, Measure, Place, Published, Spool, StagedPayload};
 use super::sql::{self, Conn};
@@ -111,7 +111,7 @@ impl Store {
             (Some(content), _) => Box::new(io::Cursor::new(content)),
             (None, Some(file)) => {
                 let path = self.spool().path(&file);
-                Box::new(File::open(&path).map_err(Error::io(&path))?)
+                DirectReader::open(&path).map_err(Error::io(&path))?
             }
             (None, None) => return Err(Error::Damaged { what: "payload form", value: id.to_string() }),
         };

@@ -14,6 +14,7 @@ use openssl::sha::Sha256;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use super::direct::DirectFile;
 use super::{Error, PayloadId};
 use crate::crash;
 
@@ -111,19 +112,25 @@ impl Spool {
         self.writer_keeping(Keep::AsIs)
     }
 
+    /// A writer for one payload that keeps it as it comes, and whose SHA-256 is known: whoever calls must have seen that before
+    /// [`SpoolWriter::finish`].
+    pub fn writer_of(&self, sha256: [u8; 32]) -> SpoolWriter {
+        SpoolWriter { original: Digest::Known(sha256), ..self.writer() }
+    }
+
     /// A writer for one payload.
     pub fn writer_keeping(&self, keep: Keep) -> SpoolWriter {
         let sink = Sink {
             folder: self.folders.making.clone(),
             held: Held::Memory(Vec::new()),
             count: 0,
-            hash: Sha256::new(),
+            hash: None,
         };
         let stage = match keep {
             Keep::AsIs => Stage::Plain(sink),
             Keep::Compressed => Stage::Sampling { sample: Vec::new(), sink },
         };
-        SpoolWriter { stage, original: Sha256::new(), size: 0, crc: Crc::new() }
+        SpoolWriter { stage, original: Digest::Made(Sha256::new()), size: 0, crc: Crc::new() }
     }
 
     /// The file of a published form, relative to the payload folder.
@@ -175,9 +182,30 @@ pub(super) fn published_files(folder: &Path) -> Result<Vec<String>, Error> {
 /// Takes the octets of one payload. Dropped unfinished, it leaves nothing behind.
 pub struct SpoolWriter {
     stage: Stage,
-    original: Sha256,
+    original: Digest,
     size: u64,
     crc: Crc,
+}
+
+/// SHA-256 of what is written.
+enum Digest {
+    Made(Sha256),
+    Known([u8; 32]),
+}
+
+impl Digest {
+    fn update(&mut self, octets: &[u8]) {
+        if let Self::Made(hash) = self {
+            hash.update(octets);
+        }
+    }
+
+    fn finish(self) -> [u8; 32] {
+        match self {
+            Self::Made(hash) => hash.finish(),
+            Self::Known(sha256) => sha256,
+        }
+    }
 }
 
 enum Stage {
@@ -213,7 +241,10 @@ impl SpoolWriter {
             Stage::Sampling { sink, .. } => (Form::Original, sink),
             Stage::Spent => return Err(Error::spool(broken())),
         };
-        let stored = Measure { size: sink.count, sha256: sink.hash.finish() };
+        let stored = match sink.hash {
+            Some(hash) => Measure { size: sink.count, sha256: hash.finish() },
+            None => original,
+        };
         let held = sink.held.settle().map_err(Error::spool)?;
         Ok(StagedPayload { original, form, stored, identity: original.sha256, held })
     }
@@ -225,6 +256,7 @@ impl SpoolWriter {
             return Err(broken());
         };
         self.stage = if shrinks(&sample)? {
+            sink.hash = Some(Sha256::new());
             sink.write_all(&GZIP_HEADER)?;
             let mut encoder = DeflateEncoder::new(sink, Compression::fast());
             encoder.write_all(&sample)?;
@@ -390,19 +422,20 @@ struct Sink {
     folder: PathBuf,
     held: Held,
     count: u64,
-    hash: Sha256,
+    /// Of what is held, where that is not what was written.
+    hash: Option<Sha256>,
 }
 
 enum Held {
     Memory(Vec<u8>),
-    File(io::BufWriter<NamedTempFile>),
+    File(DirectFile),
 }
 
 impl Held {
     fn settle(self) -> io::Result<Settled> {
         match self {
             Self::Memory(octets) => Ok(Settled::Memory(octets)),
-            Self::File(writer) => Ok(Settled::File(writer.into_inner().map_err(|e| e.into_error())?)),
+            Self::File(file) => Ok(Settled::File(file.finish()?)),
         }
     }
 }
@@ -410,13 +443,15 @@ impl Held {
 impl Write for Sink {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         self.count += octets.len() as u64;
-        self.hash.update(octets);
+        if let Some(hash) = &mut self.hash {
+            hash.update(octets);
+        }
         if let Held::Memory(memory) = &mut self.held {
             if memory.len() + octets.len() <= INLINE {
                 memory.extend_from_slice(octets);
                 return Ok(octets.len());
             }
-            let mut file = io::BufWriter::with_capacity(128 * 1024, NamedTempFile::new_in(&self.folder)?);
+            let mut file = DirectFile::new_in(&self.folder)?;
             file.write_all(memory)?;
             self.held = Held::File(file);
         }

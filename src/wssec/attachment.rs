@@ -51,6 +51,12 @@ impl AttachmentVerifier {
         &self.media_type
     }
 
+    /// SHA-256 of everything that comes out, where the signature says it: true once [`AttachmentVerifier::finish`] has succeeded.
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        let (hasher, value) = self.hasher.as_ref()?;
+        (hasher.algorithm() == DigestAlgorithm::Sha256).then(|| value.as_slice().try_into().ok()).flatten()
+    }
+
     /// Takes octets from the wire and gives `out` what is certain by now.
     ///
     /// # Errors

@@ -91,12 +91,17 @@ impl DigestAlgorithm {
 }
 
 /// A digest in progress.
-pub struct Hasher(openssl::hash::Hasher);
+pub struct Hasher(openssl::hash::Hasher, DigestAlgorithm);
 
 impl Hasher {
     /// Begins a digest.
     pub fn new(algorithm: DigestAlgorithm) -> Result<Self, Error> {
-        Ok(Self(openssl::hash::Hasher::new(algorithm.message_digest())?))
+        Ok(Self(openssl::hash::Hasher::new(algorithm.message_digest())?, algorithm))
+    }
+
+    /// By which algorithm.
+    pub fn algorithm(&self) -> DigestAlgorithm {
+        self.1
     }
 
     /// Takes more octets.

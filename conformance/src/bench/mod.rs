@@ -7,6 +7,7 @@
 pub mod bound;
 pub mod report;
 pub mod rig;
+mod scale;
 pub mod usage;
 
 pub use bound::Bound;

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpStream;
 
+use super::scale::{let_wait, strangers};
 use super::usage::Usage;
 use crate::demo::list;
 use crate::http::{self, Part, multipart};
@@ -73,12 +74,19 @@ impl Run {
 impl Rig {
     /// Makes keys and configurations of both nodes; starts B. The nodes run as `tilts`.
     pub async fn set_up(tilts: &Path, kind: Kind, bits: u32) -> Result<Self> {
+        Self::among(tilts, kind, bits, 0).await
+    }
+
+    /// The same where each has so many partners besides.
+    pub async fn among(tilts: &Path, kind: Kind, bits: u32, partners: u64) -> Result<Self> {
         let stage = Stage::with(tilts, bits)?;
         let a = stage.node("a", &[kind], false)?;
         let mut b = stage.node("b", &[kind], false)?;
         let plain = |text: String| text.replace("evidence = \"rem\"\n", "");
-        stage.append("a", &plain(agree(&b, kind, "", &url(&b))))?;
-        stage.append("b", &(plain(agree(&a, kind, "", &url(&a))) + "\n[limits]\nconnections = 4000\n"))?;
+        let others = strangers(partners, &a, kind);
+        stage.append("a", &(others.clone() + &plain(agree(&b, kind, "", &url(&b)))))?;
+        let more = "\n[limits]\nconnections = 4000\n";
+        stage.append("b", &(others + &plain(agree(&a, kind, "", &url(&a))) + more))?;
         b.node.start().await?;
         Ok(Self { stage, a, b, submitted: 0 })
     }
@@ -111,6 +119,13 @@ impl Rig {
             receiver_peak: b.peak,
             start_ms,
         })
+    }
+
+    /// Lets so many messages wait at A, for years, once it has sent some.
+    pub async fn let_wait(&mut self, count: u64) -> Result<()> {
+        self.a.node.stop().await?;
+        let_wait(&self.stage.world.root.join("a/data"), count).await?;
+        self.a.node.start().await
     }
 
     /// Resident memory of a node that has nothing to do.

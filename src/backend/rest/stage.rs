@@ -12,6 +12,7 @@ use super::error::Problem;
 use crate::backend::document::Part;
 use crate::mime::{ContentType, Event, Limits, PartHeaders, PushParser};
 use crate::store::{Keep, SpoolWriter, StagedPayload};
+use crate::thread;
 
 /// Largest description or envelope, in octets.
 const FIRST: u64 = 64 << 20;
@@ -40,7 +41,7 @@ pub(super) async fn stage(desk: &Desk, headers: &HeaderMap, mut body: Body) -> R
     let limits = Limits { root_octets: FIRST, body_octets: u64::MAX, parts: 200, ..Limits::default() };
     let mut parser = PushParser::new(&content_type, limits).map_err(|e| Problem::invalid(e.to_string()))?;
     while let Some(chunk) = chunk(&mut body).await? {
-        tokio::task::block_in_place(|| parser.push(&chunk, &mut |event| intake.take(event)))?;
+        thread::work(chunk.len(), || parser.push(&chunk, &mut |event| intake.take(event)))?;
     }
     parser.finish().map_err(|e| Problem::invalid(format!("the request is not complete: {e}")))?;
     Ok(Staged { first: intake.first, parts: intake.parts })

@@ -130,7 +130,7 @@ impl<'m> Intake<'m> {
         let verifier = self.verified.attachment(&cid, &headers.media_type, info.is_compressed());
         let verifier = verifier.map_err(|e| super::secure::refused(&e))?;
         let media_type = verifier.media_type().to_owned();
-        let sink = Sink::new(self.node, info.is_compressed());
+        let sink = Sink::new(self.node, info.is_compressed(), verifier.sha256());
         self.current = Some(Current { index, media_type, verifier, sink });
         Ok(())
     }
@@ -155,14 +155,20 @@ impl<'m> Intake<'m> {
 }
 
 impl Sink {
-    fn new(node: &Node, compressed: bool) -> Self {
+    /// `sha256` is that of the octets that will come, before they are inflated.
+    fn new(node: &Node, compressed: bool, sha256: Option<[u8; 32]>) -> Self {
+        let spool = node.store.spool();
+        let writer = match sha256.filter(|_| !compressed) {
+            Some(sha256) => spool.writer_of(sha256),
+            None => spool.writer(),
+        };
         let limits = InflateLimits {
             max_octets: node.limits.payload_octets,
             max_ratio: node.limits.inflate_ratio,
             ..InflateLimits::default()
         };
         Self {
-            writer: Some(node.store.spool().writer()),
+            writer: Some(writer),
             inflate: compressed.then(|| Inflate::new(limits)),
             problem: None,
             failed: None,

@@ -4,6 +4,9 @@
 //! trust, signature over the header, content key, revocation, then the parts as they stream in. A message of a stranger is refused
 //! before a single payload octet is read.
 
+use bytes::Bytes;
+use futures_util::FutureExt;
+
 use super::super::Node;
 use super::identify::Identified;
 use super::parts::{Intake, ReceivedPart};
@@ -12,7 +15,9 @@ use super::unpack::{Rest, next_chunk};
 use crate::ebms::{Code, Messaging, SignedReference, UserMessage};
 use crate::pki::Certificate;
 use crate::pmode::PMode;
+use crate::thread;
 use crate::transport::Unusable;
+use crate::transport::body::RequestBody;
 use crate::wssec::{self, Verified};
 
 /// A message of which every octet is covered by a signature that we believe.
@@ -42,7 +47,7 @@ pub(super) async fn secure(node: &Node, identified: Identified) -> Result<Secure
 
 async fn verify(node: &Node, identified: Identified) -> Result<Secured, Refusal> {
     let Identified { document, header, message: claimed, pmode, rest } = identified;
-    let (verified, path) = block(|| open(node, &document, &header, &pmode))?;
+    let (verified, path) = open(node, &document, &header, &pmode)?;
     node.judge_revocation(&pmode, &path).await.map_err(|unusable| revoked(&unusable))?;
     let message = believed(&document, &verified, &claimed)?;
     let mut intake = Intake::new(node, &verified, &message.parts)?;
@@ -109,18 +114,42 @@ fn believed(
 
 async fn stream(mut rest: Rest, intake: &mut Intake<'_>) -> Result<(), Refusal> {
     for seen in rest.pending.drain(..) {
-        block(|| intake.replay(seen))?;
+        thread::work(seen.len(), || intake.replay(seen))?;
     }
-    while let Some(chunk) = next_chunk(&mut rest.body).await? {
-        block(|| rest.parser.push(&chunk, &mut |event| intake.take(event)))?;
+    while let Some(first) = next_chunk(&mut rest.body).await? {
+        let (chunks, broken) = with_what_is_there(first, &mut rest.body);
+        let octets = chunks.iter().map(Bytes::len).sum();
+        thread::work(octets, || {
+            chunks.iter().try_for_each(|chunk| rest.parser.push(chunk, &mut |event| intake.take(event)))
+        })?;
+        if let Some(refusal) = broken {
+            return Err(refusal);
+        }
     }
     rest.parser.finish()?;
     Ok(())
 }
 
-/// Cryptography and disk do not stop the other connections of this thread.
-fn block<T>(work: impl FnOnce() -> T) -> T {
-    tokio::task::block_in_place(work)
+/// Octets that are worked on at a time, about.
+const AT_A_TIME: usize = 256 << 10;
+
+/// A chunk with those that have come already, so that threads change less often; and why there will be no more, where the
+/// connection broke.
+fn with_what_is_there(first: Bytes, body: &mut RequestBody) -> (Vec<Bytes>, Option<Refusal>) {
+    let mut octets = first.len();
+    let mut chunks = vec![first];
+    while octets < AT_A_TIME {
+        match next_chunk(body).now_or_never() {
+            Some(Ok(Some(chunk))) => {
+                octets += chunk.len();
+                chunks.push(chunk);
+            }
+            Some(Err(refusal)) => return (chunks, Some(refusal)),
+            // The end is told again to whoever asks again.
+            Some(Ok(None)) | None => break,
+        }
+    }
+    (chunks, None)
 }
 
 /// What the peer is told of a failed check; unwrapping, tag and digest failures of a part look the same.

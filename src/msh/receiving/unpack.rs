@@ -46,6 +46,16 @@ pub(super) enum Seen {
     Close,
 }
 
+impl Seen {
+    /// Octets of payload in it.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Data(octets) => octets.len(),
+            Self::Start(_) | Self::End | Self::Close => 0,
+        }
+    }
+}
+
 /// Reads the request up to the end of the SOAP envelope.
 pub(super) async fn unpack(node: &Node, request: Request<RequestBody>) -> Result<Unpacked, Refusal> {
     if request.method() != Method::POST {

@@ -5,6 +5,7 @@ use super::seal::Sealed;
 use crate::ebms::{ErrorEntry, MessageInfo, Messaging, Receipt, Severity, SignalContent, Unit};
 use crate::mime::{ContentType, Event, Limits, PushParser};
 use crate::pki::Certificate;
+use crate::thread;
 use crate::transport::Response;
 use crate::wssec::{Document, Header, XmlLimits};
 
@@ -36,7 +37,8 @@ pub(super) async fn read(node: &Node, sealed: &Sealed<'_>, response: &Response) 
         return Err(format!("HTTP {} without a signal", response.status.as_u16()));
     }
     let octets = envelope(response)?;
-    let (mut signal, path) = tokio::task::block_in_place(|| taken_apart(node, sealed, response, octets))?;
+    let size = octets.len();
+    let (mut signal, path) = thread::work(size, || taken_apart(node, sealed, response, octets))?;
     let pmode = &sealed.packaged.planned.pmode;
     if let Err(unusable) = node.judge_revocation(pmode, &path).await {
         (signal.signer, signal.disbelief) = (None, Some(unusable.to_string()));

@@ -11,14 +11,15 @@ use super::super::Node;
 use super::seal::Sealed;
 use crate::soap;
 use crate::store::PayloadReader;
+use crate::thread;
 use crate::transport::body::{OutgoingBody, channel, full};
 use crate::transport::{Request, Response};
 use crate::wssec::ContentKey;
 
 /// Octets that are read, encrypted and handed on at a time.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 128 * 1024;
 /// Chunks that wait for the socket at most.
-const WAITING: usize = 4;
+const WAITING: usize = 3;
 /// A body up to this size is made in memory: one write, no worker thread.
 const SMALL: u64 = 512 * 1024;
 /// Largest answer that is read.
@@ -92,7 +93,7 @@ enum Piece {
 
 fn in_memory(pieces: Vec<Piece>, key: Option<&ContentKey>, length: u64) -> Result<OutgoingBody, Unsent> {
     let mut all = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    let made = tokio::task::block_in_place(|| {
+    let made = thread::work(all.capacity(), || {
         produce(pieces, key, &mut |chunk| {
             all.extend_from_slice(&chunk);
             Ok(())

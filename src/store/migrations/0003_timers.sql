@@ -1,7 +1,9 @@
 -- What is asked on a timer and for the metrics must not grow with what is long done.
 DROP INDEX delivery_deadline;
 CREATE INDEX delivery_deadline ON delivery (deadline) WHERE deadline IS NOT NULL AND state IN ('waiting', 'at-disposal');
-CREATE INDEX delivery_waiting ON delivery (backend, due) WHERE state = 'waiting';
+CREATE INDEX delivery_due ON delivery (due) WHERE state = 'waiting';
+CREATE INDEX delivery_lease_end ON delivery (lease_until) WHERE lease_until IS NOT NULL;
+CREATE INDEX message_lease_end ON message (lease_until) WHERE lease_until IS NOT NULL;
 DROP INDEX recipient_deadline;
 CREATE INDEX recipient_deadline ON recipient (deadline)
     WHERE deadline IS NOT NULL AND state IN ('at-remote-gateway', 'available');
