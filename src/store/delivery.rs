@@ -154,11 +154,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn next_delivery(&self) -> Result<Option<Timestamp>, Error> {
-        let [due, lease] = [
-            "SELECT due FROM delivery WHERE state = 'waiting' AND lease_until IS NULL ORDER BY due LIMIT 1",
-            "SELECT lease_until FROM delivery WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1",
-        ];
-        earliest(&mut self.read(), due, lease).await
+        earliest(&mut self.read(), NEXT_DELIVERY).await
     }
 
     /// The earliest deadline that a backend here or a recipient abroad has not met yet.
@@ -166,18 +162,9 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn next_deadline(&self) -> Result<Option<Timestamp>, Error> {
-        let here: Option<i64> = sql::query_scalar(
-            "SELECT min(deadline) FROM delivery WHERE deadline IS NOT NULL AND state IN ('waiting', 'at-disposal')",
-        )
-        .fetch_one(&mut self.read())
-        .await?;
-        let abroad: Option<i64> = sql::query_scalar(
-            "SELECT min(deadline) FROM recipient WHERE deadline IS NOT NULL AND state IN ('at-remote-gateway', 'available')
-                 AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local'
-                     AND signal = 'expired')",
-        )
-        .fetch_one(&mut self.read())
-        .await?;
+        let [here, abroad] = NEXT_DEADLINE;
+        let here: Option<i64> = sql::query_scalar(here).fetch_one(&mut self.read()).await?;
+        let abroad: Option<i64> = sql::query_scalar(abroad).fetch_one(&mut self.read()).await?;
         optional_time([here, abroad].into_iter().flatten().min())
     }
 
@@ -282,13 +269,8 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DeliveryView>, Error> {
-        let rows = sql::query(
-            "SELECT * FROM delivery WHERE deadline IS NOT NULL AND deadline <= ? AND state IN ('waiting', 'at-disposal') ORDER BY deadline LIMIT ?",
-        )
-        .bind(micros(now))
-        .bind(limit)
-        .fetch_all(&mut self.read())
-        .await?;
+        let rows =
+            sql::query(PAST_DEADLINE).bind(micros(now)).bind(limit).fetch_all(&mut self.read()).await?;
         let mut views = Vec::with_capacity(rows.len());
         for row in &rows {
             views.push(self.delivery_view(row).await?);
@@ -341,7 +323,19 @@ impl Store {
     }
 }
 
-const LEASE: Sql = sql::skipping_locked!(
+pub(super) const NEXT_DELIVERY: [&str; 2] = [
+    "SELECT due FROM delivery WHERE state = 'waiting' AND lease_until IS NULL ORDER BY due LIMIT 1",
+    "SELECT lease_until FROM delivery WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1",
+];
+pub(super) const NEXT_DEADLINE: [&str; 2] = [
+    "SELECT min(deadline) FROM delivery WHERE deadline IS NOT NULL AND state IN ('waiting', 'at-disposal')",
+    "SELECT min(deadline) FROM recipient WHERE deadline IS NOT NULL AND state IN ('at-remote-gateway', 'available')
+         AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local' AND signal = 'expired')",
+];
+pub(super) const PAST_DEADLINE: &str = "SELECT * FROM delivery WHERE deadline IS NOT NULL AND deadline <= ?
+     AND state IN ('waiting', 'at-disposal') ORDER BY deadline LIMIT ?";
+
+pub(super) const LEASE: Sql = sql::skipping_locked!(
     "UPDATE delivery SET lease_until = ?1, lease_by = ?5, tries = tries + 1 WHERE id IN (
         SELECT id FROM delivery WHERE backend = ?2 AND state = 'waiting' AND due <= ?3
             AND (lease_until IS NULL OR lease_until <= ?3) ORDER BY id LIMIT ?4",

@@ -163,11 +163,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        let [due, lease] = [
-            "SELECT due FROM message WHERE state = 'queued' AND direction = 'out' AND lease_until IS NULL ORDER BY due LIMIT 1",
-            "SELECT lease_until FROM message WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1",
-        ];
-        earliest(&mut self.read(), due, lease).await
+        earliest(&mut self.read(), NEXT_DUE).await
     }
 
     /// Puts an attempt on the disk, with the plan where it is new, before the network hears of it.
@@ -191,18 +187,22 @@ impl Store {
     }
 }
 
+pub(super) const NEXT_DUE: [&str; 2] = [
+    "SELECT due FROM message WHERE state = 'queued' AND direction = 'out' AND lease_until IS NULL ORDER BY due LIMIT 1",
+    "SELECT lease_until FROM message WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1",
+];
+
 /// The earliest of what two statements find. Each reads one entry of an index, however many there are.
 pub(super) async fn earliest(
     conn: &mut Conn,
-    due: &'static str,
-    lease: &'static str,
+    [due, lease]: [&'static str; 2],
 ) -> Result<Option<Timestamp>, Error> {
     let due: Option<i64> = sql::query_scalar(due).fetch_optional(conn).await?;
     let lease: Option<i64> = sql::query_scalar(lease).fetch_optional(conn).await?;
     optional_time(due.into_iter().chain(lease).min())
 }
 
-const LEASE: Sql = sql::skipping_locked!(
+pub(super) const LEASE: Sql = sql::skipping_locked!(
     "UPDATE message SET lease_until = ?1, lease_by = ?4 WHERE id IN (
         SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ?2
             AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3",

@@ -178,6 +178,10 @@ pub struct StateCounts {
     pub deliveries: BTreeMap<String, u64>,
 }
 
+pub(super) const RECIPIENT_COUNTS: &str = "SELECT state, count(*) FROM recipient GROUP BY 1";
+pub(super) const MESSAGE_COUNTS: &str =
+    "SELECT direction || ' ' || class || ' ' || state, count(*) FROM message GROUP BY 1";
+
 impl Store {
     /// One submission.
     ///
@@ -374,9 +378,7 @@ impl Store {
     pub async fn counts(&self) -> Result<StateCounts, Error> {
         Ok(StateCounts {
             recipients: self.recipient_counts().await?,
-            messages: self
-                .count("SELECT direction || ' ' || class || ' ' || state, count(*) FROM message GROUP BY 1")
-                .await?,
+            messages: self.count(MESSAGE_COUNTS).await?,
             deliveries: self
                 .count("SELECT backend || ' ' || state, count(*) FROM delivery GROUP BY 1")
                 .await?,
@@ -388,7 +390,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn recipient_counts(&self) -> Result<BTreeMap<String, u64>, Error> {
-        self.count("SELECT state, count(*) FROM recipient GROUP BY 1").await
+        self.count(RECIPIENT_COUNTS).await
     }
 
     async fn count(&self, sql: &'static str) -> Result<BTreeMap<String, u64>, Error> {

@@ -196,18 +196,15 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn overdue_recipients(&self, now: Timestamp, limit: u32) -> Result<Vec<RecipientId>, Error> {
-        let ids: Vec<String> = sql::query_scalar(
-            "SELECT id FROM recipient WHERE deadline IS NOT NULL AND deadline <= ? AND state IN ('at-remote-gateway', 'available')
-                 AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local'
-                     AND signal = 'expired') LIMIT ?",
-        )
-        .bind(micros(now))
-        .bind(limit)
-        .fetch_all(&mut self.read())
-        .await?;
+        let ids: Vec<String> =
+            sql::query_scalar(OVERDUE).bind(micros(now)).bind(limit).fetch_all(&mut self.read()).await?;
         ids.iter().map(|id| RecipientId::read(id)).collect()
     }
 }
+
+pub(super) const OVERDUE: &str = "SELECT id FROM recipient WHERE deadline IS NOT NULL AND deadline <= ? AND state IN ('at-remote-gateway', 'available')
+     AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local'
+     AND signal = 'expired') LIMIT ?";
 
 async fn stop(work: &mut Work, recipient: RecipientId, detail: &str, now: Timestamp) -> Result<(), Error> {
     let stopped = sql::query(

@@ -6,6 +6,7 @@ mod crash;
 mod inbound;
 mod outbound;
 mod payloads;
+mod timers;
 
 use std::io::Write as _;
 use std::path::Path;

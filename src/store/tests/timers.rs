@@ -1,0 +1,37 @@
+//! What is asked on a timer, for every message, and for the metrics reads an index, whatever the store holds.
+
+use super::*;
+
+/// What SQLite will do, a line for each table.
+async fn plan(folder: &Path, statement: &str) -> Vec<String> {
+    let connection = rusqlite::Connection::open(folder.join("tilts.db")).unwrap();
+    let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+    let count = explained.parameter_count();
+    let rows = explained.query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get::<_, String>(3));
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn nothing_that_is_asked_often_reads_a_whole_table() {
+    if server().is_some() {
+        eprintln!("left out: the plans are those of SQLite");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let statements = crate::store::outbound::NEXT_DUE
+        .into_iter()
+        .chain(delivery::NEXT_DELIVERY)
+        .chain(delivery::NEXT_DEADLINE)
+        .chain([delivery::PAST_DEADLINE, settle::OVERDUE, crate::store::outbound::LEASE.sqlite, delivery::LEASE.sqlite])
+        .chain([reading::RECIPIENT_COUNTS, reading::MESSAGE_COUNTS]);
+    for statement in statements {
+        for line in plan(folder.path(), statement).await {
+            let table = line.starts_with("SCAN") || line.starts_with("SEARCH");
+            let counted = line.starts_with("SCAN") && !line.contains("COVERING INDEX");
+            assert!(!table || line.contains("INDEX"), "{line}: {statement}");
+            assert!(!counted || statement.contains("LIMIT 1"), "{line}: {statement}");
+        }
+    }
+    store.close().await.unwrap();
+}
