@@ -195,9 +195,10 @@ impl Others {
         phase4.start_with(&FLAGS, "sender", "load", &files, &more)
     }
 
-    /// The message that phase4 repeats.
+    /// The message that phase4 repeats. Where connections are kept, one may be closed under a request: that is tried again.
     fn job(&self, url: &str) -> Value {
         json!({
+            "retries": 1,
             "from": PARTIES[0], "to": PARTIES[1], "party_type": PARTY_TYPE, "url": url,
             "service": "urn:example:service", "action": "urn:example:action",
             "properties": [

@@ -28,8 +28,8 @@ struct Args {
     /// The jar of conformance/peers/phase4, to be measured beside tilts
     #[arg(long)]
     phase4: Option<PathBuf>,
-    /// Messages that phase4 sends before it is measured: it needs thousands until its runtime has compiled what matters
-    #[arg(long, default_value_t = 5000)]
+    /// Messages that phase4 sends before it is measured: it needs some nine thousand until its runtime has compiled what matters
+    #[arg(long, default_value_t = 10_000)]
     warm: usize,
     /// The release build of conformance/peers/asx, to be measured beside tilts
     #[arg(long)]
