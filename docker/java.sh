@@ -8,7 +8,7 @@ need=""
 command -v javac >/dev/null 2>&1 || need="$need default-jdk-headless"
 command -v mvn >/dev/null 2>&1 || need="$need maven"
 # shellcheck disable=SC2086
-docker/install.sh "make conformance" $need
+docker/install.sh "the $1 peer" $need
 
 cd "conformance/peers/$1"
 jar=target/$1-peer.jar

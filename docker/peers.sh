@@ -1,10 +1,12 @@
 #!/bin/sh
-# peers.sh FOLDER: makes every peer of `make conformance` ready, below FOLDER where it is ours to say. A peer that cannot be
-# had on this machine is no failure: FOLDER/PEER.missing says why, and the table repeats it.
+# peers.sh FOLDER [PEER...]: makes every peer of `make conformance` ready, or those that are named, below FOLDER where it is
+# ours to say. A peer that cannot be had on this machine is no failure: FOLDER/PEER.missing says why, and the table repeats it.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
+shift
+[ $# -gt 0 ] || set -- phase4 asx as4 phoss registry
 
 ready() { # ready PEER COMMAND...: runs the command, and keeps the end of what it says where it fails
     peer=$1
@@ -17,8 +19,17 @@ ready() { # ready PEER COMMAND...: runs the command, and keeps the end of what i
     fi
 }
 
-ready phase4 docker/java.sh phase4
-ready asx "${CARGO:-cargo}" build --locked --manifest-path conformance/peers/asx/Cargo.toml --target-dir "$folder"
-ready as4 docker/python.sh as4 "$folder/as4"
-ready phoss docker/java.sh phoss
-ready registry docker/registry.sh
+asx() { # asx [OPTION...]: builds our program around asx-rs
+    "${CARGO:-cargo}" build --locked --manifest-path conformance/peers/asx/Cargo.toml --target-dir "$folder" "$@"
+}
+
+for peer; do
+    case $peer in
+    phase4 | phoss) ready "$peer" docker/java.sh "$peer" ;;
+    asx) ready asx asx ;;
+    asx-release) ready asx-release asx --release ;;
+    as4) ready as4 docker/python.sh as4 "$folder/as4" ;;
+    registry) ready registry docker/registry.sh ;;
+    *) echo "peers.sh knows no $peer" >&2 && exit 2 ;;
+    esac
+done

@@ -1,10 +1,10 @@
 //! `make bench`: rate, processor time and memory of the release build, beside the cost of the cryptography alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Parser;
-use conformance::bench::{Bound, Report, Rig, Row};
+use conformance::bench::{Bound, Other, Others, Report, Rig, Row, others};
 use conformance::stage::Kind;
 
 /// The benchmark.
@@ -25,6 +25,31 @@ struct Args {
     /// Only runs of payloads of so many octets
     #[arg(long)]
     octets: Option<u64>,
+    /// The jar of conformance/peers/phase4, to be measured beside tilts
+    #[arg(long)]
+    phase4: Option<PathBuf>,
+    /// Messages that phase4 sends before it is measured: it needs some nine thousand until its runtime has compiled what matters
+    #[arg(long, default_value_t = 10_000)]
+    warm: usize,
+    /// The release build of conformance/peers/asx, to be measured beside tilts
+    #[arg(long)]
+    asx: Option<PathBuf>,
+    /// Where docker/peers.sh has put why a peer cannot be had
+    #[arg(long)]
+    peers: Option<PathBuf>,
+}
+
+impl Args {
+    /// The file of a peer; why it is not there, where it is not.
+    fn need<'f>(&self, peer: &str, file: Option<&'f Path>) -> Result<&'f Path, String> {
+        let missing = self.peers.as_ref().map(|peers| peers.join(peer).with_extension("missing"));
+        match (missing.and_then(|missing| std::fs::read_to_string(missing).ok()), file) {
+            (Some(why), _) => Err(why.trim().to_owned()),
+            (None, Some(file)) if file.is_file() => Ok(file),
+            (None, Some(file)) => Err(format!("there is no {}", file.display())),
+            (None, None) => Err("not asked for".into()),
+        }
+    }
 }
 
 /// Name, keys, RSA bits, and the runs: octets, connections, share of `--messages`.
@@ -38,7 +63,9 @@ const PLANS: [Plan; 3] = [
         &[
             (1 << 10, 8, 1.0),
             (10 << 10, 1, 0.4),
+            (10 << 10, 2, 0.4),
             (10 << 10, 8, 1.0),
+            (10 << 10, 32, 1.0),
             (10 << 10, 64, 1.0),
             (1 << 20, 8, 0.1),
             (100 << 20, 2, 0.002),
@@ -65,7 +92,36 @@ async fn main() -> Result<()> {
             println!("{}", report.text());
         }
     }
+    beside(&args, &mut report).await?;
     report.write(&args.out)?;
     println!("written to {}", args.out.display());
     Ok(())
+}
+
+/// Other people's software, under the first profile. What cannot be had or breaks off is left out, with the reason.
+async fn beside(args: &Args, report: &mut Report) -> Result<()> {
+    let profile = PLANS[0].0;
+    if !profile.contains(&args.only) || args.octets.is_some_and(|only| only != others::OCTETS) {
+        return Ok(());
+    }
+    let others = Others::set_up(&args.tilts)?;
+    let asx = match args.need("asx-release", args.asx.as_deref()) {
+        Ok(binary) => others.asx(binary, args.messages).await.map_err(|error| format!("{error:#}")),
+        Err(why) => Err(why),
+    };
+    enter(report, "asx-rs", asx);
+    let phase4 = match args.need("phase4", args.phase4.as_deref()) {
+        Ok(jar) => others.phase4(jar, args.messages, args.warm).await.map_err(|error| format!("{error:#}")),
+        Err(why) => Err(why),
+    };
+    enter(report, "phase4", phase4);
+    println!("{}", report.text());
+    Ok(())
+}
+
+fn enter(report: &mut Report, name: &str, outcome: Result<Vec<Other>, String>) {
+    match outcome {
+        Ok(runs) => runs.into_iter().for_each(|run| report.compare(PLANS[0].0, run)),
+        Err(why) => report.left_out.push((name.to_owned(), why)),
+    }
 }

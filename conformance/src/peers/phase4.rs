@@ -19,6 +19,9 @@ pub struct Phase4 {
     pub folder: PathBuf,
 }
 
+/// A third of the machine at most; phase4 keeps payloads in memory several times over.
+const LARGE: [&str; 2] = ["-Xmx3g", "-XX:+UseSerialGC"];
+
 impl Phase4 {
     /// Starts it in a mode.
     pub fn start(
@@ -28,9 +31,20 @@ impl Phase4 {
         options: &[(&str, &Path)],
         more: &[(&str, &str)],
     ) -> Result<Process> {
+        self.start_with(&LARGE, name, mode, options, more)
+    }
+
+    /// The same with other flags for the runtime.
+    pub fn start_with(
+        &self,
+        flags: &[&str],
+        name: &str,
+        mode: &str,
+        options: &[(&str, &Path)],
+        more: &[(&str, &str)],
+    ) -> Result<Process> {
         let mut command = Command::new(&self.java.binary);
-        // A third of the machine at most; phase4 keeps payloads in memory several times over.
-        command.args(["-Xmx3g", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-jar"]);
+        command.args(flags).args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-jar"]);
         command.arg(&self.jar).arg(mode);
         for (option, path) in options {
             command.arg(format!("--{option}")).arg(path);

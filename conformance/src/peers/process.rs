@@ -16,7 +16,7 @@ const READY: Duration = Duration::from_secs(60);
 /// A peer's process. It is killed when dropped.
 pub struct Process {
     name: String,
-    _child: Child,
+    child: Child,
     input: ChildStdin,
     lines: UnboundedReceiver<Value>,
     seen: Vec<Value>,
@@ -46,12 +46,22 @@ impl Process {
                 }
             }
         });
-        Ok(Self { name: name.into(), _child: child, input, lines, seen: Vec::new(), log: log.into() })
+        Ok(Self { name: name.into(), child, input, lines, seen: Vec::new(), log: log.into() })
+    }
+
+    /// Its number in the system, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// What it says when it is ready.
+    pub async fn ready(&mut self) -> Result<Value> {
+        self.line(READY, |line| line["event"] == "ready").await
     }
 
     /// The port that it says it listens on.
     pub async fn port(&mut self) -> Result<u16> {
-        let line = self.line(READY, |line| line["event"] == "ready").await?;
+        let line = self.ready().await?;
         line["port"].as_u64().and_then(|port| port.try_into().ok()).context("no port")
     }
 
@@ -77,9 +87,16 @@ impl Process {
         };
         match tokio::time::timeout(within, search).await {
             Ok(Some(line)) => Ok(line),
-            Ok(None) => bail!("{} ended; see {}", self.name, self.log.display()),
+            Ok(None) => bail!("{} ended{}; see {}", self.name, self.complaint(), self.log.display()),
             Err(_) => bail!("{} says nothing of it within {within:?}; see {}", self.name, self.log.display()),
         }
+    }
+
+    /// The first line of its log that names an error: a log may be gone before anybody looks.
+    fn complaint(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let line = log.lines().find(|line| line.contains("rror") || line.contains("xception"));
+        line.map_or(String::new(), |line| format!(": {}", line.trim()))
     }
 
     /// All lines so far that `wanted` holds of.

@@ -1,7 +1,9 @@
 //! asx-rs as the other side of an interoperability test: it receives on a free loopback port, and sends one message per JSON
-//! line on standard input. Results are JSON lines on standard output. It ends with standard input.
+//! line on standard input. With `--load yes` it does both in memory, many messages per line, and takes the time. Results are JSON
+//! lines on standard output. It ends with standard input.
 
 mod client;
+mod load;
 mod receive;
 
 use std::collections::HashMap;
@@ -10,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use asx::as4::{As4, Message};
-use asx::{Certificate, KeyPair, LocalParty, Partner, Payload, Profile};
+use asx::{Certificate, HttpClient, KeyPair, LocalParty, Partner, Payload, Profile};
 use openssl::sha::sha256;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -18,14 +20,20 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = options()?;
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut jobs = async || -> Result<Option<Value>> {
+        let line = lines.next_line().await?;
+        Ok(line.map(|line| serde_json::from_str(&line)).transpose()?)
+    };
+    if options.contains_key("load") {
+        return load::run(&options, jobs).await;
+    }
     let option = |name: &str| options.get(name).cloned().with_context(|| format!("--{name} is missing"));
     let partner = partner(&option)?;
-    let as4 = access_point(&option, &partner)?;
+    let as4 = access_point(&option, &partner, client::Client::trusting(&option("tls-trust")?)?)?;
     let port = receive::start(&as4).await?;
     say(&json!({ "event": "ready", "port": port }));
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(line) = lines.next_line().await? {
-        let job: Value = serde_json::from_str(&line)?;
+    while let Some(job) = jobs().await? {
         say(&send(&as4, &partner, &job).await?);
     }
     Ok(())
@@ -51,14 +59,17 @@ fn partner(option: &impl Fn(&str) -> Result<String>) -> Result<Partner> {
         .encryption_cert(certificate))
 }
 
-fn access_point(option: &impl Fn(&str) -> Result<String>, partner: &Partner) -> Result<As4> {
+fn access_point(
+    option: &impl Fn(&str) -> Result<String>,
+    partner: &Partner,
+    client: impl HttpClient,
+) -> Result<As4> {
     let read = |name: &str| -> Result<Vec<u8>> { Ok(std::fs::read(option(name)?)?) };
     let keys = KeyPair::from_pem(&read("certificate")?, &read("key")?)?;
     let local = LocalParty::new(option("party")?)
         .party_type(option("party-type")?)
         .signer(keys.clone())
         .decrypter(keys);
-    let client = client::Client::trusting(&option("tls-trust")?)?;
     Ok(As4::builder(Profile::edelivery_1_15())
         .local(local)
         .trust_anchor(Certificate::from_pem(&read("trust")?)?)

@@ -22,6 +22,7 @@ import com.helger.phase4.model.pmode.IPMode;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.security.MessageDigest;
 import java.util.zip.ZipException;
 import org.w3c.dom.Node;
@@ -31,10 +32,13 @@ final class Backend implements IAS4IncomingMessageProcessorSPI {
     private final String failure;
     /** Takes business envelopes; {@code null} where there are none. */
     private final Business business;
+    /** Reads and says nothing of it. */
+    private final boolean quiet;
 
-    Backend(String failure, Business business) {
+    Backend(String failure, Business business, boolean quiet) {
         this.failure = failure;
         this.business = business;
+        this.quiet = quiet;
     }
 
     @Override
@@ -46,6 +50,10 @@ final class Backend implements IAS4IncomingMessageProcessorSPI {
             return refuse(error, "the backend fails because it was told to", state, errors);
         }
         try {
+            if (quiet) {
+                drain(parts);
+                return AS4MessageProcessorResult.createSuccess();
+            }
             IJsonObject line = described(message, parts, state);
             if (business != null) {
                 business.take(content(parts), line);
@@ -73,6 +81,16 @@ final class Backend implements IAS4IncomingMessageProcessorSPI {
         }
         try (InputStream in = parts.get(0).getSourceStream()) {
             return in.readAllBytes();
+        }
+    }
+
+    private static void drain(ICommonsList<WSS4JAttachment> parts) throws IOException {
+        if (parts != null) {
+            for (WSS4JAttachment part : parts) {
+                try (InputStream in = part.getSourceStream()) {
+                    in.transferTo(OutputStream.nullOutputStream());
+                }
+            }
         }
     }
 

@@ -21,15 +21,17 @@ final class Endpoint implements IAS4ServletRequestHandlerCustomizer {
     private final IAS4CryptoFactory decrypt;
     private final IAS4CryptoFactory other;
     private final Business business;
+    private final boolean quiet;
 
     Endpoint(Profile profile, Parties parties, IAS4CryptoFactory sign, IAS4CryptoFactory decrypt, IAS4CryptoFactory other,
-            Business business) {
+            Business business, boolean quiet) {
         this.profile = profile;
         this.parties = parties;
         this.sign = sign;
         this.decrypt = decrypt;
         this.other = other;
         this.business = business;
+        this.quiet = quiet;
     }
 
     @Override
@@ -44,7 +46,7 @@ final class Endpoint implements IAS4ServletRequestHandlerCustomizer {
                 .setSigningParams(behaviour.token().applyTo(profile.signing(new AS4SigningParams())))
                 .setCryptParams(profile.encryption(new AS4CryptParams())));
         handler.setProcessorSupplier(
-                () -> new CommonsArrayList<IAS4IncomingMessageProcessorSPI>(new Backend(behaviour.failure(), business)));
+                () -> new CommonsArrayList<IAS4IncomingMessageProcessorSPI>(new Backend(behaviour.failure(), business, quiet)));
         handler.setErrorConsumer((metadata, state, errors, answer) -> Backend.refused(state, errors));
     }
 

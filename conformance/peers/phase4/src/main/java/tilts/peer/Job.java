@@ -2,7 +2,6 @@
 package tilts.peer;
 
 import com.helger.http.CHttp;
-import com.helger.httpclient.HttpClientSettings;
 import com.helger.json.IJson;
 import com.helger.json.IJsonObject;
 import com.helger.json.JsonArray;
@@ -12,7 +11,6 @@ import com.helger.mime.parse.MimeTypeParser;
 import com.helger.phase4.CAS4;
 import com.helger.phase4.attachment.AS4OutgoingAttachment;
 import com.helger.phase4.attachment.EAS4CompressionMode;
-import com.helger.phase4.crypto.IAS4CryptoFactory;
 import com.helger.phase4.ebms3header.Ebms3SignalMessage;
 import com.helger.phase4.incoming.IAS4IncomingMessageState;
 import com.helger.phase4.model.MessageProperty;
@@ -27,18 +25,17 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.time.Duration;
-import org.apache.hc.core5.util.Timeout;
 
 /** One message to send: what the JSON line asks for, and what became of it. */
 final class Job {
-    private final Options options;
     private final Profile profile;
+    private final Material material;
     private final IJsonObject job;
     private final JsonObject result = new JsonObject();
 
-    Job(Options options, Profile profile, IJsonObject job) {
-        this.options = options;
+    Job(Profile profile, Material material, IJsonObject job) {
         this.profile = profile;
+        this.material = material;
         this.job = job;
     }
 
@@ -61,15 +58,11 @@ final class Job {
     }
 
     private BuilderUserMessage builder() throws Exception {
-        String password = options.need("password");
-        IAS4CryptoFactory sign = Keys.factory(text("keystore", options.need("keystore")), password, options.all("trust"));
-        IAS4CryptoFactory crypt = options.get("decrypt-keystore") == null ? sign
-                : Keys.factory(options.need("decrypt-keystore"), password, options.all("trust"));
         BuilderUserMessage builder = AS4Sender.builderUserMessage();
         String from = need("from");
         String to = need("to");
-        builder.as4ProfileID(profile.id()).pmode(pmode(from, to)).cryptoFactorySign(sign)
-                .cryptoFactoryCrypt(crypt).endpointURL(need("url")).messageID(text("message_id", null))
+        builder.as4ProfileID(profile.id()).pmode(pmode(from, to)).cryptoFactorySign(material.sign())
+                .cryptoFactoryCrypt(material.crypt()).endpointURL(need("url")).messageID(text("message_id", null))
                 .conversationID(text("conversation", null)).fromPartyID(from).fromPartyIDType(text("party_type", null))
                 .fromRole(CAS4.DEFAULT_INITIATOR_URL).toPartyID(to).toPartyIDType(text("party_type", null))
                 .toRole(CAS4.DEFAULT_RESPONDER_URL).service(text("service_type", null), need("service")).action(need("action"))
@@ -79,9 +72,9 @@ final class Job {
         Token.of(text("token", "bst")).applyTo(builder.signingParams());
         profile.encryption(builder.cryptParams());
         Token.of(text("recipient_token", "bst")).applyTo(builder.cryptParams());
-        builder.receiverCertificate(Keys.certificate(text("receiver", options.get("receiver"))));
+        builder.receiverCertificate(material.receiver());
         content(builder);
-        http(builder);
+        builder.httpClientFactory(material.http());
         builder.signalMsgConsumer((signal, metadata, state) -> heard(signal, state));
         builder.signalMsgValidationResultHdl(new Verdict());
         return builder;
@@ -123,16 +116,6 @@ final class Job {
     private byte[] document(File file) throws IOException {
         IJson envelope = job.get("envelope");
         return envelope.isObject() ? Business.envelope(file, envelope.getAsObject()) : Files.readAllBytes(file.toPath());
-    }
-
-    private void http(BuilderUserMessage builder) throws Exception {
-        HttpClientSettings settings = new HttpClientSettings();
-        if (!options.all("tls-trust").isEmpty()) {
-            settings.setSSLContext(Keys.tlsClient(options.all("tls-trust")));
-        }
-        // Large messages on a busy machine.
-        settings.setResponseTimeout(Timeout.ofMinutes(3));
-        builder.httpClientFactory(settings);
     }
 
     private void heard(Ebms3SignalMessage signal, IAS4IncomingMessageState state) {

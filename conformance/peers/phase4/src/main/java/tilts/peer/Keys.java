@@ -23,8 +23,25 @@ final class Keys {
     /** One private key with what it trusts. phase4 takes one factory for signatures and one for encryption. */
     static IAS4CryptoFactory factory(String keyStore, String password, List<String> trust) throws Exception {
         KeyStore keys = pkcs12(keyStore, password);
-        String alias = Collections.list(keys.aliases()).stream().filter(a -> isKey(keys, a)).findFirst().orElseThrow();
+        return new AS4CryptoFactoryInMemoryKeyStore(keys, alias(keys), password.toCharArray(), trusted(trust));
+    }
+
+    /**
+     * The same for measurements. phase4 asks the store for the key whenever it uses it, and PKCS#12 derives a key from the
+     * password each time, which takes as long as a signature; the oldest kind of store hardly takes any time.
+     */
+    static IAS4CryptoFactory quick(String keyStore, String password, List<String> trust) throws Exception {
+        KeyStore from = pkcs12(keyStore, password);
+        String alias = alias(from);
+        KeyStore keys = KeyStore.getInstance("JKS");
+        keys.load(null, null);
+        keys.setKeyEntry(alias, from.getKey(alias, password.toCharArray()), password.toCharArray(),
+                from.getCertificateChain(alias));
         return new AS4CryptoFactoryInMemoryKeyStore(keys, alias, password.toCharArray(), trusted(trust));
+    }
+
+    private static String alias(KeyStore keys) throws Exception {
+        return Collections.list(keys.aliases()).stream().filter(a -> isKey(keys, a)).findFirst().orElseThrow();
     }
 
     static KeyStore pkcs12(String file, String password) throws Exception {

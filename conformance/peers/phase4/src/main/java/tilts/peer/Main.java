@@ -2,8 +2,8 @@
 package tilts.peer;
 
 /**
- * phase4 as the other side of an interoperability test. Two modes: {@code receive} takes messages until standard input ends,
- * {@code send} sends one message per JSON line on standard input. Results are JSON lines on standard output; logs go to
+ * phase4 as the other side of an interoperability test. Three modes: {@code receive} takes messages until standard input ends,
+ * {@code send} sends one message per JSON line on standard input, {@code load} many per line, and takes the time. Results are JSON lines on standard output; logs go to
  * standard error. Nothing else connects this program to whoever drives it.
  */
 public final class Main {
@@ -15,12 +15,13 @@ public final class Main {
         // Santuario warns on java.util.logging for every attachment, which says nothing about the message.
         java.util.logging.LogManager.getLogManager().reset();
         if (arguments.length == 0) {
-            throw new IllegalArgumentException("say receive or send");
+            throw new IllegalArgumentException("say receive, send or load");
         }
         Options options = Options.parse(arguments);
         switch (arguments[0]) {
             case "receive" -> Receive.run(options);
             case "send" -> Send.run(options);
+            case "load" -> Load.run(options);
             default -> throw new IllegalArgumentException("unknown mode " + arguments[0]);
         }
         // phase4's scheduler threads would keep the process alive.

@@ -24,7 +24,7 @@ import org.eclipse.jetty.util.ssl.SslContextFactory;
 
 /**
  * An access point on a free loopback port. Each path below {@code /as4} is one {@link Behaviour}, so that a single process is
- * many peers.
+ * many peers. With {@code --quiet}, for measurements, it says only what it refuses.
  */
 final class Receive {
     private Receive() {}
@@ -70,7 +70,9 @@ final class Receive {
 
     private static ServletContextHandler context(Options options, Profile profile) throws Exception {
         String password = options.need("password");
-        IAS4CryptoFactory sign = Keys.factory(options.need("keystore"), password, options.all("trust"));
+        boolean quiet = options.get("quiet") != null;
+        IAS4CryptoFactory sign = quiet ? Keys.quick(options.need("keystore"), password, options.all("trust"))
+                : Keys.factory(options.need("keystore"), password, options.all("trust"));
         IAS4CryptoFactory decrypt = options.get("decrypt-keystore") == null ? sign
                 : Keys.factory(options.need("decrypt-keystore"), password, options.all("trust"));
         IAS4CryptoFactory other = options.get("other-keystore") == null ? sign
@@ -85,7 +87,8 @@ final class Receive {
                 profile.register();
                 Parties parties = new Parties(profile, options.all("expect"), options.all("party"));
                 AS4XServletHandler handler = new AS4XServletHandler();
-                handler.setRequestHandlerCustomizer(new Endpoint(profile, parties, sign, decrypt, other, business(options)));
+                handler.setRequestHandlerCustomizer(
+                        new Endpoint(profile, parties, sign, decrypt, other, business(options), quiet));
                 event.getServletContext().addServlet("as4", new As4Servlet(handler)).addMapping("/as4/*");
             }
         });

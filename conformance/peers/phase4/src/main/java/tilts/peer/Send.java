@@ -22,7 +22,7 @@ final class Send {
         BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
             IJsonObject job = JsonReader.readFromString(line).getAsObject();
-            Report.line(new Job(options, profile, job).run());
+            Report.line(new Job(profile, Material.once(options, job), job).run());
         }
     }
 }
