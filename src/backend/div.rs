@@ -268,7 +268,7 @@ pub(super) async fn put(office: &Office, root: &Path, delivery: &DeliveryView) -
     let envelope = div::build(&new, &national.certificate, &national.key);
     let envelope = envelope.map_err(|e| DeliveryError::Form(e.to_string()))?;
     files.push((ENVELOPE.into(), Content::Octets(envelope)));
-    folder::place(&root.join(IN), &delivery.id.to_string(), files)
+    folder::place(&root.join(IN), &delivery.id.to_string(), files, || folder::waits(office, delivery))
 }
 
 fn new_envelope(

@@ -10,6 +10,7 @@
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -17,8 +18,10 @@ use super::delivery::{self, Error};
 use super::document::{Document, Part};
 use super::submission::{self, submit};
 use super::{Backend, Office};
+use crate::id;
 use crate::store::{
-    DeliveryId, DeliveryOutcome, DeliveryView, Form, Keep, PartView, PayloadReader, StagedPayload, Submitted,
+    DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, Keep, PartView, PayloadReader,
+    StagedPayload, Submitted,
 };
 
 /// Folder of what is delivered.
@@ -33,6 +36,8 @@ const REFUSED: &str = "refused";
 const STATUS: &str = "status.json";
 /// Longest reason that is read, in octets.
 const REASON: usize = 4096;
+/// A folder that was not touched for so long is no longer being written.
+const LEFT_OVER: Duration = Duration::from_secs(3600);
 
 /// Puts a message at the disposal of a folder's consumer.
 pub(super) async fn put(office: &Office, root: &Path, delivery: &DeliveryView) -> Result<(), Error> {
@@ -43,7 +48,14 @@ pub(super) async fn put(office: &Office, root: &Path, delivery: &DeliveryView) -
     }
     let metadata = metadata(delivery, &files);
     files.push(("metadata.json".into(), Content::Octets(metadata)));
-    place(&root.join(IN), &delivery.id.to_string(), files)
+    place(&root.join(IN), &delivery.id.to_string(), files, || waits(office, delivery))
+}
+
+/// Whether nobody has put it at the consumer's disposal meanwhile: another node may take over from one that stood still. Called where
+/// a thread may wait.
+pub(super) fn waits(office: &Office, delivery: &DeliveryView) -> bool {
+    let now = tokio::runtime::Handle::current().block_on(office.store.delivery(delivery.id));
+    now.is_ok_and(|now| now.state == DeliveryState::Waiting)
 }
 
 /// What a file is made of.
@@ -56,16 +68,21 @@ pub(super) enum Content {
 
 /// Writes a folder of files and makes it appear at once, by rename. One that exists, under whatever answer, is left alone:
 /// after a crash between the rename and the commit the consumer may already have taken it.
-pub(super) fn place(inbox: &Path, name: &str, files: Vec<(String, Content)>) -> Result<(), Error> {
+/// `still` says at the last moment whether it should.
+pub(super) fn place(
+    inbox: &Path,
+    name: &str,
+    files: Vec<(String, Content)>,
+    still: impl FnOnce() -> bool,
+) -> Result<(), Error> {
     tokio::task::block_in_place(|| {
         fs::create_dir_all(inbox).map_err(folder(inbox))?;
         if exists(inbox, name)? {
             return Ok(());
         }
-        let hidden = inbox.join(format!(".{name}.part"));
-        if hidden.exists() {
-            fs::remove_dir_all(&hidden).map_err(folder(&hidden))?;
-        }
+        tidy(inbox, name)?;
+        // A name of its own: of two nodes that write the same folder none disturbs the other.
+        let hidden = inbox.join(format!(".{name}.{}.part", id::row_id()));
         fs::create_dir(&hidden).map_err(folder(&hidden))?;
         for (file, content) in files {
             let path = hidden.join(file);
@@ -73,9 +90,26 @@ pub(super) fn place(inbox: &Path, name: &str, files: Vec<(String, Content)>) -> 
         }
         sync(&hidden)?;
         let shown = inbox.join(name);
+        if !still() || exists(inbox, name)? {
+            return fs::remove_dir_all(&hidden).map_err(folder(&hidden));
+        }
         fs::rename(&hidden, &shown).map_err(folder(&shown))?;
         sync(inbox)
     })
+}
+
+/// What a process that died left half written. What is younger another node may be writing.
+fn tidy(inbox: &Path, name: &str) -> Result<(), Error> {
+    let begin = format!(".{name}.");
+    for entry in fs::read_dir(inbox).map_err(folder(inbox))?.filter_map(Result::ok) {
+        let changed = entry.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
+        if entry.file_name().to_string_lossy().starts_with(&begin)
+            && changed.is_some_and(|age| age > LEFT_OVER)
+        {
+            fs::remove_dir_all(entry.path()).map_err(folder(&entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 fn exists(inbox: &Path, name: &str) -> Result<bool, Error> {
@@ -351,7 +385,7 @@ mod tests {
         let inbox = folder.path().join("in");
         let put = |text: &str| {
             let files = vec![("a.txt".to_owned(), Content::Octets(text.into()))];
-            runtime.block_on(async { place(&inbox, "id", files) }).unwrap();
+            runtime.block_on(async { place(&inbox, "id", files, || true) }).unwrap();
         };
         put("first");
         fs::rename(inbox.join("id"), inbox.join("id.accepted")).unwrap();

@@ -8,7 +8,7 @@
 //! [`Store::settle`]: super::Store::settle
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -41,12 +41,13 @@ impl Pulse {
         (wake, node): (&Wake, &Arc<str>),
         gone: Duration,
     ) -> Result<Self, Error> {
-        beat(pool, node, gone).await?;
+        sign(pool, node).await?;
         let (own, bells, name) = (pool.clone(), wake.clone(), Arc::clone(node));
         let task = tokio::spawn(async move {
+            let mut steady = Steady::begin(gone);
             loop {
                 tokio::time::sleep(gone / BEATS).await;
-                match beat(&own, &name, gone).await {
+                match beat(&own, &name, gone, &mut steady).await {
                     Ok(Some(freed)) => bells.announce(&freed),
                     Ok(None) => {}
                     Err(error) => tracing::warn!(%error, "no sign of life could be given"),
@@ -71,25 +72,45 @@ impl Drop for Pulse {
     }
 }
 
-/// One sign of life; what became free of nodes that are gone. The sign waits for nobody: a table that is locked for a while makes
-/// no node look gone.
-async fn beat(pool: &PostgresPool, node: &str, gone: Duration) -> Result<Option<Announce>, Error> {
-    let mut conn = Conn::Postgres(pool.begin().await?);
-    let now: i64 = sql::query_scalar(SEEN).bind(node).fetch_one(&mut conn).await?;
-    conn.end(true).await?;
-    let mut conn = Conn::Postgres(pool.begin().await?);
-    conn.batch("SET LOCAL lock_timeout = '200ms'").await?;
+/// Since when a node has given its signs without a gap. While the database was away nobody could give one: whoever comes back first
+/// must not take the others for gone.
+struct Steady {
+    since: Instant,
+    last: Instant,
+    gone: Duration,
+}
+
+impl Steady {
+    fn begin(gone: Duration) -> Self {
+        let now = Instant::now();
+        Self { since: now, last: now, gone }
+    }
+
+    /// A sign was given; true when the others had time to give theirs.
+    fn sign(&mut self, now: Instant) -> bool {
+        if now.duration_since(self.last) > self.gone / 2 {
+            self.since = now;
+        }
+        self.last = now;
+        now.duration_since(self.since) > self.gone
+    }
+}
+
+/// One sign of life, in a transaction of its own, for it waits for nobody; then what became free of nodes that are gone.
+async fn beat(
+    pool: &PostgresPool,
+    node: &str,
+    gone: Duration,
+    steady: &mut Steady,
+) -> Result<Option<Announce>, Error> {
+    let now = sign(pool, node).await?;
+    if !steady.sign(Instant::now()) {
+        return Ok(None);
+    }
     let limit = now - i64::try_from(gone.as_micros()).unwrap_or(i64::MAX);
-    let messages = sql::query(
-        "UPDATE message SET lease_until = NULL WHERE lease_until IS NOT NULL
-             AND lease_by IN (SELECT id FROM node WHERE seen < ?)",
-    );
-    let messages = messages.bind(limit).execute(&mut conn).await?;
-    let deliveries = sql::query(
-        "UPDATE delivery SET lease_until = NULL WHERE lease_until IS NOT NULL
-             AND lease_by IN (SELECT id FROM node WHERE seen < ?)",
-    );
-    let deliveries = deliveries.bind(limit).execute(&mut conn).await?;
+    let mut conn = Conn::Postgres(pool.begin().await?);
+    let messages = sql::query(FREE_MESSAGES).bind(limit).execute(&mut conn).await?;
+    let deliveries = sql::query(FREE_DELIVERIES).bind(limit).execute(&mut conn).await?;
     sql::query("DELETE FROM node WHERE seen < ?").bind(now - FORGOTTEN).execute(&mut conn).await?;
     let freed = Announce { outbound: messages > 0, deliveries: deliveries > 0, events: false };
     if freed.anything() {
@@ -100,6 +121,19 @@ async fn beat(pool: &PostgresPool, node: &str, gone: Duration) -> Result<Option<
     Ok(freed.anything().then_some(freed))
 }
 
+/// Rows that a transaction of the node that is gone still has locked are left for the next time.
+const FREE_MESSAGES: &str = "UPDATE message SET lease_until = NULL WHERE id IN (SELECT id FROM message
+     WHERE lease_until IS NOT NULL AND lease_by IN (SELECT id FROM node WHERE seen < ?) FOR UPDATE SKIP LOCKED)";
+const FREE_DELIVERIES: &str = "UPDATE delivery SET lease_until = NULL WHERE id IN (SELECT id FROM delivery
+     WHERE lease_until IS NOT NULL AND lease_by IN (SELECT id FROM node WHERE seen < ?) FOR UPDATE SKIP LOCKED)";
+
+async fn sign(pool: &PostgresPool, node: &str) -> Result<i64, Error> {
+    let mut conn = Conn::Postgres(pool.begin().await?);
+    let now = sql::query_scalar(SEEN).bind(node).fetch_one(&mut conn).await?;
+    conn.end(true).await?;
+    Ok(now)
+}
+
 async fn farewell(pool: &PostgresPool, node: &str) -> Result<(), Error> {
     let mut conn = Conn::Postgres(pool.begin().await?);
     super::open::end_leases(&mut conn, Some(node)).await?;
@@ -107,4 +141,20 @@ async fn farewell(pool: &PostgresPool, node: &str) -> Result<(), Error> {
     let all = Announce { outbound: true, deliveries: true, events: false };
     conn.batch(&format!("SELECT pg_notify('{CHANNEL}', '{}')", all.words(node))).await?;
     conn.end(true).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_taken_for_gone_before_all_had_time_to_give_a_sign() {
+        let gone = Duration::from_secs(30);
+        let mut steady = Steady::begin(gone);
+        let begun = steady.since;
+        let mut sign = |seconds| steady.sign(begun + Duration::from_secs(seconds));
+        assert!(!sign(7) && !sign(15) && !sign(22) && !sign(30) && sign(37));
+        assert!(!sign(90), "the database was away");
+        assert!(!sign(97) && !sign(105) && !sign(112) && !sign(120) && sign(127));
+    }
 }

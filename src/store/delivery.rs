@@ -325,7 +325,7 @@ impl Store {
 
 pub(super) const NEXT_DELIVERY: [&str; 2] = [
     "SELECT due FROM delivery WHERE state = 'waiting' AND lease_until IS NULL ORDER BY due LIMIT 1",
-    "SELECT lease_until FROM delivery WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1",
+    "SELECT lease_until FROM delivery WHERE lease_until IS NOT NULL AND state = 'waiting' ORDER BY lease_until LIMIT 1",
 ];
 pub(super) const NEXT_DEADLINE: [&str; 2] = [
     "SELECT min(deadline) FROM delivery WHERE deadline IS NOT NULL AND state IN ('waiting', 'at-disposal')",

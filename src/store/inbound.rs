@@ -389,7 +389,7 @@ impl Arrival {
         .await?;
         let data = json!({ "delivery": id, "message": message, "message_id": self.new.key.message_id });
         events::write(work, self.now, "delivery", Some(backend), data);
-        work.wake.deliveries = !listed;
+        work.wake.deliveries |= !listed;
         Ok(Some(id))
     }
 }

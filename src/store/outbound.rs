@@ -189,7 +189,7 @@ impl Store {
 
 pub(super) const NEXT_DUE: [&str; 2] = [
     "SELECT due FROM message WHERE state = 'queued' AND direction = 'out' AND lease_until IS NULL ORDER BY due LIMIT 1",
-    "SELECT lease_until FROM message WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1",
+    "SELECT lease_until FROM message WHERE lease_until IS NOT NULL AND state = 'queued' ORDER BY lease_until LIMIT 1",
 ];
 
 /// The earliest of what two statements find. Each reads one entry of an index, however many there are.

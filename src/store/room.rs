@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,12 +19,14 @@ pub(super) struct Room {
     folders: Vec<PathBuf>,
     keep: u64,
     last: Mutex<Option<(Instant, Result<(), Error>)>>,
+    /// Somebody asks at this moment.
+    asking: AtomicBool,
 }
 
 impl Room {
     /// Of the disks of these folders so many octets are kept free, and at most a twentieth of each.
     pub fn new(folders: Vec<PathBuf>, keep: u64) -> Self {
-        Self { folders, keep, last: Mutex::new(None) }
+        Self { folders, keep, last: Mutex::new(None), asking: AtomicBool::new(false) }
     }
 
     /// Whether more can be taken; what was found a moment ago is still right.
@@ -31,15 +34,21 @@ impl Room {
     /// # Errors
     /// [`Error::NoRoom`]; the system's, when it cannot say.
     pub fn check(&self) -> Result<(), Error> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, found)) = &*last
-            && at.elapsed() < OFTEN
+        let known = self.known();
+        if let Some((at, found)) = &known
+            && (at.elapsed() < OFTEN || self.asking.swap(true, Ordering::AcqRel))
         {
             return found.clone();
         }
+        // A folder on a network may not answer: that holds up one thread and not all.
         let found = self.folders.iter().try_for_each(|folder| enough(folder, self.keep));
-        *last = Some((Instant::now(), found.clone()));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));
+        self.asking.store(false, Ordering::Release);
         found
+    }
+
+    fn known(&self) -> Option<(Instant, Result<(), Error>)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

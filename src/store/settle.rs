@@ -71,7 +71,7 @@ pub struct Settlement {
 
 impl Store {
     /// Settles an attempt. A late settlement of an attempt that was taken for uncertain after a crash is welcome: a receipt
-    /// is a receipt. Anything less says nothing of a message that another node is sending by now.
+    /// is a receipt. Anything less says nothing of a message that this node does not have leased any more: `None`.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown attempt.
@@ -81,7 +81,7 @@ impl Store {
             Box::pin(async move {
                 let (message, recipient) = owners_of(work, attempt).await?;
                 end_attempt(work, attempt, &settlement).await?;
-                if settlement.outcome != Outcome::Receipted && is_others(work, message, &node).await? {
+                if settlement.outcome != Outcome::Receipted && !holds(work, message, &node).await? {
                     return Ok(None);
                 }
                 let moved = Moved {
@@ -98,7 +98,8 @@ impl Store {
         .await
     }
 
-    /// Settles a message whose endpoint could not be found, or that could not be packaged: no attempt was made.
+    /// Settles a message whose endpoint could not be found, or that could not be packaged: no attempt was made. `None` also where
+    /// this node does not have it leased any more: then nothing is changed.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown message.
@@ -109,10 +110,13 @@ impl Store {
         next: Next,
         evidence: Vec<NewEvidence>,
     ) -> Result<Option<Record>, Error> {
-        let now = self.clock().now();
+        let (now, node) = (self.clock().now(), std::sync::Arc::clone(self.node()));
         self.write(move |work| {
             Box::pin(async move {
                 let recipient = recipient_of(work, message).await?;
+                if !holds(work, message, &node).await? {
+                    return Ok(None);
+                }
                 let lookup = json(&lookup)?;
                 sql::query("UPDATE message SET lookup = ? WHERE id = ?")
                     .bind(lookup)
@@ -208,7 +212,7 @@ pub(super) const OVERDUE: &str = "SELECT id FROM recipient WHERE deadline IS NOT
 
 async fn stop(work: &mut Work, recipient: RecipientId, detail: &str, now: Timestamp) -> Result<(), Error> {
     let stopped = sql::query(
-        "UPDATE message SET state = 'failed', due = NULL, detail = ?2 WHERE recipient = ?1 AND state = 'queued'
+        "UPDATE message SET state = 'failed', due = NULL, lease_until = NULL, detail = ?2 WHERE recipient = ?1 AND state = 'queued'
              AND (lease_until IS NULL OR lease_until < ?3)
              AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = message.id AND (outcome IS NULL OR outcome <> 'definite'))",
     )
@@ -253,16 +257,17 @@ async fn recipient_of(work: &mut Work, message: MessageRow) -> Result<Option<Rec
     Ok(Some(recipient))
 }
 
-const OTHERS: Sql =
-    sql::locking!("SELECT lease_by FROM message WHERE id = ? AND lease_until IS NOT NULL AND lease_by <> ?");
+const HELD: Sql =
+    sql::locking!("SELECT lease_by FROM message WHERE id = ? AND lease_until IS NOT NULL AND lease_by = ?");
 
-/// Whether another node than `node` is sending the message by now, which took it over. SQLite has one node.
-async fn is_others(work: &mut Work, message: MessageRow, node: &str) -> Result<bool, Error> {
+/// Whether `node` still has the message leased: what it says otherwise, short of a receipt, may be stale, for another node may be
+/// sending the message by now or have sent it. On SQLite there is no other.
+async fn holds(work: &mut Work, message: MessageRow, node: &str) -> Result<bool, Error> {
     if work.conn.dialect() == Dialect::Sqlite {
-        return Ok(false);
+        return Ok(true);
     }
-    let leased = sql::query(OTHERS.postgres).bind(message.column()).bind(node);
-    Ok(leased.fetch_optional(&mut work.conn).await?.is_some())
+    let held = sql::query(HELD.postgres).bind(message.column()).bind(node);
+    Ok(held.fetch_optional(&mut work.conn).await?.is_some())
 }
 
 async fn end_attempt(work: &mut Work, attempt: AttemptId, end: &Settlement) -> Result<(), Error> {

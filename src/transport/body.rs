@@ -75,6 +75,13 @@ async fn discard(mut body: Incoming) {
     }
 }
 
+impl RequestBody {
+    /// What was waited so far, while whoever reads did something else, is not the peer's fault.
+    pub fn wait_anew(&mut self) {
+        self.pace.wait_anew();
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;

@@ -54,6 +54,11 @@ impl Pace {
         self.octets += octets as u64;
     }
 
+    /// Forgets since when nothing has come.
+    pub(super) fn wait_anew(&mut self) {
+        self.waiting = None;
+    }
+
     /// Tells how a poll ended; `true` when nothing has come for the limit, or too little.
     pub(super) fn stalled<T>(&mut self, poll: &Poll<T>, cx: &mut Context<'_>) -> bool {
         if poll.is_ready() {

@@ -15,4 +15,4 @@ pub mod usage;
 pub use bound::Bound;
 pub use others::{Other, Others};
 pub use report::{Report, Row};
-pub use rig::{Rig, Run};
+pub use rig::{Memory, Rig, Run};

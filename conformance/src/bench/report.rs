@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::others::Ratios;
-use super::{Bound, Other, Run};
+use super::{Bound, Memory, Other, Run};
 
 /// Cores that both sides share.
 pub const CORES: f64 = 2.0;
@@ -95,6 +95,10 @@ pub struct Report {
     pub left_out: Vec<(String, String)>,
     /// Resident memory of a node without work, in octets.
     pub idle: u64,
+    /// Messages that waited, and partners, in the rows marked with `*`.
+    pub crowd: Option<(u64, u64)>,
+    /// Memory over a long run.
+    pub soak: Vec<Memory>,
 }
 
 impl Report {
@@ -170,6 +174,19 @@ impl Report {
              what {CORES} cores could do with the cryptography alone. start: to ready, with the queue full. Idle: {} MB.",
             self.idle >> 20
         );
+        if let Some((waiting, partners)) = self.crowd {
+            let _ = writeln!(
+                out,
+                "*: with {waiting} messages that wait at A, and {partners} partners more on both sides."
+            );
+        }
+        if let (Some(first), Some(last)) = (self.soak.first(), self.soak.last()) {
+            let _ = writeln!(
+                out,
+                "Load without pause: after {} messages {first}, after {} messages {last}.",
+                first.messages, last.messages
+            );
+        }
         out
     }
 

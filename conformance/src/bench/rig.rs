@@ -59,6 +59,23 @@ pub struct Run {
     pub start_ms: f64,
 }
 
+/// Resident memory at one moment of a long run.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Memory {
+    /// Messages handed in so far.
+    pub messages: usize,
+    /// Of A, in octets.
+    pub sender: u64,
+    /// Of B, in octets.
+    pub receiver: u64,
+}
+
+impl std::fmt::Display for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "resident {}/{} MB", self.sender >> 20, self.receiver >> 20)
+    }
+}
+
 impl Run {
     /// Messages a second.
     pub fn rate(&self) -> f64 {
@@ -119,6 +136,22 @@ impl Rig {
             receiver_peak: b.peak,
             start_ms,
         })
+    }
+
+    /// Messages handed in so far.
+    pub fn submitted(&self) -> usize {
+        self.submitted
+    }
+
+    /// Hands in messages while A sends them; the memory of both nodes after that.
+    pub async fn flow(&mut self, messages: usize, octets: u64, connections: usize) -> Result<Memory> {
+        if self.submitted == 0 {
+            self.restart(connections).await?;
+        }
+        self.fill(messages, octets).await?;
+        self.receipted(self.submitted).await?;
+        let (a, b) = (self.usage(&self.a)?, self.usage(&self.b)?);
+        Ok(Memory { messages: self.submitted, sender: a.resident, receiver: b.resident })
     }
 
     /// Lets so many messages wait at A, for years, once it has sent some.

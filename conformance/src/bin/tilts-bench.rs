@@ -1,6 +1,7 @@
 //! `make bench`: rate, processor time and memory of the release build, beside the cost of the cryptography alone.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Parser;
@@ -25,6 +26,15 @@ struct Args {
     /// Only runs of payloads of so many octets
     #[arg(long)]
     octets: Option<u64>,
+    /// Messages that wait for years while others are measured; 0 leaves this run out
+    #[arg(long, default_value_t = 1_000_000)]
+    waiting: u64,
+    /// Partners besides the one that is sent to, in the same run
+    #[arg(long, default_value_t = 10_000)]
+    partners: u64,
+    /// Minutes of load in which the memory of both nodes is watched; 0 leaves this run out
+    #[arg(long, default_value_t = 0)]
+    soak: u64,
     /// The jar of conformance/peers/phase4, to be measured beside tilts
     #[arg(long)]
     phase4: Option<PathBuf>,
@@ -68,7 +78,7 @@ const PLANS: [Plan; 3] = [
             (10 << 10, 32, 1.0),
             (10 << 10, 64, 1.0),
             (1 << 20, 8, 0.1),
-            (100 << 20, 2, 0.002),
+            (100 << 20, 2, 0.004),
         ],
     ),
     ("1.15 RSA-3072", Kind::Rsa, 3072, &[(10 << 10, 8, 0.6)]),
@@ -92,9 +102,48 @@ async fn main() -> Result<()> {
             println!("{}", report.text());
         }
     }
+    crowded(&args, &mut report).await?;
+    soaked(&args, &mut report).await?;
     beside(&args, &mut report).await?;
     report.write(&args.out)?;
     println!("written to {}", args.out.display());
+    Ok(())
+}
+
+/// The same as one of the runs before, with a store full of messages that wait and with thousands of partners.
+async fn crowded(args: &Args, report: &mut Report) -> Result<()> {
+    let (name, kind, bits, _) = PLANS[0];
+    let name = format!("{name} *");
+    if args.waiting == 0
+        || !name.contains(&args.only)
+        || args.octets.is_some_and(|only| only != others::OCTETS)
+    {
+        return Ok(());
+    }
+    let bound = Bound::measure(kind, bits)?;
+    let mut rig = Rig::among(&args.tilts, kind, bits, args.partners).await?;
+    rig.run(8, others::OCTETS, 8).await?;
+    rig.let_wait(args.waiting).await?;
+    let run = rig.run(args.messages, others::OCTETS, 8).await?;
+    report.rows.push(Row::new(&name, run, bound));
+    report.crowd = Some((args.waiting, args.partners));
+    println!("{}", report.text());
+    Ok(())
+}
+
+/// Load for so many minutes; what matters is how memory goes.
+async fn soaked(args: &Args, report: &mut Report) -> Result<()> {
+    if args.soak == 0 {
+        return Ok(());
+    }
+    let (name, kind, bits, _) = PLANS[0];
+    let mut rig = Rig::set_up(&args.tilts, kind, bits).await?;
+    let until = Instant::now() + Duration::from_secs(args.soak * 60);
+    while Instant::now() < until {
+        let memory = rig.flow(args.messages, others::OCTETS, 8).await?;
+        println!("{name}: {} messages so far, {memory}", rig.submitted());
+        report.soak.push(memory);
+    }
     Ok(())
 }
 

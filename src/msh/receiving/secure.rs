@@ -50,6 +50,8 @@ async fn verify(node: &Node, identified: Identified) -> Result<Secured, Refusal>
     let (verified, path) = open(node, &document, &header, &pmode)?;
     node.judge_revocation(&pmode, &path).await.map_err(|unusable| revoked(&unusable))?;
     let message = believed(&document, &verified, &claimed)?;
+    // Asked only here, so that the peer reads a signed EBMS:0202 and knows that the message was not taken.
+    node.store.check_room().map_err(|error| Refusal::store(&error))?;
     let mut intake = Intake::new(node, &verified, &message.parts)?;
     if let Some(id) = rest.as_ref().and_then(|rest| rest.root.as_deref()) {
         intake.reserve(id);
@@ -122,6 +124,7 @@ async fn stream(mut rest: Rest, intake: &mut Intake<'_>) -> Result<(), Refusal> 
         thread::work(octets, || {
             chunks.iter().try_for_each(|chunk| rest.parser.push(chunk, &mut |event| intake.take(event)))
         })?;
+        rest.body.wait_anew();
         if let Some(refusal) = broken {
             return Err(refusal);
         }

@@ -64,7 +64,6 @@ pub(super) async fn unpack(node: &Node, request: Request<RequestBody>) -> Result
             "this endpoint takes AS4 messages by POST",
         ));
     }
-    node.store.check_room().map_err(|error| Refusal::store(&error))?;
     let content_type = content_type(&request)?;
     let body = request.into_body();
     match content_type.media_type.as_str() {

@@ -1,4 +1,6 @@
-//! Who is not asked now: an endpoint that nobody reaches, and one that holds too many places with exchanges that do not end.
+//! Who is not asked now: an endpoint that nobody reaches, and one that holds too many places with exchanges that do not end. An
+//! endpoint is a host and port as one HTTPS client sees it: what another one does not reach, because it trusts others, is
+//! its own matter.
 //!
 //! A message that may not pass is put off, without an attempt. Those put off are spread over time, so that a long queue for a dead
 //! endpoint is neither tried through again and again nor let loose at once.
@@ -8,8 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{SignedDuration, Timestamp};
 
-/// An exchange that takes longer counts against its endpoint.
+/// An endpoint with which no exchange has ended for so long is slow.
 const SLOW: SignedDuration = SignedDuration::from_secs(5);
+/// Until it is known whether an endpoint is slow, its messages wait so long.
+const MOMENT: SignedDuration = SignedDuration::from_millis(200);
 /// So many exchanges in a row that reach nobody ...
 const FAILURES: u32 = 10;
 /// ... over at least this time shut the gate.
@@ -22,12 +26,21 @@ const SHUT_LONGEST: SignedDuration = SignedDuration::from_mins(5);
 const STEP: SignedDuration = SignedDuration::from_millis(50);
 /// No message is put off for longer than the endpoint needs and this.
 const SPREAD: SignedDuration = SignedDuration::from_mins(10);
+/// Endpoints that are remembered; beyond, those of which nothing was heard for an hour are forgotten.
+const REMEMBERED: usize = 4096;
+
+/// What an endpoint is: a client, a host and a port.
+pub(super) fn endpoint(client: &str, url: &str) -> String {
+    let uri: Option<hyper::Uri> = url.parse().ok();
+    let authority = uri.as_ref().and_then(|uri| uri.authority()).map_or(url, |authority| authority.as_str());
+    format!("{client} {authority}")
+}
 
 /// The gates of all endpoints.
 #[derive(Debug)]
 pub struct Gates {
-    /// Slow exchanges that one endpoint may hold.
-    slow: usize,
+    /// Places that one slow endpoint may hold.
+    most: usize,
     endpoints: Mutex<HashMap<String, Endpoint>>,
 }
 
@@ -37,6 +50,8 @@ struct Endpoint {
     running: Vec<Timestamp>,
     /// Exchanges in a row that reached nobody, and when the first of them ended.
     failures: u32,
+    /// When an exchange was last over.
+    ended: Option<Timestamp>,
     failing_since: Option<Timestamp>,
     shut_until: Option<Timestamp>,
     shut_for: SignedDuration,
@@ -50,30 +65,33 @@ struct Endpoint {
 #[derive(Debug)]
 pub(super) struct Pass<'g> {
     gates: &'g Gates,
-    url: String,
+    endpoint: String,
     begun: Timestamp,
     probe: bool,
 }
 
 impl Gates {
-    /// Gates for so many messages at once: one endpoint may hold half of them with slow exchanges.
+    /// Gates for so many messages at once: a slow endpoint may hold half of them.
     pub fn new(sending: usize) -> Self {
-        Self { slow: (sending / 2).max(1), endpoints: Mutex::default() }
+        Self { most: (sending / 2).max(1), endpoints: Mutex::default() }
     }
 
     /// Leave for an exchange with an endpoint, or when to come again.
-    pub(super) fn enter(&self, url: &str, now: Timestamp) -> Result<Pass<'_>, Timestamp> {
+    pub(super) fn enter(&self, endpoint: &str, now: Timestamp) -> Result<Pass<'_>, Timestamp> {
         let mut endpoints = self.lock();
-        let endpoint = endpoints.entry(url.to_owned()).or_default();
-        let probe = endpoint.admit(now, self.slow)?;
-        endpoint.running.push(now);
-        Ok(Pass { gates: self, url: url.to_owned(), begun: now, probe })
+        if endpoints.len() > REMEMBERED {
+            endpoints.retain(|_, endpoint| !endpoint.is_forgotten(now));
+        }
+        let state = endpoints.entry(endpoint.to_owned()).or_default();
+        let probe = state.admit(now, self.most)?;
+        state.running.push(now);
+        Ok(Pass { gates: self, endpoint: endpoint.to_owned(), begun: now, probe })
     }
 
-    /// Leave for a message that cannot wait any longer: the only one left to find out.
-    pub(super) fn insist(&self, url: &str, now: Timestamp) -> Pass<'_> {
-        self.lock().entry(url.to_owned()).or_default().running.push(now);
-        Pass { gates: self, url: url.to_owned(), begun: now, probe: false }
+    /// Leave for a message that cannot wait: the only one left to find out.
+    pub(super) fn insist(&self, endpoint: &str, now: Timestamp) -> Pass<'_> {
+        self.lock().entry(endpoint.to_owned()).or_default().running.push(now);
+        Pass { gates: self, endpoint: endpoint.to_owned(), begun: now, probe: false }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Endpoint>> {
@@ -91,8 +109,11 @@ impl Endpoint {
             self.probing = true;
             return Ok(true);
         }
-        let slow = self.running.iter().filter(|begun| now.duration_since(**begun) > SLOW).count();
-        if slow >= most { Err(self.slot(now + SLOW)) } else { Ok(false) }
+        if self.running.len() < most || self.ended.is_some_and(|ended| now.duration_since(ended) < SLOW) {
+            return Ok(false);
+        }
+        let fresh = self.running.iter().all(|begun| now.duration_since(*begun) < SLOW);
+        Err(self.slot(now + if fresh { MOMENT } else { SLOW }))
     }
 
     fn slot(&mut self, earliest: Timestamp) -> Timestamp {
@@ -101,13 +122,14 @@ impl Endpoint {
         at
     }
 
-    fn reached(&mut self) {
-        *self = Self { running: std::mem::take(&mut self.running), ..Self::default() };
+    fn reached(&mut self, now: Timestamp) {
+        *self = Self { running: std::mem::take(&mut self.running), ended: Some(now), ..Self::default() };
     }
 
     /// True when this shuts the gate.
     fn missed(&mut self, now: Timestamp, probe: bool) -> bool {
         self.failures = self.failures.saturating_add(1);
+        self.ended = Some(now);
         let since = *self.failing_since.get_or_insert(now);
         let shut = probe
             || (self.shut_until.is_none() && self.failures >= FAILURES && now.duration_since(since) >= OVER);
@@ -118,8 +140,10 @@ impl Endpoint {
         shut
     }
 
-    fn is_plain(&self) -> bool {
-        self.running.is_empty() && self.failures == 0 && self.shut_until.is_none()
+    fn is_forgotten(&self, now: Timestamp) -> bool {
+        let hour = SignedDuration::from_hours(1);
+        let old = |at: Option<Timestamp>| at.is_none_or(|at| now.duration_since(at) > hour);
+        self.running.is_empty() && old(self.ended) && old(self.shut_until)
     }
 }
 
@@ -127,16 +151,16 @@ impl Pass<'_> {
     /// The exchange is over; whether somebody was there.
     pub(super) fn over(self, reached: bool, now: Timestamp) {
         let mut endpoints = self.gates.lock();
-        let Some(endpoint) = endpoints.get_mut(&self.url) else { return };
+        let Some(endpoint) = endpoints.get_mut(&self.endpoint) else { return };
         if reached {
             if endpoint.shut_until.is_some() {
-                tracing::info!(url = self.url, "reached again");
+                tracing::info!(endpoint = self.endpoint, "reached again");
             }
-            endpoint.reached();
+            endpoint.reached(now);
         } else if endpoint.missed(now, self.probe) {
             let seconds = endpoint.shut_for.as_secs();
             tracing::warn!(
-                url = self.url,
+                endpoint = self.endpoint,
                 failures = endpoint.failures,
                 seconds,
                 "not reached; left alone for a while"
@@ -148,15 +172,12 @@ impl Pass<'_> {
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         let mut endpoints = self.gates.lock();
-        let Some(endpoint) = endpoints.get_mut(&self.url) else { return };
+        let Some(endpoint) = endpoints.get_mut(&self.endpoint) else { return };
         if let Some(at) = endpoint.running.iter().position(|begun| *begun == self.begun) {
             endpoint.running.swap_remove(at);
         }
         if self.probe {
             endpoint.probing = false;
-        }
-        if endpoint.is_plain() {
-            endpoints.remove(&self.url);
         }
     }
 }
@@ -167,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    const URL: &str = "https://ap.example/as4";
+    const URL: &str = "ap.example:443";
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -197,7 +218,7 @@ mod tests {
         probe.over(false, at(last + 7));
         assert!(gates.enter(URL, at(last + 16)).is_err(), "twice as long now");
         gates.enter(URL, at(last + 17)).unwrap().over(true, at(last + 18));
-        assert!(gates.enter(URL, at(last + 18)).is_ok() && gates.lock().is_empty());
+        assert!(gates.enter(URL, at(last + 18)).is_ok());
     }
 
     #[test]
@@ -207,24 +228,43 @@ mod tests {
             gates.enter(URL, at(0)).unwrap().over(false, at(0));
         }
         gates.enter(URL, at(1)).unwrap().over(true, at(1));
-        assert!(gates.lock().is_empty());
+        assert_eq!(gates.lock()[URL].failures, 0);
     }
 
     #[test]
-    fn slow_exchanges_hold_half_of_the_places_and_no_more() {
-        let gates = Gates::new(4);
-        let held = [gates.enter(URL, at(0)).unwrap(), gates.enter(URL, at(0)).unwrap()];
-        assert!(gates.enter(URL, at(4)).is_ok(), "not slow yet");
-        let again = gates.enter(URL, at(6)).unwrap_err();
-        assert!(again > at(6));
-        assert!(gates.enter("https://other.example/", at(6)).is_ok());
+    fn a_slow_endpoint_holds_half_of_the_places_even_when_all_are_asked_for_at_once() {
+        let gates = Gates::new(8);
+        let held: Vec<_> = (0..4).map(|_| gates.enter(URL, at(0)).unwrap()).collect();
+        let soon = gates.enter(URL, at(0)).unwrap_err();
+        assert!(soon > at(0) && soon < at(1), "it may be fast: nobody knows yet");
+        let later = gates.enter(URL, at(6)).unwrap_err();
+        assert!(later >= at(11), "{later}");
+        assert!(gates.enter("other.example:443", at(6)).is_ok());
         drop(gates.insist(URL, at(6)));
         drop(held);
         assert!(gates.enter(URL, at(7)).is_ok());
     }
 
+    #[test]
+    fn a_fast_endpoint_may_hold_all_places() {
+        let gates = Gates::new(4);
+        gates.enter(URL, at(0)).unwrap().over(true, at(0));
+        let held: Vec<_> = (0..20).map(|_| gates.enter(URL, at(1)).unwrap()).collect();
+        drop(held);
+    }
+
+    #[test]
+    fn endpoints_of_which_nothing_is_heard_are_forgotten() {
+        let gates = Gates::new(4);
+        for number in 0..2 * REMEMBERED {
+            let seconds = i64::try_from(number).unwrap();
+            gates.enter(&format!("{number}.example:443"), at(seconds)).unwrap().over(false, at(seconds));
+        }
+        assert!(gates.lock().len() <= REMEMBERED + 1, "{}", gates.lock().len());
+    }
+
     proptest! {
-        /// Whatever happens: a refusal names a time to come that is not far, and when all is over nothing is left but failures.
+        /// Whatever happens: a refusal names a time to come that is not far, and who is reached is not refused.
         #[test]
         fn refusals_are_for_a_while_and_places_come_back(steps in prop::collection::vec((0u8..4, 0i64..20), 1..200)) {
             let gates = Gates::new(4);
@@ -248,7 +288,7 @@ mod tests {
             }
             passes.clear();
             gates.insist(URL, at(now)).over(true, at(now));
-            prop_assert!(gates.lock().is_empty());
+            prop_assert!(gates.enter(URL, at(now)).is_ok());
         }
     }
 }

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use super::Node;
 use crate::crash;
-use crate::store::{self, MessageRow, OutMessage};
+use crate::store::{self, Class, MessageRow, OutMessage};
 
 /// A message of which the store could not keep what became of it. Its lease outlives the longest exchange: it is given back
 /// as soon as the store can hear of it.
@@ -53,13 +53,13 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
         Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
     };
     let retry = planned.pmode.profile.retry;
-    let url = planned.endpoint.url.clone();
-    let pass = match node.gates.enter(&url, node.clock.now()) {
+    let endpoint = gate::endpoint(&planned.client, &planned.endpoint.url);
+    let pass = match node.gates.enter(&endpoint, node.clock.now()) {
         Ok(pass) => pass,
-        Err(again) if settle::may_wait(&message, retry, again) => {
+        Err(again) if message.class != Class::Test && settle::may_wait(&message, retry, again) => {
             return settle::put_off(node, &message, again).await;
         }
-        Err(_) => node.gates.insist(&url, node.clock.now()),
+        Err(_) => node.gates.insist(&endpoint, node.clock.now()),
     };
     let packaged = match package::package(node, planned).await {
         Ok(packaged) => packaged,

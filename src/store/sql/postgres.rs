@@ -39,6 +39,13 @@ impl PostgresConfig {
     fn options(&self) -> Result<PgConnectOptions, Error> {
         let options: PgConnectOptions = self.url.parse()?;
         // A server that does not encrypt is taken only where the URL says so.
+        // A node that lost its power inside a transaction is noticed, and what it had locked is free again.
+        let options = options.options([
+            ("idle_in_transaction_session_timeout", "60000"),
+            ("tcp_keepalives_idle", "20"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+        ]);
         let encrypted =
             if self.url.contains("sslmode=") { options } else { options.ssl_mode(PgSslMode::Prefer) };
         Ok(match &self.password {
