@@ -168,6 +168,12 @@ impl Report {
                 run.start_ms,
             );
         }
+        self.legend(&mut out);
+        out
+    }
+
+    /// What the columns mean, and what was found besides.
+    fn legend(&self, out: &mut String) {
         let _ = writeln!(
             out,
             "\ncrypto, CPU, A, B, submit: processor milliseconds a message. x: CPU in times of crypto. of bound: rate in parts of\n\
@@ -187,7 +193,6 @@ impl Report {
                 first.messages, last.messages
             );
         }
-        out
     }
 
     /// Other people's software, each line beside tilts' own of the same size with as many messages at once.
