@@ -90,6 +90,8 @@ pub struct Store {
     pub keep_payloads: Text<SignedDuration>,
     /// Octets that stay free on the disks of the store, at most a twentieth of each.
     pub keep_free: u64,
+    /// Files of keys under which payloads are encrypted at rest; the first encrypts.
+    pub payload_keys: Vec<PathBuf>,
 }
 
 /// What the national side asks for (model.md; five years, the leap day among them).
@@ -98,7 +100,14 @@ const FIVE_YEARS: SignedDuration = SignedDuration::from_hours((5 * 365 + 1) * 24
 impl Default for Store {
     fn default() -> Self {
         let keep_payloads = Text(FIVE_YEARS);
-        Self { path: "data".into(), postgres: None, payloads: None, keep_payloads, keep_free: 256 << 20 }
+        Self {
+            path: "data".into(),
+            postgres: None,
+            payloads: None,
+            keep_payloads,
+            keep_free: 256 << 20,
+            payload_keys: Vec::new(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::file;
 use super::problems::Problems;
-use crate::store::{Config, PostgresConfig};
+use crate::store::{Config, PayloadKey, PayloadKeys, PostgresConfig};
 
 /// The place of the store, with the password of its database.
 pub fn store(problems: &mut Problems, store: &file::Store, base: &Path) -> Config {
@@ -15,13 +15,26 @@ pub fn store(problems: &mut Problems, store: &file::Store, base: &Path) -> Confi
             .add("store.payloads", "payloads are shared by nodes on one PostgreSQL: add [store.postgres]");
     }
     let payloads = store.payloads.as_ref().map(|folder| base.join(folder));
+    let keys = store.payload_keys.iter().filter_map(|file| key(problems, &base.join(file))).collect();
     Config {
+        keys: PayloadKeys(keys),
         path: base.join(&store.path),
         postgres,
         payloads,
         keep_free: store.keep_free,
         ..Config::default()
     }
+}
+
+fn key(problems: &mut Problems, file: &Path) -> Option<PayloadKey> {
+    let text = problems.secret("store.payload_keys", file)?;
+    let key = PayloadKey::parse(&text);
+    if key.is_none() {
+        let text =
+            format!("{} is no 64 hexadecimal digits: `openssl rand -hex 32` makes a key", file.display());
+        problems.add("store.payload_keys", text);
+    }
+    key
 }
 
 fn postgres(problems: &mut Problems, given: &file::Postgres, base: &Path) -> PostgresConfig {
@@ -73,6 +86,8 @@ mod tests {
     #[test]
     fn what_cannot_work_is_named_with_its_remedy() {
         for (text, expected) in [
+            ("payload_keys = ['none']", "/etc/tilts/none"),
+            ("payload_keys = ['/proc/self/comm']", "64 hexadecimal digits"),
             ("payloads = 'shared'", "add [store.postgres]"),
             ("postgres = { url = 'mysql://t:secret@db/t' }", "\"mysql\" is no postgres://"),
             ("postgres = { url = 'postgres://t:secret@db/t' }", "put it into password_file"),

@@ -5,15 +5,17 @@ use std::path::Path;
 use super::Error;
 use super::sql::{self, Conn, PostgresPool, Turn};
 
-const SQLITE: [&str; 3] = [
+const SQLITE: [&str; 4] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_lease_by.sql"),
     include_str!("migrations/0003_timers.sql"),
+    include_str!("migrations/0004_sealed.sql"),
 ];
-const POSTGRES: [&str; 3] = [
+const POSTGRES: [&str; 4] = [
     include_str!("migrations/postgres/0001_initial.sql"),
     include_str!("migrations/postgres/0002_timers.sql"),
     include_str!("migrations/postgres/0003_nodes.sql"),
+    include_str!("migrations/postgres/0004_sealed.sql"),
 ];
 
 /// Brings the schema of a SQLite store up to date.

@@ -24,6 +24,7 @@ mod payload_files;
 mod reading;
 mod retention;
 mod room;
+mod sealed;
 mod settle;
 mod spool;
 mod sql;
@@ -46,6 +47,7 @@ pub use outgoing::NewEvidenceMessage;
 pub use payload::{PartView, PayloadReader};
 pub use reading::{AttemptView, MessageView, OriginalMessage, RecipientView, StateCounts, SubmissionView};
 pub use retention::Retention;
+pub use sealed::{PayloadKey, PayloadKeys};
 pub use settle::{Next, Outcome, Settlement};
 pub use spool::{Form, INLINE, Keep, Measure, Spool, SpoolWriter, StagedPayload};
 pub use sql::PostgresConfig;
@@ -150,6 +152,14 @@ pub enum Error {
         path: PathBuf,
         /// The system's words.
         source: Arc<io::Error>,
+    },
+    /// Configuration: a payload is encrypted under a key that is not there.
+    #[error(
+        "a payload is encrypted under the key {name}, which is none of [store] payload_keys: name its file there too"
+    )]
+    NoKey {
+        /// Name of the key.
+        name: String,
     },
     /// Environment: less is free than is kept free.
     #[error("{path} has {free} octets free and {wanted} are kept: make room, or lower [store] keep_free")]

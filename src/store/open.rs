@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::alive::Pulse;
 use super::room::Room;
+use super::sealed::PayloadKeys;
 use super::spool::Spool;
 use super::sql::{self, Access, Conn, PostgresConfig, PostgresPool, Readers, SqliteConn, listen};
 use super::writer::{Announce, CHANNEL, Work, Writer};
@@ -28,11 +29,20 @@ pub struct Config {
     pub payloads: Option<PathBuf>,
     /// Octets that stay free on the disks of the folders, at most a twentieth of each.
     pub keep_free: u64,
+    /// Keys of payloads at rest.
+    pub keys: PayloadKeys,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { path: PathBuf::from("data"), readers: 4, postgres: None, payloads: None, keep_free: 0 }
+        Self {
+            path: PathBuf::from("data"),
+            readers: 4,
+            postgres: None,
+            payloads: None,
+            keep_free: 0,
+            keys: PayloadKeys::default(),
+        }
     }
 }
 
@@ -73,7 +83,7 @@ impl Store {
         fs::create_dir_all(&config.path).map_err(Error::io(&config.path))?;
         let lock = lock(&config.path)?;
         let node = node(&config.path)?;
-        let spool = Spool::open(&config.path, config.payloads.as_deref(), &node)?;
+        let spool = Spool::open(&config.path, config.payloads.as_deref(), &node, config.keys.clone())?;
         let wake = Wake::new();
         let (read, writer, ended) = match &config.postgres {
             None => sqlite(config, &spool, &wake).await?,

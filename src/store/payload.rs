@@ -97,12 +97,13 @@ impl Store {
         id: PayloadId,
         form: Form,
     ) -> Result<Option<(Measure, Box<dyn Read + Send>)>, Error> {
-        let row =
-            sql::query("SELECT size, sha256, content, file FROM payload_form WHERE payload = ? AND form = ?")
-                .bind(id.column())
-                .bind(form.as_str())
-                .fetch_optional(&mut self.read())
-                .await?;
+        let row = sql::query(
+            "SELECT size, sha256, content, file, sealed FROM payload_form WHERE payload = ? AND form = ?",
+        )
+        .bind(id.column())
+        .bind(form.as_str())
+        .fetch_optional(&mut self.read())
+        .await?;
         let Some(row) = row else { return Ok(None) };
         let measure = measure(&row, "size", "sha256")?;
         let content: Option<Vec<u8>> = row.get("content")?;
@@ -115,7 +116,8 @@ impl Store {
             }
             (None, None) => return Err(Error::Damaged { what: "payload form", value: id.to_string() }),
         };
-        Ok(Some((measure, reader)))
+        let sealed: Option<&str> = row.get("sealed")?;
+        Ok(Some((measure, self.spool().keys().open(sealed, reader)?)))
     }
 }
 
@@ -163,7 +165,7 @@ async fn insert_form(work: &mut Work, published: &Published) -> Result<(), Error
         Place::File(file) => (None, Some(file.clone())),
     };
     sql::query(
-        "INSERT INTO payload_form (payload, form, size, sha256, content, file) VALUES (?, ?, ?, ?, ?, ?)
+        "INSERT INTO payload_form (payload, form, size, sha256, content, file, sealed) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (payload, form) DO NOTHING",
     )
     .bind(published.id.column())
@@ -172,6 +174,7 @@ async fn insert_form(work: &mut Work, published: &Published) -> Result<(), Error
     .bind(published.stored.sha256.to_vec())
     .bind(content)
     .bind(file)
+    .bind(&published.sealed)
     .execute(&mut work.conn)
     .await?;
     Ok(())

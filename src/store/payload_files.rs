@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::integrity::{Difference, Recomputed};
+use super::sealed::sealed_size;
 use super::spool::published_files;
 use super::sql::{self, Conn};
 use super::{Error, PayloadId};
@@ -22,8 +23,9 @@ pub(super) async fn compare(conn: &mut Conn, folder: &Path, result: &mut Recompu
         last = (end.get("payload")?, end.get("form")?);
         for row in &page {
             let file: String = row.get("file")?;
-            let size: i64 = row.get("size")?;
-            if let Some(what) = wrong(&folder.join(&file), size as u64)
+            let size = row.get::<i64>("size")? as u64;
+            let size = if row.get::<Option<&str>>("sealed")?.is_some() { sealed_size(size) } else { size };
+            if let Some(what) = wrong(&folder.join(&file), size)
                 && still_named(conn, &file).await?
             {
                 let payload = PayloadId::read(row.get("payload")?)?;
@@ -37,7 +39,7 @@ pub(super) async fn compare(conn: &mut Conn, folder: &Path, result: &mut Recompu
     Ok(())
 }
 
-const PAGE: &str = "SELECT payload, form, size, file FROM payload_form
+const PAGE: &str = "SELECT payload, form, size, file, sealed FROM payload_form
     WHERE file IS NOT NULL AND (payload, form) > (?, ?) ORDER BY payload, form LIMIT 500";
 
 fn wrong(path: &Path, size: u64) -> Option<String> {

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::direct::DirectFile;
+use super::sealed::{PayloadKey, PayloadKeys, Sealer};
 use super::{Error, PayloadId};
 use crate::crash;
 
@@ -84,15 +86,21 @@ pub struct Spool {
 struct Folders {
     making: PathBuf,
     published: PathBuf,
+    keys: PayloadKeys,
 }
 
 impl Spool {
     /// The folders in `data`; where several nodes share the folder of payloads, in that one, with a `spool` for each: a file
     /// is published by its name alone.
-    pub(super) fn open(data: &Path, shared: Option<&Path>, node: &str) -> Result<Self, Error> {
+    pub(super) fn open(
+        data: &Path,
+        shared: Option<&Path>,
+        node: &str,
+        keys: PayloadKeys,
+    ) -> Result<Self, Error> {
         let making = shared.map_or_else(|| data.join("spool"), |shared| shared.join("spool").join(node));
         let published = shared.map_or_else(|| data.join("payloads"), Path::to_owned);
-        let folders = Folders { making, published };
+        let folders = Folders { making, published, keys };
         for folder in [&folders.making, &folders.published] {
             fs::create_dir_all(folder).map_err(Error::io(folder))?;
         }
@@ -122,6 +130,7 @@ impl Spool {
     pub fn writer_keeping(&self, keep: Keep) -> SpoolWriter {
         let sink = Sink {
             folder: self.folders.making.clone(),
+            key: self.keys().first().cloned(),
             held: Held::Memory(Vec::new()),
             count: 0,
             hash: None,
@@ -143,6 +152,11 @@ impl Spool {
         published_files(&self.folders.published)
     }
 
+    /// The keys of payloads at rest.
+    pub(super) fn keys(&self) -> &PayloadKeys {
+        &self.folders.keys
+    }
+
     /// The folder of published files.
     pub(super) fn payloads(&self) -> &Path {
         &self.folders.published
@@ -150,8 +164,12 @@ impl Spool {
 
     /// True for a published file that nobody has touched for `time`.
     pub(super) fn older(&self, file: &str, time: std::time::Duration) -> bool {
-        let changed = fs::metadata(self.path(file)).and_then(|m| m.modified());
-        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age >= time))
+        // A rename changes the node and not the octets: a part of a long message may have been written hours before it was published.
+        let age = fs::metadata(self.path(file)).and_then(|file| {
+            let renamed = std::time::UNIX_EPOCH + std::time::Duration::from_secs(file.ctime().unsigned_abs());
+            Ok(file.modified()?.max(renamed).elapsed().unwrap_or_default())
+        });
+        age.is_ok_and(|age| age >= time)
     }
 
     pub(super) fn remove(&self, file: &str) -> Result<(), Error> {
@@ -356,22 +374,26 @@ impl StagedPayload {
     pub(super) fn open_held(&self) -> Result<Box<dyn Read + Send>, Error> {
         Ok(match &self.held {
             Settled::Memory(octets) => Box::new(io::Cursor::new(octets.clone())),
-            Settled::File(file) => Box::new(File::open(file.path()).map_err(Error::io(file.path()))?),
+            Settled::File(file, key) => {
+                let held = Box::new(File::open(file.path()).map_err(Error::io(file.path()))?);
+                let keys = PayloadKeys(key.iter().cloned().collect());
+                keys.open(key.as_ref().map(PayloadKey::name), held)?
+            }
         })
     }
 
     /// Makes the octets durable and gives what the rows need. Blocking.
     pub(super) fn publish(self, spool: &Spool) -> Result<Published, Error> {
         let id = PayloadId::new();
-        let place = self.held.publish(spool, id, self.form)?;
-        Ok(Published { id, original: self.original, form: self.form, stored: self.stored, place })
+        let (place, sealed) = self.held.publish(spool, id, self.form)?;
+        Ok(Published { id, original: self.original, form: self.form, stored: self.stored, place, sealed })
     }
 
     /// The same for another form of a payload that exists.
     pub(super) fn publish_as(mut self, spool: &Spool, id: PayloadId, form: Form) -> Result<Published, Error> {
         self.form = form;
-        let place = self.held.publish(spool, id, form)?;
-        Ok(Published { id, original: self.original, form, stored: self.stored, place })
+        let (place, sealed) = self.held.publish(spool, id, form)?;
+        Ok(Published { id, original: self.original, form, stored: self.stored, place, sealed })
     }
 }
 
@@ -383,6 +405,8 @@ pub(super) struct Published {
     pub form: Form,
     pub stored: Measure,
     pub place: Place,
+    /// Name of the key under which the octets lie there.
+    pub sealed: Option<String>,
 }
 
 /// Where the octets of a form are.
@@ -395,14 +419,14 @@ pub(super) enum Place {
 #[derive(Debug)]
 enum Settled {
     Memory(Vec<u8>),
-    File(NamedTempFile),
+    File(NamedTempFile, Option<PayloadKey>),
 }
 
 impl Settled {
-    fn publish(self, spool: &Spool, id: PayloadId, form: Form) -> Result<Place, Error> {
+    fn publish(self, spool: &Spool, id: PayloadId, form: Form) -> Result<(Place, Option<String>), Error> {
         match self {
-            Self::Memory(octets) => Ok(Place::Inline(octets)),
-            Self::File(temporary) => {
+            Self::Memory(octets) => inline(octets, spool.keys().first()).map_err(Error::spool),
+            Self::File(temporary, key) => {
                 // The last octets of a UUIDv7 are random: an even spread over the shards.
                 let shard = hex::encode(&id.0.as_bytes()[15..]);
                 let file = format!("{shard}/{id}.{}", form.as_str());
@@ -411,15 +435,23 @@ impl Settled {
                 temporary.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
                 crash::at(crash::Point::PayloadRenamed);
                 sync_folder(&spool.path(&shard))?;
-                Ok(Place::File(file))
+                Ok((Place::File(file), key.map(|key| key.name().to_owned())))
             }
         }
     }
 }
 
+fn inline(octets: Vec<u8>, key: Option<&PayloadKey>) -> io::Result<(Place, Option<String>)> {
+    let Some(key) = key else { return Ok((Place::Inline(octets), None)) };
+    let mut sealer = Sealer::new(Vec::with_capacity(octets.len() + 64), key)?;
+    sealer.write_all(&octets)?;
+    Ok((Place::Inline(sealer.finish()?), Some(key.name().to_owned())))
+}
+
 /// Counts, hashes and holds octets: in memory first, in a temporary file when they grow.
 struct Sink {
     folder: PathBuf,
+    key: Option<PayloadKey>,
     held: Held,
     count: u64,
     /// Of what is held, where that is not what was written.
@@ -429,13 +461,32 @@ struct Sink {
 enum Held {
     Memory(Vec<u8>),
     File(DirectFile),
+    Sealed(Sealer<DirectFile>, PayloadKey),
 }
 
 impl Held {
+    /// A file, encrypted where there is a key.
+    fn file(folder: &Path, key: Option<&PayloadKey>) -> io::Result<Self> {
+        let file = DirectFile::new_in(folder)?;
+        match key {
+            Some(key) => Ok(Self::Sealed(Sealer::new(file, key)?, key.clone())),
+            None => Ok(Self::File(file)),
+        }
+    }
+
+    fn push(&mut self, octets: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Memory(memory) => memory.write_all(octets),
+            Self::File(file) => file.write_all(octets),
+            Self::Sealed(sealer, _) => sealer.write_all(octets),
+        }
+    }
+
     fn settle(self) -> io::Result<Settled> {
         match self {
             Self::Memory(octets) => Ok(Settled::Memory(octets)),
-            Self::File(file) => Ok(Settled::File(file.finish()?)),
+            Self::File(file) => Ok(Settled::File(file.finish()?, None)),
+            Self::Sealed(sealer, key) => Ok(Settled::File(sealer.finish()?.finish()?, Some(key))),
         }
     }
 }
@@ -446,18 +497,14 @@ impl Write for Sink {
         if let Some(hash) = &mut self.hash {
             hash.update(octets);
         }
-        if let Held::Memory(memory) = &mut self.held {
-            if memory.len() + octets.len() <= INLINE {
-                memory.extend_from_slice(octets);
-                return Ok(octets.len());
-            }
-            let mut file = DirectFile::new_in(&self.folder)?;
-            file.write_all(memory)?;
-            self.held = Held::File(file);
+        if let Held::Memory(memory) = &mut self.held
+            && memory.len() + octets.len() > INLINE
+        {
+            let memory = std::mem::take(memory);
+            self.held = Held::file(&self.folder, self.key.as_ref())?;
+            self.held.push(&memory)?;
         }
-        if let Held::File(file) = &mut self.held {
-            file.write_all(octets)?;
-        }
+        self.held.push(octets)?;
         Ok(octets.len())
     }
 

@@ -75,8 +75,11 @@ pub(super) fn of(
     if let Some(server) = database {
         let url = server.url(name(side));
         let own = "path = \"data\"\n";
+        // What crosses must be the same when payloads are encrypted at rest.
+        fs::write(folder.join("payload.key"), "5a".repeat(32))?;
         let shared = format!(
-            "{own}payloads = \"../payloads-{}\"\n[store.postgres]\nurl = \"{url}\"\ntakeover_seconds = 3\n",
+            "{own}payload_keys = [\"payload.key\"]\npayloads = \"../payloads-{}\"\n[store.postgres]\nurl = \"{url}\"\n\
+             takeover_seconds = 3\n",
             first.name
         );
         replace(&config, own, &shared)?;

@@ -108,7 +108,7 @@ proptest! {
     #[test]
     fn chunks_do_not_matter(size in 0usize..400_000, chunk in 1usize..100_000, plain in any::<bool>()) {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::open(folder.path(), None, "").unwrap();
+        let spool = Spool::open(folder.path(), None, "", PayloadKeys::default()).unwrap();
         let octets: Vec<u8> = (0..size).map(|n| if plain { b'x' } else { (n * n / 7) as u8 }).collect();
         let mut whole = spool.writer_keeping(Keep::Compressed);
         whole.write_all(&octets).unwrap();
@@ -203,4 +203,77 @@ async fn recomputing_finds_files_that_are_gone_or_cut_or_that_nobody_names() {
     let damaged = found.differences.iter().filter(|d| matches!(d, Difference::Payload { .. })).count();
     assert_eq!(damaged, found.differences.len());
     assert_eq!(damaged, 2);
+}
+
+fn keys(digits: &str) -> PayloadKeys {
+    let key = |digit: char| PayloadKey::parse(&digit.to_string().repeat(64)).unwrap();
+    PayloadKeys(digits.chars().map(key).collect())
+}
+
+async fn open_with(folder: &Path, digits: &str) -> Store {
+    let config = Config { keys: keys(digits), ..config(folder).await };
+    Store::open(&config, Clock::manual(noon())).await.unwrap()
+}
+
+/// Hands in a payload; its id.
+async fn kept(store: &Store, client_id: &str, octets: &[u8]) -> PayloadId {
+    let mut new = submission(store, client_id, vec![recipient(&format!("{client_id}@test"))]);
+    new.payloads = vec![staged(store, octets)];
+    store.submit(new).await.unwrap();
+    let leased = store.lease_due(noon(), 10, later(60)).await.unwrap();
+    leased.iter().find(|message| message.message_id == format!("{client_id}@test")).unwrap().parts[0].payload
+}
+
+async fn read_back(store: &Store, id: PayloadId) -> Result<Vec<u8>, Error> {
+    let mut octets = Vec::new();
+    let mut reader = store.open_payload(id, Form::Original).await?;
+    std::io::Read::read_to_end(&mut reader, &mut octets).unwrap();
+    Ok(octets)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_are_encrypted_under_the_first_key_and_read_under_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = b"nobody must read this ".repeat(5);
+    let small = secret.clone();
+    let large = noise(9 * INLINE);
+    let store = open_with(folder.path(), "").await;
+    let plain = kept(&store, "plain", &small).await;
+    store.close().await.unwrap();
+    drop(store);
+    let store = open_with(folder.path(), "1").await;
+    let under_one = kept(&store, "small", &[b"one ".as_slice(), &secret].concat()).await;
+    let file_under_one = kept(&store, "large", &large).await;
+    store.close().await.unwrap();
+    drop(store);
+    let store = open_with(folder.path(), "21").await;
+    let under_two = kept(&store, "two", &[b"two ".as_slice(), &secret].concat()).await;
+    assert_eq!(read_back(&store, plain).await.unwrap(), small);
+    assert!(read_back(&store, under_one).await.unwrap().starts_with(b"one "));
+    assert!(read_back(&store, file_under_one).await.unwrap() == large);
+    assert!(read_back(&store, under_two).await.unwrap().starts_with(b"two "));
+    let found = store.recompute().await.unwrap();
+    assert!(found.differences.is_empty() && found.orphans.is_empty(), "{found:?}");
+    store.close().await.unwrap();
+    drop(store);
+    let store = open_with(folder.path(), "2").await;
+    let missing = read_back(&store, under_one).await.unwrap_err();
+    assert!(matches!(&missing, Error::NoKey { name } if name == keys("1").0[0].name()), "{missing}");
+    let rows: Vec<Option<Vec<u8>>> =
+        sql::query_scalar("SELECT content FROM payload_form WHERE sealed IS NOT NULL")
+            .fetch_all(&mut behind(folder.path()).await)
+            .await
+            .unwrap();
+    for content in rows.into_iter().flatten() {
+        assert!(!content.windows(10).any(|w| w == &secret[..10]), "it can be read");
+    }
+    for file in payload_files(folder.path()) {
+        let octets = std::fs::read(file).unwrap();
+        assert!(!octets.windows(64).any(|w| w == &large[1000..1064]), "it can be read");
+    }
+}
+
+fn payload_files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let shards = std::fs::read_dir(folder.join("payloads")).unwrap().map(|shard| shard.unwrap().path());
+    shards.flat_map(|shard| std::fs::read_dir(shard).unwrap().map(|file| file.unwrap().path())).collect()
 }
