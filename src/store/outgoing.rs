@@ -54,12 +54,13 @@ impl Outgoing {
     pub async fn prepare(spool: &Spool, mut message: NewEvidenceMessage) -> Result<Self, Error> {
         let octets = std::mem::take(&mut message.payload);
         let writer = spool.writer_keeping(super::Keep::Compressed);
-        let staged = payload::blocking(move || {
+        let small = octets.len() <= super::INLINE;
+        let write = move || {
             let mut writer = writer;
             std::io::Write::write_all(&mut writer, &octets).map_err(Error::spool)?;
             writer.finish()
-        })
-        .await?;
+        };
+        let staged = if small { write()? } else { payload::blocking(write).await? };
         let mut published = publish_all(spool, vec![staged]).await?;
         let published = published.pop().ok_or(Error::Closed)?;
         Ok(Self { message, published })

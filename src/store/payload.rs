@@ -121,10 +121,13 @@ impl Store {
     }
 }
 
-/// Makes staged payloads durable, in order, off the runtime's threads.
+/// Makes staged payloads durable, in order; those in files off the runtime's threads.
 pub(super) async fn publish_all(spool: &Spool, staged: Vec<StagedPayload>) -> Result<Vec<Published>, Error> {
     if staged.is_empty() {
         return Ok(Vec::new());
+    }
+    if staged.iter().all(StagedPayload::is_in_memory) {
+        return staged.into_iter().map(|payload| payload.publish(spool)).collect();
     }
     let spool = spool.clone();
     blocking(move || staged.into_iter().map(|payload| payload.publish(&spool)).collect()).await

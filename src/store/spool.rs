@@ -340,6 +340,11 @@ impl StagedPayload {
         self.original.size
     }
 
+    /// Whether it will live in its row.
+    pub(super) fn is_in_memory(&self) -> bool {
+        matches!(self.held, Settled::Memory(_))
+    }
+
     /// SHA-256 of the octets as written.
     pub fn sha256(&self) -> [u8; 32] {
         self.original.sha256

@@ -192,7 +192,7 @@ impl Commands {
 
 async fn gathered(mut work: Work, mut queue: Commands, wake: Wake) {
     while let Some(first) = queue.next().await {
-        let batch = gather(first, &mut queue.commands).await;
+        let batch = gather(first, &mut queue.commands);
         let mut replies = Vec::with_capacity(batch.len());
         let fate = transaction(&mut work, batch, &mut replies).await;
         let announce = std::mem::take(&mut work.wake);
@@ -247,11 +247,12 @@ impl Member {
 }
 
 /// Everything that waits already; if that is more than one command, a moment more.
-async fn gather(first: Command, commands: &mut mpsc::Receiver<Command>) -> Vec<Command> {
+fn gather(first: Command, commands: &mut mpsc::Receiver<Command>) -> Vec<Command> {
     let mut batch = vec![first];
     take_waiting(&mut batch, commands);
     if batch.len() > 1 && batch.len() < BATCH {
-        tokio::time::sleep(GATHER).await;
+        // The thread is the writer's own: whoever keeps the runtime's time need not be woken for it.
+        std::thread::sleep(GATHER);
         take_waiting(&mut batch, commands);
     }
     batch
