@@ -9,7 +9,7 @@ use super::{Office, delivery};
 use crate::clock::{SignedDuration, Timestamp};
 use crate::id;
 use crate::status::{Row, Signal};
-use crate::store::{DeliveryOutcome, NewEvidence, RecipientId};
+use crate::store::{DeliveryOutcome, NewEvidence, RecipientId, SETTLED};
 
 /// Deadlines are looked at no more often than this, however much happens.
 const LOOK: Duration = Duration::from_millis(500);
@@ -70,6 +70,10 @@ async fn pause(office: &Office, sealed: Timestamp) -> Duration {
 
 /// Lets go of payloads whose time is over, some at a time, so that nothing else waits long for the store.
 async fn tidy(office: &Office) -> Result<(), crate::store::Error> {
+    let files = office.store.collect_files(SETTLED).await?;
+    if files > 0 {
+        tracing::info!(files, "payload files removed that no row names");
+    }
     let mut sum = 0;
     loop {
         let dropped = office.store.drop_payloads(&office.retention, office.clock.now(), BATCH).await?;

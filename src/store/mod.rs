@@ -41,7 +41,7 @@ pub use evidence::{NewEvidence, StoredEvidence, StrayEvidence};
 pub use ids::{AttemptId, DeliveryId, MessageRow, PayloadId, RecipientId, SubmissionId};
 pub use inbound::{Accepted, Effect, InboundKey, InboundView, NewInbound, NewInboundPart, Stored};
 pub use integrity::{CheckpointProof, Difference, Recomputed, SealedLeaf};
-pub use open::{Config, Store};
+pub use open::{Config, SETTLED, Store};
 pub use outbound::{NewAttempt, OutMessage, OutPart, Planned};
 pub use outgoing::NewEvidenceMessage;
 pub use payload::{PartView, PayloadReader};

@@ -233,7 +233,7 @@ async fn sqlite(config: &Config, spool: &Spool, wake: &Wake) -> Result<Opened, E
 }
 
 /// How old a file that no row names must be before a node takes it for left over: another one may be about to name it.
-const SETTLED: std::time::Duration = std::time::Duration::from_secs(3600);
+pub const SETTLED: std::time::Duration = std::time::Duration::from_secs(3600);
 
 async fn cluster(
     config: &Config,

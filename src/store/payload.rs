@@ -70,6 +70,15 @@ impl Store {
         })
     }
 
+    /// Removes files that no row names and that nobody has touched for `older`: of a process that died, or of a commit whose outcome
+    /// was not known; how many.
+    ///
+    /// # Errors
+    /// The disk's and the database's.
+    pub async fn collect_files(&self, older: std::time::Duration) -> Result<u64, Error> {
+        remove_orphans(&mut self.read(), self.spool(), Some(older)).await
+    }
+
     /// Adds another form to a payload, once; a form that exists already is left as it is (model 3).
     ///
     /// # Errors
@@ -257,17 +266,24 @@ pub(super) async fn remove_orphans(
     conn: &mut Conn,
     spool: &Spool,
     older: Option<std::time::Duration>,
-) -> Result<(), Error> {
-    let found = spool.published()?;
+) -> Result<u64, Error> {
+    // The files first: one that is published from now on is not taken for one that nobody names.
+    let folders = spool.clone();
+    let found = blocking(move || folders.published()).await?;
     if found.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let named: Vec<String> =
         sql::query_scalar("SELECT file FROM payload_form WHERE file IS NOT NULL").fetch_all(conn).await?;
     let named: HashSet<String> = named.into_iter().collect();
     let left_over =
         |file: &&String| !named.contains(*file) && older.is_none_or(|time| spool.older(file, time));
-    found.iter().filter(left_over).try_for_each(|file| spool.remove(file))
+    let mut removed = 0;
+    for file in found.iter().filter(left_over) {
+        spool.remove(file)?;
+        removed += 1;
+    }
+    Ok(removed)
 }
 
 /// Runs blocking work on the runtime's pool for it.

@@ -8,6 +8,9 @@ use super::members::Stores;
 use super::oracle::Verdict;
 use super::run::Plan;
 
+/// Commands that a node works on at once on PostgreSQL, by default.
+const COMMANDS: u64 = 8;
+
 /// The report of a run.
 #[derive(Debug, serde::Serialize)]
 pub struct Report {
@@ -31,6 +34,15 @@ impl Report {
     /// Adds what the run itself found: that it stood still, or did less than planned.
     pub(super) fn complete(&mut self, stopped: Option<anyhow::Error>) {
         self.verdict.findings.extend(stopped.map(|error| format!("the run was given up: {error:#}")));
+        // A kill leaves one file at most, a connection that is cut one for each command under way on it.
+        let cut: u64 =
+            self.stalls.iter().filter(|(name, _)| name.ends_with("disconnected")).map(|(_, n)| n).sum();
+        let most = self.kills.values().sum::<u64>() + cut * COMMANDS * self.plan.stores.members() as u64;
+        if self.verdict.left_over > most {
+            let left = self.verdict.left_over;
+            self.verdict
+                .find(format!("{left} files that no row names: kills and cut connections explain {most}"));
+        }
         for (what, done, planned) in [
             ("faults", self.faults.values().sum::<u64>(), self.plan.faults),
             ("kills", self.kills.values().sum::<u64>(), self.plan.kills),
@@ -64,7 +76,7 @@ impl Report {
 
     /// For people.
     pub fn text(&self) -> String {
-        let Verdict { messages, evidence, findings, untold } = &self.verdict;
+        let Verdict { messages, evidence, findings, untold, left_over } = &self.verdict;
         let mut text = format!(
             "{messages} messages, {evidence} evidence rows, {} exchanges in {:.0} s\n",
             self.exchanges, self.seconds
@@ -74,6 +86,9 @@ impl Report {
             for (kind, count) in counts {
                 text += &format!("  {count:>6} {kind}\n");
             }
+        }
+        if *left_over > 0 {
+            text += &format!("{left_over} payload files left to be collected after an hour\n");
         }
         for finding in findings {
             text += &format!("FOUND: {finding}\n");

@@ -68,6 +68,14 @@ impl Rig {
         Ok(Self { stage, sides, proxies: [there, back], ledger, faults: tally, database, consumer })
     }
 
+    /// Where the nodes keep what they have.
+    pub fn stores(&self) -> Stores {
+        match self.database {
+            Some(_) => Stores::Postgres(self.sides[0].len()),
+            None => Stores::Sqlite,
+        }
+    }
+
     /// Starts all nodes.
     pub async fn start(&mut self) -> Result<()> {
         for at in self.everybody() {

@@ -66,6 +66,20 @@ async fn a_form_that_is_missing_is_made_once() {
 }
 
 #[tokio::test]
+async fn files_that_no_row_names_are_collected_when_they_are_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut new = submission(&store, "a", vec![recipient("1@test")]);
+    new.payloads = vec![staged(&store, &noise(2 * INLINE))];
+    store.submit(new).await.unwrap();
+    let kept = store.spool().published().unwrap();
+    staged(&store, &noise(2 * INLINE)).publish(store.spool()).unwrap();
+    assert_eq!(store.collect_files(SETTLED).await.unwrap(), 0, "its row may be about to come");
+    assert_eq!(store.collect_files(std::time::Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(store.spool().published().unwrap(), kept);
+}
+
+#[tokio::test]
 async fn files_that_no_row_names_are_gone_after_a_start() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
