@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
-use conformance::lab::{Act, Faults, Lab, Plan, Rig, Stores, TRAPS, Trap, judge, known_to, settle};
+use conformance::lab::{Act, At, Faults, Lab, Plan, Rig, Side, Stores, TRAPS, Trap, judge, known_to, settle};
 use conformance::node::tilts_binary;
 use conformance::postgres::Postgres;
 use conformance::random::setting;
@@ -56,6 +56,33 @@ async fn neither_do_they_with_three_nodes_on_postgresql() -> Result<()> {
         seed: seed(),
     })
     .await
+}
+
+/// A node that dies while it sends, and stays away: the others send what it had, and say what became of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_work_of_a_node_that_stays_away_is_done_by_the_others() -> Result<()> {
+    if !Postgres::is_installed() {
+        eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
+        return Ok(());
+    }
+    let seed = seed();
+    let faults = [Faults::new(seed, 0), Faults::new(seed, 0)];
+    let mut rig = Rig::set_up(&tilts_binary()?, Stores::Postgres(2), false, faults).await?;
+    let victim = At { side: Side::Sender, member: 1 };
+    for at in rig.everybody() {
+        let trap = (at == victim).then(|| "attempt-committed".to_owned());
+        rig.start_with(at, trap).await?;
+    }
+    let producer = rig.produce(seed, 0..40);
+    ensure!(rig.dies(victim, Duration::from_secs(30)).await, "it lives on");
+    rig.node(victim).kill().await?;
+    producer.await??;
+    ensure!(settle(&rig, Duration::from_secs(60)).await, "not settled without it, kept in {}", rig.keep());
+    let log = std::fs::read_to_string(rig.point(Side::Sender).node.log())?;
+    ensure!(log.contains("its work is taken over"), "the other one noticed nothing: {log}");
+    let verdict = judge(&mut rig).await?;
+    ensure!(verdict.is_good(), "kept in {}: {:#?}", rig.keep(), verdict.findings);
+    Ok(())
 }
 
 /// What TLS makes of a connection that ends in the middle is another matter than what TCP does.

@@ -287,6 +287,9 @@ async fn keep_record(
     Ok(())
 }
 
+pub(super) const STOP_SENDING: &str = "UPDATE message SET state = ?1, lease_until = NULL
+         WHERE recipient = ?2 AND direction = 'out' AND state IN ('queued', 'uncertain', 'awaiting-evidence') AND state <> ?1";
+
 /// What evidence proves need not be sent again; what is final is not sent at all.
 async fn stop_sending(work: &mut Work, recipient: RecipientId, state: State) -> Result<(), Error> {
     let next = match state {
@@ -295,14 +298,7 @@ async fn stop_sending(work: &mut Work, recipient: RecipientId, state: State) -> 
         State::Failed => "failed",
         State::Delivered | State::Refused | State::Missed | State::FailedAfterAvailable => "done",
     };
-    sql::query(
-        "UPDATE message SET state = ?1, lease_until = NULL
-         WHERE recipient = ?2 AND direction = 'out' AND state IN ('queued', 'uncertain', 'awaiting-evidence') AND state <> ?1",
-    )
-    .bind(next)
-    .bind(recipient.column())
-    .execute(&mut work.conn)
-    .await?;
+    sql::query(STOP_SENDING).bind(next).bind(recipient.column()).execute(&mut work.conn).await?;
     Ok(())
 }
 

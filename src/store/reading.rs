@@ -180,7 +180,7 @@ pub struct StateCounts {
 
 pub(super) const RECIPIENT_COUNTS: &str = "SELECT state, count(*) FROM recipient GROUP BY 1";
 pub(super) const MESSAGE_COUNTS: &str =
-    "SELECT direction || ' ' || class || ' ' || state, count(*) FROM message GROUP BY 1";
+    "SELECT direction || ' ' || class || ' ' || state, count(*) FROM message WHERE class <> '' GROUP BY 1";
 
 impl Store {
     /// One submission.

@@ -28,6 +28,8 @@ pub struct Rig {
     a: AccessPoint,
     b: AccessPoint,
     submitted: usize,
+    /// Between two looks at what has been sent.
+    pause: Duration,
 }
 
 /// One run of many messages of one size.
@@ -105,7 +107,7 @@ impl Rig {
         let more = "\n[limits]\nconnections = 4000\n";
         stage.append("b", &(others + &plain(agree(&a, kind, "", &url(&a))) + more))?;
         b.node.start().await?;
-        Ok(Self { stage, a, b, submitted: 0 })
+        Ok(Self { stage, a, b, submitted: 0, pause: Duration::from_millis(200) })
     }
 
     /// Submits `messages` payloads of `octets` while A holds them, then lets A send them over `connections`.
@@ -157,6 +159,8 @@ impl Rig {
     /// Lets so many messages wait at A, for years, once it has sent some.
     pub async fn let_wait(&mut self, count: u64) -> Result<()> {
         self.a.node.stop().await?;
+        // To count a million takes a while.
+        self.pause = Duration::from_secs(2);
         let_wait(&self.stage.world.root.join("a/data"), count).await?;
         self.a.node.start().await
     }
@@ -207,7 +211,7 @@ impl Rig {
             }
             ensure!(Instant::now() < until, "{now} of {count} messages are receipted");
             // To count is work for the node too, and would be measured with the rest.
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(self.pause).await;
         }
     }
 
