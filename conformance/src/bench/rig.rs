@@ -122,7 +122,7 @@ impl Rig {
         self.receipted(self.submitted).await?;
         let seconds = begun.elapsed().as_secs_f64() - start_ms / 1e3;
         let (a, b) = (self.usage(&self.a)?, self.usage(&self.b)?);
-        let times = self.attempt_times().await?;
+        let times = self.attempt_times(messages).await?;
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
         Ok(Run {
             messages,
@@ -215,11 +215,13 @@ impl Rig {
         }
     }
 
-    /// Milliseconds of the attempts of the last submissions, at most two hundred, sorted.
-    async fn attempt_times(&self) -> Result<Vec<f64>> {
+    /// Milliseconds of the attempts of the last `count` submissions, at most two hundred, sorted.
+    async fn attempt_times(&self, count: usize) -> Result<Vec<f64>> {
         let admin = self.a.node.ports.admin;
         let mut times = Vec::new();
-        for submission in list(&http::get(admin, "/api/submissions?limit=200").await?) {
+        for submission in
+            list(&http::get(admin, &format!("/api/submissions?limit={}", count.min(200))).await?)
+        {
             let id = submission["id"].as_str().context("no id")?;
             let detail = http::get(admin, &format!("/api/submissions/{id}")).await?;
             let messages = list(&detail["recipients"]).flat_map(|recipient| list(&recipient["messages"]));
