@@ -1,4 +1,4 @@
-//! The schema, forward only: a file per step and database, applied in its own transaction.
+//! The schema, forward only: a file per step, applied in its own transaction; what both databases write the same is one file.
 
 use std::path::Path;
 
@@ -13,9 +13,9 @@ const SQLITE: [&str; 4] = [
 ];
 const POSTGRES: [&str; 4] = [
     include_str!("migrations/postgres/0001_initial.sql"),
-    include_str!("migrations/postgres/0002_timers.sql"),
-    include_str!("migrations/postgres/0003_nodes.sql"),
-    include_str!("migrations/postgres/0004_sealed.sql"),
+    include_str!("migrations/postgres/0002_nodes.sql"),
+    include_str!("migrations/0003_timers.sql"),
+    include_str!("migrations/0004_sealed.sql"),
 ];
 
 /// Brings the schema of a SQLite store up to date.
