@@ -1,6 +1,7 @@
 //! Time as an argument: whoever needs the time is handed a [`Clock`], so that tests own it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::{RoundMode, TimestampRound, Unit};
 pub use jiff::{SignedDuration, Timestamp};
@@ -33,6 +34,13 @@ impl Clock {
             Source::System => Timestamp::now(),
             Source::Manual(at) => *at.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
         }
+    }
+
+    /// How long until `at`, between `shortest` and `longest`: what is over already is waited for shortly, and nothing at all as long
+    /// as may be.
+    pub fn until(&self, at: Option<Timestamp>, shortest: Duration, longest: Duration) -> Duration {
+        let wait = at.map(|at| Duration::try_from(at.duration_since(self.now())).unwrap_or(shortest));
+        wait.map_or(longest, |wait| wait.clamp(shortest, longest))
     }
 
     /// Moves a manual clock to `at`; the machine's clock cannot be moved and is left alone.
@@ -82,6 +90,21 @@ mod tests {
         assert_eq!(clock.now(), clock.now());
         clock.advance(SignedDuration::from_secs(90));
         assert_eq!(wire_time(clock.now()), "2026-11-22T12:01:30.000Z");
+    }
+
+    #[test]
+    fn a_moment_is_waited_for_neither_too_shortly_nor_too_long() {
+        let clock = Clock::manual("2026-11-22T12:00:00Z".parse().unwrap());
+        let [second, minute] = [1, 60].map(Duration::from_secs);
+        let until = |seconds| {
+            let at = clock.now() + SignedDuration::from_secs(seconds);
+            clock.until(Some(at), second, minute)
+        };
+        assert_eq!(
+            [until(-5), until(0), until(7), until(70)],
+            [second, second, Duration::from_secs(7), minute]
+        );
+        assert_eq!(clock.until(None, second, minute), minute);
     }
 
     proptest! {

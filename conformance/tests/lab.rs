@@ -27,16 +27,19 @@ async fn run(plan: Plan) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_and_kills_lose_nothing_and_double_nothing() -> Result<()> {
-    run(Plan {
+    run(twentieth(Stores::Sqlite, 2)).await
+}
+
+fn twentieth(stores: Stores, stalls: u64) -> Plan {
+    Plan {
         messages: setting("TILTS_MESSAGES", 500),
         kills: setting("TILTS_KILLS", 10),
         faults: setting("TILTS_FAULTS", 100),
-        stalls: 2,
-        stores: Stores::Sqlite,
+        stalls,
+        stores,
         tls: false,
         seed: seed(),
-    })
-    .await
+    }
 }
 
 /// Three nodes on each side, which share a PostgreSQL database and a folder of payloads; whoever dies has its work taken over.
@@ -46,16 +49,7 @@ async fn neither_do_they_with_three_nodes_on_postgresql() -> Result<()> {
         eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
         return Ok(());
     }
-    run(Plan {
-        messages: setting("TILTS_MESSAGES", 500),
-        kills: setting("TILTS_KILLS", 10),
-        faults: setting("TILTS_FAULTS", 100),
-        stalls: 4,
-        stores: Stores::Postgres(3),
-        tls: false,
-        seed: seed(),
-    })
-    .await
+    run(twentieth(Stores::Postgres(3), 4)).await
 }
 
 /// A node that dies while it sends, and stays away: the others send what it had, and say what became of it.

@@ -64,8 +64,7 @@ async fn pause(office: &Office, sealed: Timestamp) -> Duration {
     let Ok(next) = office.store.next_deadline().await else { return LOOK };
     let checkpoint = sealed.checked_add(CHECKPOINT).unwrap_or(sealed);
     let next = next.map_or(checkpoint, |deadline| deadline.min(checkpoint));
-    let wait = next.duration_since(office.clock.now());
-    Duration::try_from(wait).unwrap_or(LOOK).clamp(LOOK, Duration::from_secs(60))
+    office.clock.until(Some(next), LOOK, CHECKPOINT.unsigned_abs())
 }
 
 /// Lets go of payloads whose time is over, some at a time, so that nothing else waits long for the store.

@@ -78,8 +78,7 @@ async fn pause(office: &Office, kept: bool) -> Duration {
         return LOOK;
     }
     let Ok(next) = office.store.next_delivery().await else { return LOOK };
-    let wait = next.map(|at| at.duration_since(office.clock.now()));
-    wait.map_or(AT_LATEST, |wait| Duration::try_from(wait).unwrap_or(LOOK).clamp(LOOK, AT_LATEST))
+    office.clock.until(next, LOOK, AT_LATEST)
 }
 
 /// Ends the leases of deliveries that the store could not hear of; what it does not take now waits.

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::Error;
 use super::open::Wake;
 use super::sql::{self, Conn, PostgresPool};
-use super::writer::{Announce, CHANNEL};
+use super::writer::Announce;
 
 /// Signs of life in the time after which a node counts as gone.
 const BEATS: u32 = 4;
@@ -115,7 +115,7 @@ async fn beat(
     let freed = Announce { outbound: messages > 0, deliveries: deliveries > 0, events: false };
     if freed.anything() {
         tracing::warn!(messages, deliveries, "another node is gone; its work is taken over");
-        conn.batch(&format!("SELECT pg_notify('{CHANNEL}', '{}')", freed.words(node))).await?;
+        freed.tell(&mut conn, node).await?;
     }
     conn.end(true).await?;
     Ok(freed.anything().then_some(freed))
@@ -139,7 +139,7 @@ async fn farewell(pool: &PostgresPool, node: &str) -> Result<(), Error> {
     super::open::end_leases(&mut conn, Some(node)).await?;
     sql::query("DELETE FROM node WHERE id = ?").bind(node).execute(&mut conn).await?;
     let all = Announce { outbound: true, deliveries: true, events: false };
-    conn.batch(&format!("SELECT pg_notify('{CHANNEL}', '{}')", all.words(node))).await?;
+    all.tell(&mut conn, node).await?;
     conn.end(true).await
 }
 

@@ -236,11 +236,7 @@ async fn owners_of(work: &mut Work, attempt: AttemptId) -> Result<(MessageRow, O
     .fetch_optional(&mut work.conn)
     .await?;
     let (message, recipient) = found.ok_or_else(|| Error::missing("attempt", attempt.0))?;
-    let recipient = recipient.as_deref().map(RecipientId::read).transpose()?;
-    if let Some(recipient) = recipient {
-        evidence::lock(work, recipient).await?;
-    }
-    Ok((MessageRow::read(&message)?, recipient))
+    Ok((MessageRow::read(&message)?, locked(work, recipient).await?))
 }
 
 /// The recipient of an outbound message, locked; `None` for evidence.
@@ -250,7 +246,10 @@ async fn recipient_of(work: &mut Work, message: MessageRow) -> Result<Option<Rec
             .bind(message.column())
             .fetch_optional(&mut work.conn)
             .await?;
-    let recipient = recipient.ok_or_else(|| Error::missing("outbound message", message))?;
+    locked(work, recipient.ok_or_else(|| Error::missing("outbound message", message))?).await
+}
+
+async fn locked(work: &mut Work, recipient: Option<String>) -> Result<Option<RecipientId>, Error> {
     let Some(recipient) = recipient else { return Ok(None) };
     let recipient = RecipientId::read(&recipient)?;
     evidence::lock(work, recipient).await?;

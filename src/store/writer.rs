@@ -59,6 +59,15 @@ impl Announce {
         std::iter::once(node).chain(said).collect::<Vec<_>>().join(" ")
     }
 
+    /// Tells the other nodes when the transaction is committed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tell(&self, conn: &mut Conn, node: &str) -> Result<(), Error> {
+        // The words are ours and the node is a UUID: nothing to escape.
+        conn.batch(&format!("SELECT pg_notify('{CHANNEL}', '{}')", self.words(node))).await
+    }
+
     /// What another node than `own` said; everything, when words may have been missed (an empty text).
     pub fn heard(own: &str, text: &str) -> Option<Self> {
         let (from, words) = text.split_once(' ').unwrap_or_default();
@@ -239,8 +248,7 @@ impl Member {
 
     async fn end(&self, mut conn: Conn, commit: bool, announce: &Announce) -> Result<(), Error> {
         if commit && announce.anything() {
-            // The words are ours and the node is a UUID: nothing to escape.
-            conn.batch(&format!("SELECT pg_notify('{CHANNEL}', '{}')", announce.words(&self.node))).await?;
+            announce.tell(&mut conn, &self.node).await?;
         }
         conn.end(commit).await
     }

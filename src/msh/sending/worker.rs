@@ -95,8 +95,6 @@ async fn lease(node: &Arc<Node>, places: &Arc<Semaphore>, running: &mut Running)
 
 async fn until_due(node: &Node) -> Duration {
     let next = node.store.next_due().await.ok().flatten();
-    let wait = next.map(|at| at.duration_since(node.clock.now()));
     // What has become due since the lease a moment ago is no time to come, and no reason to wait.
-    let shortest = Duration::from_millis(20);
-    wait.map_or(AT_LATEST, |w| Duration::try_from(w).unwrap_or(shortest).clamp(shortest, AT_LATEST))
+    node.clock.until(next, Duration::from_millis(20), AT_LATEST)
 }

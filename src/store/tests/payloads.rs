@@ -65,14 +65,19 @@ async fn a_form_that_is_missing_is_made_once() {
     assert_eq!(read(&store, id, Form::Canonical).await.1, b"<a></a>");
 }
 
+/// Hands in a payload that lives in a file; the files that rows name.
+async fn with_a_file(store: &Store) -> Vec<String> {
+    let mut new = submission(store, "a", vec![recipient("1@test")]);
+    new.payloads = vec![staged(store, &noise(2 * INLINE))];
+    store.submit(new).await.unwrap();
+    store.spool().published().unwrap()
+}
+
 #[tokio::test]
 async fn files_that_no_row_names_are_collected_when_they_are_old() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    let mut new = submission(&store, "a", vec![recipient("1@test")]);
-    new.payloads = vec![staged(&store, &noise(2 * INLINE))];
-    store.submit(new).await.unwrap();
-    let kept = store.spool().published().unwrap();
+    let kept = with_a_file(&store).await;
     staged(&store, &noise(2 * INLINE)).publish(store.spool()).unwrap();
     assert_eq!(store.collect_files(SETTLED).await.unwrap(), 0, "its row may be about to come");
     assert_eq!(store.collect_files(std::time::Duration::ZERO).await.unwrap(), 1);
@@ -83,10 +88,7 @@ async fn files_that_no_row_names_are_collected_when_they_are_old() {
 async fn files_that_no_row_names_are_gone_after_a_start() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    let mut new = submission(&store, "a", vec![recipient("1@test")]);
-    new.payloads = vec![staged(&store, &noise(2 * INLINE))];
-    store.submit(new).await.unwrap();
-    let kept = store.spool().published().unwrap();
+    let kept = with_a_file(&store).await;
     assert_eq!(kept.len(), 1);
     // Published, then the node stopped before the commit.
     let orphan = staged(&store, &noise(2 * INLINE)).publish(store.spool()).unwrap();
