@@ -34,7 +34,7 @@ impl Store {
     pub async fn address_of(&self, alias: &str) -> Result<Option<String>, Error> {
         sql::query_scalar("SELECT address FROM alias WHERE alias = ?")
             .bind(alias)
-            .fetch_optional(&mut self.read())
+            .fetch_optional(&mut self.look())
             .await
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::evidence::shown_time;
 use super::ids::{micros, optional_time};
-use super::outbound::earliest;
+use super::lease::earliest;
 use super::outgoing::Outgoing;
 use super::sql::{self, Sql};
 use super::writer::Work;
@@ -154,7 +154,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn next_delivery(&self) -> Result<Option<Timestamp>, Error> {
-        earliest(&mut self.read(), NEXT_DELIVERY).await
+        earliest(&mut self.look(), NEXT_DELIVERY).await
     }
 
     /// The earliest deadline that a backend here or a recipient abroad has not met yet.
@@ -225,7 +225,7 @@ impl Store {
     pub async fn delivery(&self, id: DeliveryId) -> Result<DeliveryView, Error> {
         let row = sql::query("SELECT * FROM delivery WHERE id = ?")
             .bind(id.column())
-            .fetch_optional(&mut self.read())
+            .fetch_optional(&mut self.look())
             .await?
             .ok_or_else(|| Error::missing("delivery", id))?;
         self.delivery_view(&row).await

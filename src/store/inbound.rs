@@ -215,7 +215,7 @@ impl Store {
             .bind(&key.party)
             .bind(key.party_type.as_deref().unwrap_or_default())
             .bind(&key.message_id)
-            .fetch_optional(&mut self.read())
+            .fetch_optional(&mut self.look())
             .await?;
         match row {
             Some(row) => self.inbound_view(&row).await.map(Some),
@@ -230,7 +230,7 @@ impl Store {
     pub async fn inbound(&self, id: MessageRow) -> Result<InboundView, Error> {
         let row = sql::query("SELECT * FROM message WHERE id = ? AND direction = 'in'")
             .bind(id.column())
-            .fetch_optional(&mut self.read())
+            .fetch_optional(&mut self.look())
             .await?
             .ok_or_else(|| Error::missing("inbound message", id))?;
         self.inbound_view(&row).await
@@ -265,7 +265,7 @@ impl Store {
 
     async fn inbound_view(&self, row: &sql::Row) -> Result<InboundView, Error> {
         let id: &str = row.get("id")?;
-        inbound_view(row, payload::parts_of(&mut self.read(), id).await?)
+        inbound_view(row, payload::parts_of(&mut self.look(), id).await?)
     }
 }
 

@@ -15,6 +15,7 @@ mod evidence;
 mod ids;
 mod inbound;
 mod integrity;
+mod lease;
 mod migrate;
 mod open;
 mod outbound;

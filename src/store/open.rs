@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::alive::Pulse;
+use super::lease::Leases;
 use super::room::Room;
 use super::sealed::PayloadKeys;
 use super::spool::Spool;
@@ -59,6 +60,8 @@ struct Inner {
     spool: Spool,
     room: Room,
     wake: Wake,
+    /// What this node sends just now, where nobody else needs to know.
+    leases: Option<Leases>,
     clock: Clock,
     /// Who this node is among those that share the store.
     node: Arc<str>,
@@ -91,7 +94,8 @@ impl Store {
         };
         let folders = std::iter::once(config.path.clone()).chain(config.payloads.clone()).collect();
         let room = Room::new(folders, config.keep_free);
-        let inner = Inner { writer, ended, read, spool, room, wake, clock, node, _lock: lock };
+        let leases = config.postgres.is_none().then(Leases::default);
+        let inner = Inner { writer, ended, read, spool, room, wake, leases, clock, node, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -148,9 +152,26 @@ impl Store {
         &self.inner.clock
     }
 
+    /// The leases of messages, where they are not in the database.
+    pub(super) fn leases(&self) -> Option<&Leases> {
+        self.inner.leases.as_ref()
+    }
+
+    pub(super) fn ring(&self, what: &Announce) {
+        self.inner.wake.announce(what);
+    }
+
     /// Who this node is among those that share the store.
     pub(super) fn node(&self) -> &Arc<str> {
         &self.inner.node
+    }
+
+    /// For a statement that finds a row or two by a key or at the begin of an index, and changes nothing.
+    pub(super) fn look(&self) -> Conn {
+        match &self.inner.read {
+            Read::Sqlite(readers) => Conn::SqliteHere(readers.clone()),
+            Read::Postgres(pool, _) => Conn::PostgresPool(pool.clone()),
+        }
     }
 
     /// For statements that change nothing, each by itself.
@@ -224,7 +245,8 @@ async fn sqlite(config: &Config, spool: &Spool, wake: &Wake) -> Result<Opened, E
     let file = database(&config.path);
     let mut conn = Conn::Sqlite(Box::new(SqliteConn::open(&file, Access::Write)?));
     migrate::sqlite(&mut conn, &config.path).await?;
-    // Only one process has the store, so that leases found at start belong to one that is gone.
+    // Only one process has the store, so that leases found at start belong to one that is gone: those of deliveries, and those of
+    // messages that an earlier version wrote down.
     end_leases(&mut conn, None).await?;
     payload::remove_orphans(&mut conn, spool, None).await?;
     let readers = Readers::open(&file, config.readers)?;

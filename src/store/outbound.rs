@@ -1,4 +1,4 @@
-//! The queue of messages to be sent: leases, planning, attempts.
+//! The queue of messages to be sent: planning, attempts.
 //!
 //! The attempt is on the disk before the first octet leaves, its outcome after; whatever lies between them at a crash counts
 //! as uncertain (model 2).
@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::evidence::shown_time;
-use super::ids::{from_json, json, micros, optional_time, time};
+use super::ids::{from_json, json, micros, time};
 use super::payload::{PartView, parts_of};
 use super::spool::Form;
-use super::sql::{self, Conn, Sql};
+use super::sql::{self, Conn};
 use super::writer::Work;
 use super::{AttemptId, Class, Error, MessageRow, RecipientId, Store, SubmissionId};
 use crate::clock::Timestamp;
@@ -142,30 +142,6 @@ pub struct NewAttempt {
 }
 
 impl Store {
-    /// Leases up to `limit` messages that are due at `now`, oldest due first, until `lease_until`. A lease that ran out comes
-    /// back, and an attempt of it that was begun and never settled counts as uncertain.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn lease_due(
-        &self,
-        now: Timestamp,
-        limit: u32,
-        lease_until: Timestamp,
-    ) -> Result<Vec<OutMessage>, Error> {
-        let node = std::sync::Arc::clone(self.node());
-        self.write(move |work| Box::pin(async move { lease(work, now, limit, (lease_until, &node)).await }))
-            .await
-    }
-
-    /// The earliest time at which a queued message is due or a lease runs out.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        earliest(&mut self.read(), NEXT_DUE).await
-    }
-
     /// Puts an attempt on the disk, with the plan where it is new, before the network hears of it.
     ///
     /// # Errors
@@ -183,66 +159,12 @@ impl Store {
     /// [`Error::Conflict`] when an attempt is uncertain or the message is not queued.
     pub async fn supersede(&self, message: MessageRow, message_id: String) -> Result<MessageRow, Error> {
         let now = self.clock().now();
-        self.write(move |work| Box::pin(async move { supersede(work, message, message_id, now).await })).await
+        let new = self
+            .write(move |work| Box::pin(async move { supersede(work, message, message_id, now).await }))
+            .await?;
+        self.lease_ended(message, false);
+        Ok(new)
     }
-}
-
-pub(super) const NEXT_DUE: [&str; 2] = [
-    "SELECT due FROM message WHERE state = 'queued' AND direction = 'out' AND lease_until IS NULL ORDER BY due LIMIT 1",
-    "SELECT lease_until FROM message WHERE lease_until IS NOT NULL AND state = 'queued' ORDER BY lease_until LIMIT 1",
-];
-
-/// The earliest of what two statements find. Each reads one entry of an index, however many there are.
-pub(super) async fn earliest(
-    conn: &mut Conn,
-    [due, lease]: [&'static str; 2],
-) -> Result<Option<Timestamp>, Error> {
-    let due: Option<i64> = sql::query_scalar(due).fetch_optional(conn).await?;
-    let lease: Option<i64> = sql::query_scalar(lease).fetch_optional(conn).await?;
-    optional_time(due.into_iter().chain(lease).min())
-}
-
-pub(super) const LEASE: Sql = sql::skipping_locked!(
-    "UPDATE message SET lease_until = ?1, lease_by = ?4 WHERE id IN (
-        SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ?2
-            AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3",
-    ") RETURNING *"
-);
-
-async fn lease(
-    work: &mut Work,
-    now: Timestamp,
-    limit: u32,
-    (until, node): (Timestamp, &str),
-) -> Result<Vec<OutMessage>, Error> {
-    let rows = sql::query(LEASE.on(&work.conn))
-        .bind(micros(until))
-        .bind(micros(now))
-        .bind(limit)
-        .bind(node)
-        .fetch_all(&mut work.conn)
-        .await?;
-    let mut leased = Vec::with_capacity(rows.len());
-    for row in &rows {
-        if row.get::<i64>("attempts")? > 0 {
-            end_lost_attempts(work, row, now).await?;
-        }
-        leased.push(out_message(&mut work.conn, row).await?);
-    }
-    leased.sort_by_key(|message| (message.due, message.id));
-    Ok(leased)
-}
-
-async fn end_lost_attempts(work: &mut Work, row: &sql::Row, now: Timestamp) -> Result<(), Error> {
-    sql::query(
-        "UPDATE attempt SET ended = ?, outcome = 'uncertain', detail = 'stopped before the outcome was known'
-             WHERE message = ? AND ended IS NULL",
-    )
-    .bind(micros(now))
-    .bind(row.get::<&str>("id")?)
-    .execute(&mut work.conn)
-    .await?;
-    Ok(())
 }
 
 /// A message row with its recipient, parts and counts.

@@ -62,7 +62,7 @@ impl Store {
             packed.ok_or_else(|| Error::missing("payload form", format!("{id}.{}", form.as_str())))?;
         let row = sql::query("SELECT size, sha256 FROM payload WHERE id = ?")
             .bind(id.column())
-            .fetch_one(&mut self.read())
+            .fetch_one(&mut self.look())
             .await?;
         Ok(PayloadReader {
             measure: measure(&row, "size", "sha256")?,
@@ -111,7 +111,7 @@ impl Store {
         )
         .bind(id.column())
         .bind(form.as_str())
-        .fetch_optional(&mut self.read())
+        .fetch_optional(&mut self.look())
         .await?;
         let Some(row) = row else { return Ok(None) };
         let measure = measure(&row, "size", "sha256")?;

@@ -280,7 +280,7 @@ impl Store {
              JOIN recipient ON recipient.id = message.recipient WHERE message_id = ? AND direction = 'out'",
         )
         .bind(message_id)
-        .fetch_optional(&mut self.read())
+        .fetch_optional(&mut self.look())
         .await?;
         row.as_ref().map(original_message).transpose()
     }

@@ -50,6 +50,10 @@ impl Next {
             Self::Uncertain => "uncertain",
         }
     }
+
+    const fn again(self) -> bool {
+        matches!(self, Self::RetryAt(_))
+    }
 }
 
 /// The end of an attempt.
@@ -76,13 +80,14 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] for an unknown attempt.
     pub async fn settle(&self, attempt: AttemptId, settlement: Settlement) -> Result<Option<Record>, Error> {
+        let again = settlement.next.again();
         let (now, node) = (self.clock().now(), std::sync::Arc::clone(self.node()));
-        self.write(move |work| {
+        let settled = self.write(move |work| {
             Box::pin(async move {
                 let (message, recipient) = owners_of(work, attempt).await?;
                 end_attempt(work, attempt, &settlement).await?;
                 if settlement.outcome != Outcome::Receipted && !holds(work, message, &node).await? {
-                    return Ok(None);
+                    return Ok((message, None));
                 }
                 let moved = Moved {
                     message,
@@ -92,10 +97,12 @@ impl Store {
                     evidence: settlement.evidence,
                     now,
                 };
-                moved.carry_out(work).await
+                Ok((message, moved.carry_out(work).await?))
             })
-        })
-        .await
+        });
+        let (message, record) = settled.await?;
+        self.lease_ended(message, again);
+        Ok(record)
     }
 
     /// Settles a message whose endpoint could not be found, or that could not be packaged: no attempt was made. `None` also where
@@ -111,7 +118,7 @@ impl Store {
         evidence: Vec<NewEvidence>,
     ) -> Result<Option<Record>, Error> {
         let (now, node) = (self.clock().now(), std::sync::Arc::clone(self.node()));
-        self.write(move |work| {
+        let settled = self.write(move |work| {
             Box::pin(async move {
                 let recipient = recipient_of(work, message).await?;
                 if !holds(work, message, &node).await? {
@@ -125,8 +132,10 @@ impl Store {
                     .await?;
                 Moved { message, recipient, next, detail, evidence, now }.carry_out(work).await
             })
-        })
-        .await
+        });
+        let record = settled.await?;
+        self.lease_ended(message, next.again());
+        Ok(record)
     }
 
     /// An operator's order to try again: the last message of the recipient becomes due now, with a row that says who and
@@ -142,14 +151,17 @@ impl Store {
             format!("retry-{}", crate::id::row_id()),
             format!("{who}: {why}"),
         );
-        self.write(move |work| {
+        let queued = self.write(move |work| {
             Box::pin(async move {
                 evidence::lock(work, recipient).await?;
-                requeue(work, recipient, now).await?;
-                evidence::append(work, recipient, &[NewEvidence::statement(row)], now).await
+                let message = requeue(work, recipient, now).await?;
+                let record = evidence::append(work, recipient, &[NewEvidence::statement(row)], now).await?;
+                Ok((message, record))
             })
-        })
-        .await
+        });
+        let (message, record) = queued.await?;
+        self.lease_ended(message, true);
+        Ok(record)
     }
 
     /// An operator's order to stop: what has not been sent is not sent, with a row that says who and why.
@@ -161,6 +173,9 @@ impl Store {
         let detail = format!("cancelled by {who}: {why}");
         let row =
             Row::operator(Signal::SendFailed, now, format!("cancel-{}", crate::id::row_id()), detail.clone());
+        if self.is_leased_here(recipient).await? {
+            return Err(not_to_be_stopped(recipient));
+        }
         self.write(move |work| {
             Box::pin(async move {
                 evidence::lock(work, recipient).await?;
@@ -192,7 +207,9 @@ impl Store {
                 if done == 1 { Ok(()) } else { Err(refused()) }
             })
         })
-        .await
+        .await?;
+        self.lease_ended(message, true);
+        Ok(())
     }
 
     /// Recipients whose deadline passed without a final word and without a row of ours that says so.
@@ -222,9 +239,13 @@ async fn stop(work: &mut Work, recipient: RecipientId, detail: &str, now: Timest
     .execute(&mut work.conn)
     .await?;
     match stopped {
-        0 => Err(Error::conflict("recipient", recipient, "has nothing that can still be stopped; use close")),
+        0 => Err(not_to_be_stopped(recipient)),
         _ => Ok(()),
     }
+}
+
+fn not_to_be_stopped(recipient: RecipientId) -> Error {
+    Error::conflict("recipient", recipient, "has nothing that can still be stopped; use close")
 }
 
 /// The message of an attempt, and its recipient, locked; `None` for evidence.
@@ -294,7 +315,8 @@ struct Moved {
 impl Moved {
     async fn carry_out(self, work: &mut Work) -> Result<Option<Record>, Error> {
         self.move_message(work).await?;
-        work.wake.outbound = true;
+        // Elsewhere the message may be leased again only when this is committed.
+        work.wake.outbound |= self.next.again() && work.conn.dialect() == Dialect::Postgres;
         match self.recipient {
             Some(recipient) if !self.evidence.is_empty() => {
                 evidence::append(work, recipient, &self.evidence, self.now).await.map(Some)
@@ -335,20 +357,19 @@ impl Moved {
     }
 }
 
-async fn requeue(work: &mut Work, recipient: RecipientId, now: Timestamp) -> Result<(), Error> {
-    let done = sql::query(
+async fn requeue(work: &mut Work, recipient: RecipientId, now: Timestamp) -> Result<MessageRow, Error> {
+    let queued: Option<String> = sql::query_scalar(
         "UPDATE message SET state = 'queued', due = ?1, lease_until = NULL, deadline = CASE WHEN deadline <= ?1 THEN NULL
              ELSE deadline END
          WHERE id = (SELECT id FROM message WHERE recipient = ?2 AND direction = 'out' AND state <> 'superseded'
-             ORDER BY id DESC LIMIT 1) AND state IN ('queued', 'failed', 'uncertain')",
+             ORDER BY id DESC LIMIT 1) AND state IN ('queued', 'failed', 'uncertain') RETURNING id",
     )
     .bind(micros(now))
     .bind(recipient.column())
-    .execute(&mut work.conn)
+    .fetch_optional(&mut work.conn)
     .await?;
-    if done == 0 {
-        return Err(Error::conflict("recipient", recipient, "has no message that can be sent again"));
-    }
+    let queued = queued
+        .ok_or_else(|| Error::conflict("recipient", recipient, "has no message that can be sent again"))?;
     work.wake.outbound = true;
-    Ok(())
+    MessageRow::read(&queued)
 }

@@ -277,17 +277,32 @@ fn take_waiting(batch: &mut Vec<Command>, commands: &mut mpsc::Receiver<Command>
 
 async fn transaction(work: &mut Work, batch: Vec<Command>, replies: &mut Vec<Reply>) -> Result<(), Error> {
     let mut fate = work.conn.control("BEGIN IMMEDIATE").await;
+    let alone = batch.len() == 1;
     for command in batch {
-        let reply = match &fate {
-            Ok(()) => {
-                let (reply, after) = in_savepoint(work, command).await;
-                fate = after;
-                reply
-            }
-            Err(error) => command(Err(error.clone())).await.1,
+        let (reply, after) = match &fate {
+            // Nobody else's rows are in the transaction: it is taken back as a whole.
+            Ok(()) if alone => return by_itself(work, command, replies).await,
+            Ok(()) => in_savepoint(work, command).await,
+            Err(error) => (command(Err(error.clone())).await.1, fate.clone()),
         };
+        fate = after;
         replies.push(reply);
     }
+    end(work, fate).await
+}
+
+async fn by_itself(work: &mut Work, command: Command, replies: &mut Vec<Reply>) -> Result<(), Error> {
+    let (ok, reply) = command(Ok(work)).await;
+    replies.push(reply);
+    if ok {
+        return end(work, Ok(())).await;
+    }
+    // Of a command that failed its own error is the answer, whatever the rollback said.
+    let _ = work.conn.batch("ROLLBACK").await;
+    Ok(())
+}
+
+async fn end(work: &mut Work, mut fate: Result<(), Error>) -> Result<(), Error> {
     if fate.is_ok() {
         fate = work.conn.control("COMMIT").await;
     }

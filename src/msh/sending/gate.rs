@@ -2,18 +2,20 @@
 //! endpoint is a host and port as one HTTPS client sees it: what another one does not reach, because it trusts others, is
 //! its own matter.
 //!
-//! A message that may not pass is put off, without an attempt. Those put off are spread over time, so that a long queue for a dead
+//! A message that may not pass is put off, without an attempt; where it is about to turn out whether an endpoint is slow, it waits for
+//! that in its place. Those put off are spread over time, so that a long queue for a dead
 //! endpoint is neither tried through again and again nor let loose at once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::clock::{SignedDuration, Timestamp};
+use crate::clock::{Clock, SignedDuration, Timestamp};
 
 /// An endpoint with which no exchange has ended for so long is slow.
 const SLOW: SignedDuration = SignedDuration::from_secs(5);
-/// Until it is known whether an endpoint is slow, its messages wait so long.
-const MOMENT: SignedDuration = SignedDuration::from_millis(200);
+/// Until it is known whether an endpoint is slow, its messages ask again after so long.
+const MOMENT: Duration = Duration::from_millis(20);
 /// So many exchanges in a row that reach nobody ...
 const FAILURES: u32 = 10;
 /// ... over at least this time shut the gate.
@@ -61,6 +63,15 @@ struct Endpoint {
     next: Option<Timestamp>,
 }
 
+/// Why there is no leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closed {
+    /// Many exchanges were begun lately and none has ended yet: the endpoint may be fast.
+    Unknown,
+    /// Come again then.
+    Until(Timestamp),
+}
+
 /// Leave for one exchange. Dropped, its place is free again.
 #[derive(Debug)]
 pub(super) struct Pass<'g> {
@@ -76,8 +87,18 @@ impl Gates {
         Self { most: (sending / 2).max(1), endpoints: Mutex::default() }
     }
 
-    /// Leave for an exchange with an endpoint, or when to come again.
-    pub(super) fn enter(&self, endpoint: &str, now: Timestamp) -> Result<Pass<'_>, Timestamp> {
+    /// Leave for an exchange with an endpoint, or when to come again; waits, a few seconds at most, until either is known.
+    pub(super) async fn pass(&self, endpoint: &str, clock: &Clock) -> Result<Pass<'_>, Timestamp> {
+        loop {
+            match self.enter(endpoint, clock.now()) {
+                Ok(pass) => return Ok(pass),
+                Err(Closed::Until(again)) => return Err(again),
+                Err(Closed::Unknown) => tokio::time::sleep(MOMENT).await,
+            }
+        }
+    }
+
+    fn enter(&self, endpoint: &str, now: Timestamp) -> Result<Pass<'_>, Closed> {
         let mut endpoints = self.lock();
         if endpoints.len() > REMEMBERED {
             endpoints.retain(|_, endpoint| !endpoint.is_forgotten(now));
@@ -100,11 +121,11 @@ impl Gates {
 }
 
 impl Endpoint {
-    /// Whether the exchange is a probe; else when to come again.
-    fn admit(&mut self, now: Timestamp, most: usize) -> Result<bool, Timestamp> {
+    /// Whether the exchange is a probe.
+    fn admit(&mut self, now: Timestamp, most: usize) -> Result<bool, Closed> {
         if let Some(until) = self.shut_until {
             if now < until || self.probing {
-                return Err(self.slot(until.max(now + SLOW)));
+                return Err(Closed::Until(self.slot(until.max(now + SLOW))));
             }
             self.probing = true;
             return Ok(true);
@@ -112,8 +133,10 @@ impl Endpoint {
         if self.running.len() < most || self.ended.is_some_and(|ended| now.duration_since(ended) < SLOW) {
             return Ok(false);
         }
-        let fresh = self.running.iter().all(|begun| now.duration_since(*begun) < SLOW);
-        Err(self.slot(now + if fresh { MOMENT } else { SLOW }))
+        match self.running.iter().all(|begun| now.duration_since(*begun) < SLOW) {
+            true => Err(Closed::Unknown),
+            false => Err(Closed::Until(self.slot(now + SLOW))),
+        }
     }
 
     fn slot(&mut self, earliest: Timestamp) -> Timestamp {
@@ -194,6 +217,14 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
 
+    /// When to come again.
+    fn until(refused: Result<Pass<'_>, Closed>) -> Timestamp {
+        match refused {
+            Err(Closed::Until(again)) => again,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Fails once a second until the gate is shut; the second of the last failure.
     fn shut(gates: &Gates) -> i64 {
         for second in 0..60 {
@@ -210,8 +241,8 @@ mod tests {
         let gates = Gates::new(8);
         let last = shut(&gates);
         assert_eq!(last, 10, "ten failures over ten seconds");
-        let first = gates.enter(URL, at(last + 1)).unwrap_err();
-        let second = gates.enter(URL, at(last + 1)).unwrap_err();
+        let first = until(gates.enter(URL, at(last + 1)));
+        let second = until(gates.enter(URL, at(last + 1)));
         assert!(at(last + 5) <= first && first < second, "{first} {second}");
         let probe = gates.enter(URL, at(last + 6)).unwrap();
         assert!(gates.enter(URL, at(last + 6)).is_err(), "one probe at a time");
@@ -235,14 +266,31 @@ mod tests {
     fn a_slow_endpoint_holds_half_of_the_places_even_when_all_are_asked_for_at_once() {
         let gates = Gates::new(8);
         let held: Vec<_> = (0..4).map(|_| gates.enter(URL, at(0)).unwrap()).collect();
-        let soon = gates.enter(URL, at(0)).unwrap_err();
-        assert!(soon > at(0) && soon < at(1), "it may be fast: nobody knows yet");
-        let later = gates.enter(URL, at(6)).unwrap_err();
+        assert_eq!(gates.enter(URL, at(0)).unwrap_err(), Closed::Unknown, "it may be fast: nobody knows yet");
+        let later = until(gates.enter(URL, at(6)));
         assert!(later >= at(11), "{later}");
         assert!(gates.enter("other.example:443", at(6)).is_ok());
         drop(gates.insist(URL, at(6)));
         drop(held);
         assert!(gates.enter(URL, at(7)).is_ok());
+    }
+
+    /// A burst at an endpoint that is fast: nobody is put off.
+    #[tokio::test]
+    async fn whoever_comes_before_the_first_exchange_has_ended_waits_for_that() {
+        let (gates, clock) = (Gates::new(8), Clock::manual(at(0)));
+        let mut held: Vec<_> = (0..4).map(|_| gates.enter(URL, at(0)).unwrap()).collect();
+        let (first, rest) = (held.remove(0), held);
+        let (passed, ()) = tokio::join!(gates.pass(URL, &clock), async {
+            tokio::time::sleep(3 * MOMENT).await;
+            first.over(true, at(0));
+        });
+        assert!(passed.is_ok());
+        drop((passed, rest));
+        let held: Vec<_> = (0..8).map_while(|_| gates.enter(URL, at(60)).ok()).collect();
+        assert_eq!(held.len(), 4, "what was long ago says nothing of now");
+        clock.set(at(66));
+        assert!(gates.pass(URL, &clock).await.unwrap_err() >= at(71), "it is slow");
     }
 
     #[test]
@@ -279,7 +327,13 @@ mod tests {
                         passes.extend(last);
                         match gates.enter(URL, at(now)) {
                             Ok(pass) => passes.push(pass),
-                            Err(again) => prop_assert!(at(now) < again && again <= at(now) + SHUT_LONGEST + SPREAD),
+                            Err(Closed::Until(again)) => {
+                                prop_assert!(at(now) < again && again <= at(now) + SHUT_LONGEST + SPREAD);
+                            }
+                            Err(Closed::Unknown) => {
+                                let later = gates.enter(URL, at(now) + SLOW);
+                                prop_assert!(!matches!(later, Err(Closed::Unknown)), "it ends");
+                            }
                         }
                     }
                 }

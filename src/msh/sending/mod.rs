@@ -54,7 +54,7 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
     };
     let retry = planned.pmode.profile.retry;
     let endpoint = gate::endpoint(&planned.client, &planned.endpoint.url);
-    let pass = match node.gates.enter(&endpoint, node.clock.now()) {
+    let pass = match node.gates.pass(&endpoint, &node.clock).await {
         Ok(pass) => pass,
         Err(again) if message.class != Class::Test && settle::may_wait(&message, retry, again) => {
             return settle::put_off(node, &message, again).await;

@@ -27,6 +27,8 @@ pub enum Conn {
     Postgres(TransactionConn),
     /// Any of several SQLite connections that only read, on threads of their own.
     SqliteReaders(Readers),
+    /// One of the SQLite connections that read on the calling thread: for what an index finds at once.
+    SqliteHere(Readers),
     /// Any of several PostgreSQL connections, each statement by itself.
     PostgresPool(PostgresPool),
 }
@@ -55,7 +57,7 @@ impl Conn {
     /// Whose SQL it takes, where the two differ.
     pub fn dialect(&self) -> Dialect {
         match self {
-            Self::Sqlite(_) | Self::SqliteReaders(_) => Dialect::Sqlite,
+            Self::Sqlite(_) | Self::SqliteReaders(_) | Self::SqliteHere(_) => Dialect::Sqlite,
             Self::Postgres(_) | Self::PostgresPool(_) => Dialect::Postgres,
         }
     }
@@ -78,7 +80,7 @@ impl Conn {
     pub async fn end(self, commit: bool) -> Result<(), Error> {
         match self {
             Self::Postgres(conn) => conn.end(commit).await,
-            Self::Sqlite(_) | Self::SqliteReaders(_) | Self::PostgresPool(_) => Ok(()),
+            Self::Sqlite(_) | Self::SqliteReaders(_) | Self::SqliteHere(_) | Self::PostgresPool(_) => Ok(()),
         }
     }
 
@@ -87,6 +89,7 @@ impl Conn {
             Self::Sqlite(conn) => conn.rows(sql, &values),
             Self::Postgres(conn) => conn.rows(sql, values).await,
             Self::SqliteReaders(readers) => readers.rows(sql, values).await,
+            Self::SqliteHere(readers) => readers.rows_here(sql, values).await,
             Self::PostgresPool(pool) => pool.rows(sql, values).await,
         }
     }
@@ -95,7 +98,7 @@ impl Conn {
         match self {
             Self::Sqlite(conn) => conn.change(sql, &values),
             Self::Postgres(conn) => conn.change(sql, values).await,
-            Self::SqliteReaders(_) | Self::PostgresPool(_) => {
+            Self::SqliteReaders(_) | Self::SqliteHere(_) | Self::PostgresPool(_) => {
                 Err(Error::Damaged { what: "statement", value: "a change outside of the writer".to_owned() })
             }
         }
@@ -121,7 +124,7 @@ impl Conn {
             Self::Sqlite(conn) => conn.batch(sql),
             Self::Postgres(conn) => conn.batch(sql).await,
             Self::PostgresPool(pool) => pool.outside(sql).await,
-            Self::SqliteReaders(_) => {
+            Self::SqliteReaders(_) | Self::SqliteHere(_) => {
                 Err(Error::Damaged { what: "statement", value: "a script on a reader".to_owned() })
             }
         }

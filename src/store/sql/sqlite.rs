@@ -131,10 +131,12 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// Connections that read, each on a thread of its own: what waits for the disk holds up nobody else, and no thread is made for it.
+/// Connections that read. Some have a thread of their own: what searches or waits for the disk holds up nobody else. Others serve
+/// whoever has them in hand, on its own thread: to wake another one costs more than to find a row by its key.
 #[derive(Clone)]
 pub struct Readers {
     jobs: Arc<Mutex<Option<mpsc::Sender<Job>>>>,
+    here: Arc<Mutex<Vec<SqliteConn>>>,
 }
 
 struct Job {
@@ -144,19 +146,21 @@ struct Job {
 }
 
 impl Readers {
-    /// Opens `count` connections to a database that exists.
+    /// Opens `count` connections of either kind to a database that exists.
     ///
     /// # Errors
     /// The database's; the system's, when it has no thread to give.
     pub fn open(file: &Path, count: u32) -> Result<Self, Error> {
         let (sender, jobs) = mpsc::channel();
         let jobs = Arc::new(Mutex::new(jobs));
+        let mut here = Vec::new();
         for _ in 0..count.max(1) {
             let (conn, jobs) = (SqliteConn::open(file, Access::Read)?, Arc::clone(&jobs));
             let thread = std::thread::Builder::new().name("store-reader".to_owned());
             thread.spawn(move || serve(conn, &jobs)).map_err(Error::io(file))?;
+            here.push(SqliteConn::open(file, Access::Read)?);
         }
-        Ok(Self { jobs: Arc::new(Mutex::new(Some(sender))) })
+        Ok(Self { jobs: Arc::new(Mutex::new(Some(sender))), here: Arc::new(Mutex::new(here)) })
     }
 
     pub(super) async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
@@ -166,9 +170,19 @@ impl Readers {
         rows.await.map_err(|_| Error::Closed)?
     }
 
+    /// The same on the calling thread, unless all connections for that are in somebody's hands.
+    pub(super) async fn rows_here(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let free = lock(&self.here).pop();
+        let Some(mut conn) = free else { return self.rows(sql, values).await };
+        let rows = conn.rows(sql, &values);
+        lock(&self.here).push(conn);
+        rows
+    }
+
     /// Takes no more statements; those that were asked for still run.
     pub fn close(&self) {
         lock(&self.jobs).take();
+        lock(&self.here).clear();
     }
 }
 

@@ -19,16 +19,11 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
     }
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    let statements = crate::store::outbound::NEXT_DUE
+    let statements = [crate::store::lease::DUE, crate::store::lease::FIRST_DUE]
         .into_iter()
         .chain(delivery::NEXT_DELIVERY)
         .chain(delivery::NEXT_DEADLINE)
-        .chain([
-            delivery::PAST_DEADLINE,
-            settle::OVERDUE,
-            crate::store::outbound::LEASE.sqlite,
-            delivery::LEASE.sqlite,
-        ])
+        .chain([delivery::PAST_DEADLINE, settle::OVERDUE, delivery::LEASE.sqlite])
         .chain([reading::RECIPIENT_COUNTS, reading::MESSAGE_COUNTS]);
     for statement in statements {
         for line in plan(folder.path(), statement).await {

@@ -1,0 +1,230 @@
+//! Which messages are being sent, so that nobody else sends them.
+//!
+//! Where several nodes share a PostgreSQL database a lease is written into the row of the message. A SQLite database has one
+//! process: there a lease is known to that process alone and costs no commit, and a process that starts finds none.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::ids::{micros, optional_time};
+use super::outbound::{OutMessage, out_message};
+use super::sql::{self, Conn};
+use super::writer::{Announce, Work};
+use super::{Error, MessageRow, RecipientId, Store};
+use crate::clock::Timestamp;
+
+/// The leases of one process, each with the time at which it runs out.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    held: Mutex<HashMap<MessageRow, Timestamp>>,
+}
+
+impl Leases {
+    fn lock(&self) -> MutexGuard<'_, HashMap<MessageRow, Timestamp>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is leased at `now`; what ran out is not, from now on.
+    fn at(&self, now: Timestamp) -> HashSet<MessageRow> {
+        let mut held = self.lock();
+        held.retain(|_, until| *until > now);
+        held.keys().copied().collect()
+    }
+
+    /// False when somebody else was faster.
+    fn take(&self, message: MessageRow, until: Timestamp) -> bool {
+        match self.lock().entry(message) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(free) => {
+                free.insert(until);
+                true
+            }
+        }
+    }
+
+    fn end(&self, message: MessageRow) {
+        self.lock().remove(&message);
+    }
+
+    fn earliest_end(&self) -> Option<Timestamp> {
+        self.lock().values().min().copied()
+    }
+}
+
+impl Store {
+    /// Leases up to `limit` messages that are due at `now`, oldest due first, until `lease_until`. A lease that ran out comes
+    /// back, and an attempt of it that was begun and never settled counts as uncertain.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn lease_due(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        lease_until: Timestamp,
+    ) -> Result<Vec<OutMessage>, Error> {
+        if let Some(leases) = self.leases() {
+            return self.lease_here(leases, now, limit, lease_until).await;
+        }
+        let node = std::sync::Arc::clone(self.node());
+        self.write(move |work| Box::pin(async move { lease(work, now, limit, (lease_until, &node)).await }))
+            .await
+    }
+
+    /// The earliest time at which a queued message is due or a lease runs out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        let Some(leases) = self.leases() else { return earliest(&mut self.look(), NEXT_DUE).await };
+        let held = leases.at(self.clock().now());
+        let rows = sql::query_as::<(String, i64)>(FIRST_DUE)
+            .bind(held.len() as i64 + 1)
+            .fetch_all(&mut self.look())
+            .await?;
+        let mut next = None;
+        for (id, due) in rows {
+            if !held.contains(&MessageRow::read(&id)?) {
+                next = optional_time(Some(due))?;
+                break;
+            }
+        }
+        Ok(next.into_iter().chain(leases.earliest_end()).min())
+    }
+
+    async fn lease_here(
+        &self,
+        leases: &Leases,
+        now: Timestamp,
+        limit: u32,
+        until: Timestamp,
+    ) -> Result<Vec<OutMessage>, Error> {
+        // Before the rows are read: the lease of a message ends after the commit of what became of it, so that a message whose
+        // lease ends from now on is passed over, and of one whose lease had ended the rows tell the truth.
+        let held = leases.at(now);
+        let due: Vec<String> = sql::query_scalar(DUE)
+            .bind(micros(now))
+            .bind(held.len() as i64 + i64::from(limit))
+            .fetch_all(&mut self.look())
+            .await?;
+        let mut leased = Vec::new();
+        for id in due {
+            let id = MessageRow::read(&id)?;
+            if leased.len() < limit as usize && !held.contains(&id) && leases.take(id, until) {
+                match self.queued(id, now).await {
+                    Ok(Some(message)) => leased.push(message),
+                    Ok(None) => leases.end(id),
+                    Err(error) => {
+                        leased
+                            .iter()
+                            .map(|message: &OutMessage| message.id)
+                            .chain([id])
+                            .for_each(|id| leases.end(id));
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(leased)
+    }
+
+    /// A leased message, unless it was closed meanwhile.
+    async fn queued(&self, id: MessageRow, now: Timestamp) -> Result<Option<OutMessage>, Error> {
+        let row = sql::query("SELECT * FROM message WHERE id = ? AND state = 'queued'")
+            .bind(id.column())
+            .fetch_optional(&mut self.look())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        if row.get::<i64>("attempts")? > 0 && self.has_open_attempt(id).await? {
+            self.write(move |work| Box::pin(async move { end_lost_attempts(work, id, now).await })).await?;
+        }
+        out_message(&mut self.look(), &row).await.map(Some)
+    }
+
+    async fn has_open_attempt(&self, id: MessageRow) -> Result<bool, Error> {
+        let open: Option<i64> =
+            sql::query_scalar("SELECT 1 FROM attempt WHERE message = ? AND ended IS NULL LIMIT 1")
+                .bind(id.column())
+                .fetch_optional(&mut self.look())
+                .await?;
+        Ok(open.is_some())
+    }
+
+    /// Whether a message of the recipient is leased, where the database does not know.
+    pub(super) async fn is_leased_here(&self, recipient: RecipientId) -> Result<bool, Error> {
+        let Some(leases) = self.leases() else { return Ok(false) };
+        let held = leases.at(self.clock().now());
+        let ids: Vec<String> =
+            sql::query_scalar("SELECT id FROM message WHERE recipient = ? AND state = 'queued'")
+                .bind(recipient.column())
+                .fetch_all(&mut self.look())
+                .await?;
+        Ok(ids.iter().filter_map(|id| MessageRow::read(id).ok()).any(|id| held.contains(&id)))
+    }
+
+    /// To be called after the commit of what became of a message: only then may it be leased again, if it is still `queued`.
+    pub(super) fn lease_ended(&self, message: MessageRow, queued: bool) {
+        let Some(leases) = self.leases() else { return };
+        leases.end(message);
+        self.ring(&Announce { outbound: queued, ..Announce::default() });
+    }
+}
+
+pub(super) const DUE: &str = "SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ? ORDER BY due, id LIMIT ?";
+pub(super) const FIRST_DUE: &str = "SELECT id, due FROM message WHERE state = 'queued' AND direction = 'out' AND due IS NOT NULL ORDER BY due LIMIT ?";
+
+const NEXT_DUE: [&str; 2] = [
+    "SELECT due FROM message WHERE state = 'queued' AND direction = 'out' AND lease_until IS NULL ORDER BY due LIMIT 1",
+    "SELECT lease_until FROM message WHERE lease_until IS NOT NULL AND state = 'queued' ORDER BY lease_until LIMIT 1",
+];
+
+/// The earliest of what two statements find. Each reads one entry of an index, however many there are.
+pub(super) async fn earliest(
+    conn: &mut Conn,
+    [due, lease]: [&'static str; 2],
+) -> Result<Option<Timestamp>, Error> {
+    let due: Option<i64> = sql::query_scalar(due).fetch_optional(conn).await?;
+    let lease: Option<i64> = sql::query_scalar(lease).fetch_optional(conn).await?;
+    optional_time(due.into_iter().chain(lease).min())
+}
+
+/// For PostgreSQL alone; what another node has hold of is passed over.
+const LEASE: &str = "UPDATE message SET lease_until = ?1, lease_by = ?4 WHERE id IN (
+        SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ?2
+            AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3 FOR UPDATE SKIP LOCKED) RETURNING *";
+
+async fn lease(
+    work: &mut Work,
+    now: Timestamp,
+    limit: u32,
+    (until, node): (Timestamp, &str),
+) -> Result<Vec<OutMessage>, Error> {
+    let rows = sql::query(LEASE)
+        .bind(micros(until))
+        .bind(micros(now))
+        .bind(limit)
+        .bind(node)
+        .fetch_all(&mut work.conn)
+        .await?;
+    let mut leased = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if row.get::<i64>("attempts")? > 0 {
+            end_lost_attempts(work, MessageRow::read(row.get("id")?)?, now).await?;
+        }
+        leased.push(out_message(&mut work.conn, row).await?);
+    }
+    leased.sort_by_key(|message| (message.due, message.id));
+    Ok(leased)
+}
+
+async fn end_lost_attempts(work: &mut Work, message: MessageRow, now: Timestamp) -> Result<(), Error> {
+    sql::query(
+        "UPDATE attempt SET ended = ?, outcome = 'uncertain', detail = 'stopped before the outcome was known'
+             WHERE message = ? AND ended IS NULL",
+    )
+    .bind(micros(now))
+    .bind(message.column())
+    .execute(&mut work.conn)
+    .await?;
+    Ok(())
+}
