@@ -6,6 +6,7 @@
 //! Software of other people that does the same is measured beside it, where the machine has it.
 
 pub mod bound;
+pub mod chart;
 pub mod others;
 pub mod report;
 pub mod rig;
