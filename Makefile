@@ -25,14 +25,14 @@ conformance: tools
 	phase4=conformance/peers/phase4/target/phase4-peer.jar; [ ! -f $$phase4 ] || set -- --phase4 $$phase4; \
 		$(PROFILE_DIR)/tilts-suite --tilts $(PROFILE_DIR)/tilts "$$@" --out $(TARGET_DIR)/suite
 
-## rate, processor time and memory of the release build, beside what the cryptography alone costs, and beside phase4 and asx-rs
-## where the machine has them; by hand, on a quiet machine
+## rate, times, processor time and memory of the release build, beside what the cryptography and compression alone cost, and beside
+## phase4 and asx-rs where the machine has them; by hand, on a quiet machine with 15 GB for temporary files. BENCH="--soak 30" adds
 bench: tools
 	$(CARGO) build --release --workspace --bins
 	CARGO=$(CARGO) ./docker/peers.sh $(TARGET_DIR)/peers phase4 asx-release
 	$(TARGET_DIR)/release/tilts-bench --tilts $(TARGET_DIR)/release/tilts --peers $(TARGET_DIR)/peers \
 		--phase4 conformance/peers/phase4/target/phase4-peer.jar --asx $(TARGET_DIR)/peers/release/asx-peer \
-		--out $(TARGET_DIR)/bench
+		--out $(TARGET_DIR)/bench $(BENCH)
 
 ## 10,000 messages through the crash laboratory: 200 kills, 2,000 network faults; by hand. LAB="--seed N" repeats a run
 lab: tools

@@ -7,13 +7,28 @@
 
 pub mod bound;
 pub mod chart;
+mod charts;
+pub mod disk;
+mod hand_in;
 pub mod others;
+pub mod payload;
+pub mod plan;
 pub mod report;
 pub mod rig;
+pub mod row;
+pub mod run;
 mod scale;
+pub mod soak;
+pub mod stages;
+pub mod threads;
 pub mod usage;
 
 pub use bound::Bound;
 pub use others::{Other, Others};
-pub use report::{Report, Row};
-pub use rig::{Memory, Rig, Run};
+pub use payload::Content;
+pub use plan::{PLANS, Shape};
+pub use report::Report;
+pub use rig::Rig;
+pub use row::Row;
+pub use run::Run;
+pub use soak::Soak;

@@ -1,93 +1,51 @@
 //! Two nodes, a queue, and the clock.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
-use serde_json::json;
-use tokio::net::TcpStream;
+use hyper::Method;
 
+use super::hand_in::hand_in;
+use super::run::{Run, Threads};
 use super::scale::{let_wait, strangers};
+use super::soak::{Sample, Soak, interval};
+use super::threads::Watch;
 use super::usage::Usage;
+use super::{Content, Shape};
 use crate::demo::list;
-use crate::http::{self, Part, multipart};
+use crate::http;
 use crate::node::Node;
-use crate::random::Random;
 use crate::stage::{Kind, Stage, agree, url};
-use crate::world::{AccessPoint, ENVELOPE, PROCESS};
+use crate::world::AccessPoint;
+
+/// Between two looks at the threads of the nodes: the runtime keeps threads that have no work for ten seconds.
+const LOOK: Duration = Duration::from_millis(500);
+/// Fewer messages than that are few.
+const FEW: usize = 100;
+/// How long a run may take.
+const LONGEST: Duration = Duration::from_secs(1800);
 
 /// A to B, under one profile.
 pub struct Rig {
     stage: Stage,
     a: AccessPoint,
     b: AccessPoint,
-    submitted: usize,
-    /// Between two looks at what has been sent.
-    pause: Duration,
+    handed_in: AtomicUsize,
+    crowded: bool,
 }
 
-/// One run of many messages of one size.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Run {
-    /// How many messages.
-    pub messages: usize,
-    /// Octets of each payload.
-    pub octets: u64,
-    /// Messages that A sent at once, each on a connection of its own.
-    pub connections: usize,
-    /// Seconds from the start of sending to the last verified receipt.
-    pub seconds: f64,
-    /// Processor seconds of A in that time.
-    pub sender: f64,
-    /// Processor seconds of B in that time.
-    pub receiver: f64,
-    /// Processor seconds of A for taking over the submissions, before.
-    pub submission: f64,
-    /// Time of one attempt, half of them.
-    pub median_ms: f64,
-    /// Time of one attempt, all but a hundredth of them.
-    pub p99_ms: f64,
-    /// Highest resident memory of A, in octets.
-    pub sender_peak: u64,
-    /// Highest resident memory of B, in octets.
-    pub receiver_peak: u64,
-    /// Milliseconds from A's start to ready, with the queue full.
-    pub start_ms: f64,
-}
-
-/// Resident memory at one moment of a long run.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Memory {
-    /// Messages handed in so far.
-    pub messages: usize,
-    /// Of A, in octets.
-    pub sender: u64,
-    /// Of B, in octets.
-    pub receiver: u64,
-}
-
-impl std::fmt::Display for Memory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "resident {}/{} MB", self.sender >> 20, self.receiver >> 20)
-    }
-}
-
-impl Run {
-    /// Messages a second.
-    pub fn rate(&self) -> f64 {
-        self.messages as f64 / self.seconds
-    }
-
-    /// Processor milliseconds of both sides for one exchange.
-    pub fn cpu_ms(&self) -> f64 {
-        (self.sender + self.receiver) * 1e3 / self.messages as f64
-    }
+/// What was seen while A sent.
+struct Sending {
+    start_ms: f64,
+    seconds: f64,
+    sender: Watch,
+    receiver: Watch,
 }
 
 impl Rig {
@@ -107,71 +65,133 @@ impl Rig {
         let more = "\n[limits]\nconnections = 4000\n";
         stage.append("b", &(others + &plain(agree(&a, kind, "", &url(&a))) + more))?;
         b.node.start().await?;
-        Ok(Self { stage, a, b, submitted: 0, pause: Duration::from_millis(200) })
+        Ok(Self { stage, a, b, handed_in: AtomicUsize::new(0), crowded: false })
     }
 
-    /// Submits `messages` payloads of `octets` while A holds them, then lets A send them over `connections`.
-    pub async fn run(&mut self, messages: usize, octets: u64, connections: usize) -> Result<Run> {
-        self.restart(0).await?;
-        let before = self.usage(&self.a)?;
-        self.fill(messages, octets).await?;
-        let filled = self.usage(&self.a)?;
-        let receiver = self.usage(&self.b)?;
-        let begun = Instant::now();
-        let start_ms = self.restart(connections).await?;
-        self.receipted(self.submitted).await?;
-        let seconds = begun.elapsed().as_secs_f64() - start_ms / 1e3;
-        let (a, b) = (self.usage(&self.a)?, self.usage(&self.b)?);
+    /// Hands in as many payloads as the shape has for `small`, while A holds them; then lets A send them.
+    pub async fn run_shape(&mut self, shape: &Shape, small: usize) -> Result<Run> {
+        self.run(shape.messages(small), (shape.content, shape.octets), shape.connections).await
+    }
+
+    /// Hands in `messages` payloads while A holds them, then lets A send them over `connections`.
+    pub async fn run(
+        &mut self,
+        messages: usize,
+        (content, octets): (Content, u64),
+        connections: usize,
+    ) -> Result<Run> {
+        let (handing_in_seconds, filling) = self.fill(messages, (content, octets)).await?;
+        let Sending { start_ms, seconds, sender, receiver } = self.send(messages, connections).await?;
         let times = self.attempt_times(messages).await?;
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
         Ok(Run {
             messages,
+            content,
             octets,
             connections,
+            handing_in_seconds,
             seconds,
-            sender: a.seconds,
-            receiver: b.seconds - receiver.seconds,
-            submission: filled.seconds - before.seconds,
+            sender: sender.seconds(),
+            receiver: receiver.seconds(),
+            submission: filling.seconds(),
+            threads: Threads {
+                handing_in: filling.spent(),
+                sender: sender.spent(),
+                receiver: receiver.spent(),
+            },
             median_ms: at(0.5),
             p99_ms: at(0.99),
-            sender_peak: a.peak,
-            receiver_peak: b.peak,
+            sender_peak: sender.usage().peak,
+            receiver_peak: receiver.usage().peak,
             start_ms,
         })
     }
 
-    /// Messages handed in so far.
-    pub fn submitted(&self) -> usize {
-        self.submitted
+    /// Hands in payloads while A holds them; the seconds that it takes, and what A did in them.
+    async fn fill(&mut self, messages: usize, payload: (Content, u64)) -> Result<(f64, Watch)> {
+        self.restart(0).await?;
+        let mut watch = Watch::begin(pid(&self.a)?)?;
+        let begun = Instant::now();
+        let work = hand_in(self.a.node.ports.backend, messages, payload, &self.handed_in);
+        watched(work, &mut [&mut watch]).await?;
+        Ok((begun.elapsed().as_secs_f64(), watch))
     }
 
-    /// Hands in messages while A sends them; the memory of both nodes after that.
-    pub async fn flow(&mut self, messages: usize, octets: u64, connections: usize) -> Result<Memory> {
-        if self.submitted == 0 {
-            self.restart(connections).await?;
+    /// Lets A send what it holds. A counts from its start, which is part of what it does; the clock from when it is ready.
+    async fn send(&mut self, messages: usize, connections: usize) -> Result<Sending> {
+        let mut receiver = Watch::begin(pid(&self.b)?)?;
+        let begun = Instant::now();
+        let start_ms = self.restart(connections).await?;
+        let mut sender = Watch::since_start(pid(&self.a)?)?;
+        let work = self.receipted(self.submitted(), self.pause(messages));
+        watched(work, &mut [&mut sender, &mut receiver]).await?;
+        let seconds = begun.elapsed().as_secs_f64() - start_ms / 1e3;
+        Ok(Sending { start_ms, seconds, sender, receiver })
+    }
+
+    /// Messages handed in so far.
+    pub fn submitted(&self) -> usize {
+        self.handed_in.load(Ordering::Relaxed)
+    }
+
+    /// Hands in messages for so long while A sends them, `batch` at a time, and looks at the memory of both.
+    pub async fn soak(
+        &mut self,
+        time: Duration,
+        batch: usize,
+        octets: u64,
+        connections: usize,
+    ) -> Result<Soak> {
+        self.restart(connections).await?;
+        let begun = Instant::now();
+        let mut samples = Vec::new();
+        let mut load = pin!(self.load(begun + time, batch, octets));
+        let mut ticks = tokio::time::interval(interval(time));
+        loop {
+            tokio::select! {
+                done = &mut load => break done?,
+                _ = ticks.tick() => {
+                    let sample = self.sample(begun)?;
+                    println!("{:6.0} s, {} messages, {}/{} MB", sample.seconds, sample.messages,
+                        sample.sender >> 20, sample.receiver >> 20);
+                    samples.push(sample);
+                }
+            }
         }
-        self.fill(messages, octets).await?;
-        self.receipted(self.submitted).await?;
-        let (a, b) = (self.usage(&self.a)?, self.usage(&self.b)?);
-        Ok(Memory { messages: self.submitted, sender: a.resident, receiver: b.resident })
+        Ok(Soak::new(samples))
+    }
+
+    /// Keeps one batch or two in A's queue until that moment, then lets A send the rest.
+    async fn load(&self, until: Instant, batch: usize, octets: u64) -> Result<()> {
+        while Instant::now() < until {
+            let payload = (Content::Noise, octets);
+            hand_in(self.a.node.ports.backend, batch, payload, &self.handed_in).await?;
+            self.receipted(self.submitted().saturating_sub(batch), self.pause(batch)).await?;
+        }
+        self.receipted(self.submitted(), self.pause(batch)).await
+    }
+
+    fn sample(&self, begun: Instant) -> Result<Sample> {
+        let (a, b) = (Usage::of(pid(&self.a)?)?, Usage::of(pid(&self.b)?)?);
+        Ok(Sample {
+            seconds: begun.elapsed().as_secs_f64(),
+            messages: self.submitted(),
+            sender: a.resident,
+            receiver: b.resident,
+        })
     }
 
     /// Lets so many messages wait at A, for years, once it has sent some.
     pub async fn let_wait(&mut self, count: u64) -> Result<()> {
         self.a.node.stop().await?;
-        // To count a million takes a while.
-        self.pause = Duration::from_secs(2);
+        self.crowded = true;
         let_wait(&self.stage.world.root.join("a/data"), count).await?;
         self.a.node.start().await
     }
 
     /// Resident memory of a node that has nothing to do.
     pub fn idle(&self) -> Result<u64> {
-        Ok(self.usage(&self.b)?.resident)
-    }
-
-    fn usage(&self, of: &AccessPoint) -> Result<Usage> {
-        Usage::of(of.node.pid().context("it does not run")?)
+        Ok(Usage::of(pid(&self.b)?)?.resident)
     }
 
     /// Starts A anew with so many messages at once; milliseconds until it is ready.
@@ -186,21 +206,19 @@ impl Rig {
         Ok(begun.elapsed().as_secs_f64() * 1e3)
     }
 
-    /// Hands in the payloads, over eight connections.
-    async fn fill(&mut self, messages: usize, octets: u64) -> Result<()> {
-        let to = self.a.node.ports.backend;
-        let first = self.submitted;
-        self.submitted += messages;
-        let lanes = (0..8).map(|lane| {
-            let numbers: Vec<usize> = (first + lane..first + messages).step_by(8).collect();
-            submit_all(to, numbers, octets)
-        });
-        futures_util::future::try_join_all(lanes).await.map(drop)
+    /// Between two looks at what has been sent. To count is work for the node too, and would be measured with the rest; few large
+    /// messages are soon counted, and not to see the end of the last would be an error that counts.
+    fn pause(&self, messages: usize) -> Duration {
+        Duration::from_millis(match (self.crowded, messages) {
+            (true, _) => 2000,
+            (false, ..FEW) => 20,
+            (false, _) => 200,
+        })
     }
 
     /// Waits until so many recipients are receipted.
-    async fn receipted(&self, count: usize) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(1800);
+    async fn receipted(&self, count: usize, pause: Duration) -> Result<()> {
+        let until = Instant::now() + LONGEST;
         loop {
             let text = metrics(&self.a.node).await?;
             let at_gateway =
@@ -210,8 +228,7 @@ impl Rig {
                 return Ok(());
             }
             ensure!(Instant::now() < until, "{now} of {count} messages are receipted");
-            // To count is work for the node too, and would be measured with the rest.
-            tokio::time::sleep(self.pause).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -233,6 +250,28 @@ impl Rig {
     }
 }
 
+fn pid(of: &AccessPoint) -> Result<u32> {
+    of.node.pid().context("it does not run")
+}
+
+/// Does work while the threads of the nodes are looked at now and then, and once more when it is done.
+async fn watched(work: impl Future<Output = Result<()>>, watches: &mut [&mut Watch]) -> Result<()> {
+    let mut work = pin!(work);
+    let mut ticks = tokio::time::interval(LOOK);
+    loop {
+        let done = tokio::select! {
+            done = &mut work => Some(done),
+            _ = ticks.tick() => None,
+        };
+        for watch in watches.iter_mut() {
+            watch.look()?;
+        }
+        if let Some(done) = done {
+            return done;
+        }
+    }
+}
+
 /// How long an attempt took.
 fn milliseconds(attempt: &serde_json::Value) -> Option<f64> {
     let at = |key: &str| attempt[key].as_str()?.parse::<jiff::Timestamp>().ok();
@@ -242,31 +281,4 @@ fn milliseconds(attempt: &serde_json::Value) -> Option<f64> {
 async fn metrics(node: &Node) -> Result<String> {
     let answer = http::request(node.ports.admin, Method::GET, "/metrics", "", Bytes::new()).await?;
     Ok(String::from_utf8(answer.body.to_vec())?)
-}
-
-/// One kept connection that submits one message after the other.
-async fn submit_all(to: SocketAddr, numbers: Vec<usize>, octets: u64) -> Result<()> {
-    let stream = TcpStream::connect(to).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    for number in numbers {
-        let mut content = vec![0; usize::try_from(octets)?];
-        Random::new(number as u64).fill(&mut content);
-        let description = json!({
-            "client_id": format!("bench-{number}"), "original_sender": "to-a::bench", "document_type": ENVELOPE,
-            "process": PROCESS, "recipients": [{ "participant": "to-b::bench" }],
-        });
-        let (kind, body) = multipart(&[
-            Part::new("description", "application/json", description.to_string().into_bytes()),
-            Part::new("payload", "application/octet-stream", content),
-        ]);
-        let request = Request::post("/v1/submissions?backend=all").header("host", to.to_string());
-        let request = request.header("content-type", kind).body(Full::new(Bytes::from(body)))?;
-        sender.ready().await?;
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        ensure!(status == 201, "HTTP {status}: {}", String::from_utf8_lossy(&body));
-    }
-    Ok(())
 }

@@ -1,12 +1,13 @@
 //! `make bench`: rate, processor time and memory of the release build, beside the cost of the cryptography alone.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use conformance::bench::{Bound, Other, Others, Report, Rig, Row, others};
-use conformance::stage::Kind;
+use conformance::bench::plan::Plan;
+use conformance::bench::usage::Usage;
+use conformance::bench::{Bound, Content, Other, Others, PLANS, Report, Rig, Row, Shape, disk, others};
 
 /// The benchmark.
 #[derive(Parser)]
@@ -23,9 +24,15 @@ struct Args {
     /// Only runs whose name contains this
     #[arg(long, default_value = "")]
     only: String,
-    /// Only runs of payloads of so many octets
+    /// Only runs of payloads of so many octets; may be given several times
     #[arg(long)]
-    octets: Option<u64>,
+    octets: Vec<u64>,
+    /// Only runs of payloads of this kind
+    #[arg(long)]
+    content: Option<Content>,
+    /// Only runs with so many messages at once; may be given several times
+    #[arg(long)]
+    connections: Vec<usize>,
     /// Messages that wait for years while others are measured; 0 leaves this run out
     #[arg(long, default_value_t = 1_000_000)]
     waiting: u64,
@@ -33,8 +40,8 @@ struct Args {
     #[arg(long, default_value_t = 10_000)]
     partners: u64,
     /// Minutes of load in which the memory of both nodes is watched; 0 leaves this run out
-    #[arg(long, default_value_t = 0)]
-    soak: u64,
+    #[arg(long, value_name = "MINUTES", default_value_t = 0.0)]
+    soak: f64,
     /// The jar of conformance/peers/phase4, to be measured beside tilts
     #[arg(long)]
     phase4: Option<PathBuf>,
@@ -50,6 +57,17 @@ struct Args {
 }
 
 impl Args {
+    /// Whether a run is asked for.
+    fn wants(&self, shape: &Shape) -> bool {
+        self.wants_octets(shape.octets)
+            && self.content.is_none_or(|only| only == shape.content)
+            && (self.connections.is_empty() || self.connections.contains(&shape.connections))
+    }
+
+    fn wants_octets(&self, octets: u64) -> bool {
+        self.octets.is_empty() || self.octets.contains(&octets)
+    }
+
     /// The file of a peer; why it is not there, where it is not.
     fn need<'f>(&self, peer: &str, file: Option<&'f Path>) -> Result<&'f Path, String> {
         let missing = self.peers.as_ref().map(|peers| peers.join(peer).with_extension("missing"));
@@ -62,95 +80,80 @@ impl Args {
     }
 }
 
-/// Name, keys, RSA bits, and the runs: octets, connections, share of `--messages`.
-type Plan = (&'static str, Kind, u32, &'static [(u64, usize, f64)]);
-
-const PLANS: [Plan; 3] = [
-    (
-        "1.15 RSA-2048",
-        Kind::Rsa,
-        2048,
-        &[
-            (1 << 10, 8, 1.0),
-            (10 << 10, 1, 0.4),
-            (10 << 10, 2, 0.4),
-            (10 << 10, 8, 1.0),
-            (10 << 10, 32, 1.0),
-            (10 << 10, 64, 1.0),
-            (1 << 20, 8, 0.1),
-            (100 << 20, 2, 0.004),
-        ],
-    ),
-    ("1.15 RSA-3072", Kind::Rsa, 3072, &[(10 << 10, 8, 0.6)]),
-    ("2.0 Ed25519/X25519", Kind::Eddsa, 2048, &[(10 << 10, 8, 1.0)]),
-];
-
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let mut report = Report::default();
-    for (name, kind, bits, runs) in PLANS.iter().filter(|plan| plan.0.contains(&args.only)) {
-        let bound = Bound::measure(*kind, *bits)?;
-        let mut rig = Rig::set_up(&args.tilts, *kind, *bits).await?;
-        report.idle = rig.idle()?;
-        for (octets, connections, share) in
-            runs.iter().filter(|run| args.octets.is_none_or(|only| only == run.0))
-        {
-            let messages = ((args.messages as f64 * share) as usize).max(4);
-            let run = rig.run(messages, *octets, *connections).await?;
-            report.rows.push(Row::new(name, run, bound));
-            println!("{}", report.text());
-        }
+    ensure!(args.soak >= 0.0 && args.soak.is_finite(), "--soak wants minutes");
+    let mut report = Report::new(std::thread::available_parallelism()?.get() as f64);
+    report.disk = disk::rate(&std::env::temp_dir())?;
+    let mut broken = Vec::new();
+    for plan in PLANS.iter().filter(|plan| plan.name.contains(&args.only)) {
+        broken.extend(own(&args, plan, &mut report).await.err());
     }
-    crowded(&args, &mut report).await?;
-    soaked(&args, &mut report).await?;
+    broken.extend(crowded(&args, &mut report).await.context("the crowded run").err());
+    broken.extend(soaked(&args, &mut report).await.context("the soak").err());
     beside(&args, &mut report).await?;
+    for error in &broken {
+        report.left_out.push(("tilts".to_owned(), format!("{error:#}")));
+    }
+    report.own_peak = Usage::of(std::process::id())?.peak;
     report.write(&args.out)?;
-    println!("written to {}", args.out.display());
+    println!("{}\nwritten to {}", report.text(), args.out.display());
+    ensure!(broken.is_empty(), "{} of tilts' own runs broke off", broken.len());
+    Ok(())
+}
+
+/// The runs of a profile. After one that breaks off, for want of a disk perhaps, nothing is known of the nodes: the others of the
+/// profile are left out with it.
+async fn own(args: &Args, plan: &Plan, report: &mut Report) -> Result<()> {
+    let shapes: Vec<_> = plan.shapes.iter().filter(|shape| args.wants(shape)).collect();
+    if shapes.is_empty() {
+        return Ok(());
+    }
+    let bound = Bound::measure(plan.kind, plan.bits)?;
+    let mut rig = Rig::set_up(&args.tilts, plan.kind, plan.bits).await?;
+    report.idle = rig.idle()?;
+    for shape in shapes {
+        let run = rig.run_shape(shape, args.messages).await;
+        let run = run.with_context(|| format!("{} from {} octets on", plan.name, shape.octets))?;
+        report.rows.push(Row::new(plan.name, run, bound, report.cores));
+        println!("{}", report.text());
+    }
     Ok(())
 }
 
 /// The same as one of the runs before, with a store full of messages that wait and with thousands of partners.
 async fn crowded(args: &Args, report: &mut Report) -> Result<()> {
-    let (name, kind, bits, _) = PLANS[0];
-    let name = format!("{name} *");
-    if args.waiting == 0
-        || !name.contains(&args.only)
-        || args.octets.is_some_and(|only| only != others::OCTETS)
-    {
+    let plan = &PLANS[0];
+    let name = format!("{} *", plan.name);
+    if args.waiting == 0 || !name.contains(&args.only) || !args.wants_octets(others::OCTETS) {
         return Ok(());
     }
-    let bound = Bound::measure(kind, bits)?;
-    let mut rig = Rig::among(&args.tilts, kind, bits, args.partners).await?;
-    rig.run(8, others::OCTETS, 8).await?;
+    let payload = (Content::Noise, others::OCTETS);
+    let bound = Bound::measure(plan.kind, plan.bits)?;
+    let mut rig = Rig::among(&args.tilts, plan.kind, plan.bits, args.partners).await?;
+    rig.run(8, payload, 8).await?;
     rig.let_wait(args.waiting).await?;
-    let run = rig.run(args.messages, others::OCTETS, 8).await?;
-    report.rows.push(Row::new(&name, run, bound));
+    let run = rig.run(args.messages, payload, 8).await?;
+    report.rows.push(Row::new(&name, run, bound, report.cores));
     report.crowd = Some((args.waiting, args.partners));
-    println!("{}", report.text());
     Ok(())
 }
 
 /// Load for so many minutes; what matters is how memory goes.
 async fn soaked(args: &Args, report: &mut Report) -> Result<()> {
-    if args.soak == 0 {
-        return Ok(());
-    }
-    let (name, kind, bits, _) = PLANS[0];
-    let mut rig = Rig::set_up(&args.tilts, kind, bits).await?;
-    let until = Instant::now() + Duration::from_secs(args.soak * 60);
-    while Instant::now() < until {
-        let memory = rig.flow(args.messages, others::OCTETS, 8).await?;
-        println!("{name}: {} messages so far, {memory}", rig.submitted());
-        report.soak.push(memory);
+    if args.soak > 0.0 {
+        let plan = &PLANS[0];
+        let mut rig = Rig::set_up(&args.tilts, plan.kind, plan.bits).await?;
+        let time = Duration::from_secs_f64(args.soak * 60.0);
+        report.soak = Some(rig.soak(time, args.messages, others::OCTETS, 8).await?);
     }
     Ok(())
 }
 
 /// Other people's software, under the first profile. What cannot be had or breaks off is left out, with the reason.
 async fn beside(args: &Args, report: &mut Report) -> Result<()> {
-    let profile = PLANS[0].0;
-    if !profile.contains(&args.only) || args.octets.is_some_and(|only| only != others::OCTETS) {
+    if !PLANS[0].name.contains(&args.only) || !args.wants_octets(others::OCTETS) {
         return Ok(());
     }
     let others = Others::set_up(&args.tilts)?;
@@ -164,13 +167,12 @@ async fn beside(args: &Args, report: &mut Report) -> Result<()> {
         Err(why) => Err(why),
     };
     enter(report, "phase4", phase4);
-    println!("{}", report.text());
     Ok(())
 }
 
 fn enter(report: &mut Report, name: &str, outcome: Result<Vec<Other>, String>) {
     match outcome {
-        Ok(runs) => runs.into_iter().for_each(|run| report.compare(PLANS[0].0, run)),
+        Ok(runs) => runs.into_iter().for_each(|run| report.compare(PLANS[0].name, run)),
         Err(why) => report.left_out.push((name.to_owned(), why)),
     }
 }

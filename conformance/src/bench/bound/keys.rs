@@ -1,13 +1,6 @@
-//! What the cryptography of one exchange costs, measured in this process with the same library.
-//!
-//! One exchange: A signs the message and wraps the content key; B unwraps it, verifies the signature, and signs the receipt;
-//! A verifies that. Every payload octet is hashed and ciphered on both sides, and once more on each side for TLS.
+//! What is done once or twice a message, with the keys.
 
-use std::fs;
-use std::hint::black_box;
-use std::time::Duration;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use openssl::derive::Deriver;
 use openssl::encrypt::{Decrypter, Encrypter};
 use openssl::hash::MessageDigest;
@@ -16,64 +9,12 @@ use openssl::pkey::{PKey, Private};
 use openssl::pkey_ctx::PkeyCtx;
 use openssl::rsa::{Padding, Rsa};
 use openssl::sign::{Signer, Verifier};
-use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
 
+use super::cost;
 use crate::stage::Kind;
 
-/// Each operation is repeated for so long.
-const MEASURE: Duration = Duration::from_millis(400);
 /// Octets of a SignedInfo, about.
 const SIGNED_INFO: usize = 2000;
-
-/// Processor time of single operations.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Bound {
-    /// One signature by a private key, in seconds.
-    pub sign: f64,
-    /// One verification, in seconds.
-    pub verify: f64,
-    /// Wrapping a content key for a certificate, or agreeing on one, in seconds.
-    pub wrap: f64,
-    /// The same with the private key, in seconds.
-    pub unwrap: f64,
-    /// SHA-256, in seconds an octet.
-    pub hash: f64,
-    /// AES-128-GCM, in seconds an octet; decrypting costs the same.
-    pub cipher: f64,
-}
-
-impl Bound {
-    /// Measures the operations of a profile. `bits` is the length of RSA keys.
-    pub fn measure(kind: Kind, bits: u32) -> Result<Self> {
-        let megabyte = vec![7_u8; 1 << 20];
-        let hash = cost(|| {
-            black_box(openssl::sha::sha256(&megabyte));
-            Ok(())
-        })? / megabyte.len() as f64;
-        let (key, iv) = ([1; 16], [2; 12]);
-        let mut tag = [0; 16];
-        let sealed = encrypt_aead(Cipher::aes_128_gcm(), &key, Some(&iv), &[], &megabyte, &mut tag)?;
-        let cipher = cost(|| {
-            decrypt_aead(Cipher::aes_128_gcm(), &key, Some(&iv), &[], &sealed, &tag)
-                .map(drop)
-                .map_err(Into::into)
-        })? / megabyte.len() as f64;
-        let (sign, verify) = signatures(&signing_key(kind, bits)?)?;
-        let (wrap, unwrap) = match kind {
-            Kind::Rsa => oaep(bits)?,
-            Kind::Eddsa => agreement(&PKey::generate_x25519()?, &PKey::generate_x25519()?)?,
-            Kind::Ec => agreement(&signing_key(kind, bits)?, &signing_key(kind, bits)?)?,
-        };
-        Ok(Self { sign, verify, wrap, unwrap, hash, cipher })
-    }
-
-    /// Processor seconds that the cryptography of one exchange of `octets` needs, on both sides together.
-    pub fn exchange(&self, octets: u64) -> f64 {
-        let keys = 2.0 * self.sign + 2.0 * self.verify + self.wrap + self.unwrap;
-        // Hashed by A and B; ciphered by A and B for WS-Security, and by A and B for TLS.
-        keys + octets as f64 * (2.0 * self.hash + 4.0 * self.cipher)
-    }
-}
 
 fn signing_key(kind: Kind, bits: u32) -> Result<PKey<Private>> {
     Ok(match kind {
@@ -86,7 +27,9 @@ fn signing_key(kind: Kind, bits: u32) -> Result<PKey<Private>> {
     })
 }
 
-fn signatures(key: &PKey<Private>) -> Result<(f64, f64)> {
+/// What a signature and its verification cost, in seconds.
+pub(super) fn signatures(kind: Kind, bits: u32) -> Result<(f64, f64)> {
+    let key = &signing_key(kind, bits)?;
     let text = [7; SIGNED_INFO];
     let plain = key.id() == openssl::pkey::Id::ED25519;
     let signer = || match plain {
@@ -104,6 +47,15 @@ fn signatures(key: &PKey<Private>) -> Result<(f64, f64)> {
         Ok(())
     })?;
     Ok((sign, verify))
+}
+
+/// What it costs to wrap a content key, or to agree on one, and to unwrap it, in seconds.
+pub(super) fn content_key(kind: Kind, bits: u32) -> Result<(f64, f64)> {
+    match kind {
+        Kind::Rsa => oaep(bits),
+        Kind::Eddsa => agreement(&PKey::generate_x25519()?, &PKey::generate_x25519()?),
+        Kind::Ec => agreement(&signing_key(kind, bits)?, &signing_key(kind, bits)?),
+    }
 }
 
 fn oaep(bits: u32) -> Result<(f64, f64)> {
@@ -150,23 +102,4 @@ fn agreement(ours: &PKey<Private>, theirs: &PKey<Private>) -> Result<(f64, f64)>
         _ => signing_key(Kind::Ec, 0).map(drop),
     })?;
     Ok((unwrap + generate, unwrap))
-}
-
-/// Processor seconds of one call, over as many calls as fit into [`MEASURE`].
-fn cost(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
-    work()?;
-    let (begun, before) = (std::time::Instant::now(), thread_seconds()?);
-    let mut calls = 0_u32;
-    while begun.elapsed() < MEASURE {
-        work()?;
-        calls += 1;
-    }
-    Ok((thread_seconds()? - before) / f64::from(calls.max(1)))
-}
-
-/// Processor time of this thread so far, in seconds.
-fn thread_seconds() -> Result<f64> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanoseconds: u64 = text.split(' ').next().and_then(|n| n.parse().ok()).context("no schedstat")?;
-    Ok(nanoseconds as f64 / 1e9)
 }
