@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::ids::{micros, optional_time};
-use super::outbound::{OutMessage, out_message};
+use super::outbound::{OutMessage, out_message, uncertain_attempts, with_plan};
 use super::sql::{self, Conn};
 use super::writer::{Announce, Work};
 use super::{Error, MessageRow, RecipientId, Store};
@@ -102,43 +102,52 @@ impl Store {
         // Before the rows are read: the lease of a message ends after the commit of what became of it, so that a message whose
         // lease ends from now on is passed over, and of one whose lease had ended the rows tell the truth.
         let held = leases.at(now);
-        let due: Vec<String> = sql::query_scalar(DUE)
-            .bind(micros(now))
-            .bind(held.len() as i64 + i64::from(limit))
-            .fetch_all(&mut self.look())
-            .await?;
-        let mut leased = Vec::new();
-        for id in due {
-            let id = MessageRow::read(&id)?;
-            if leased.len() < limit as usize && !held.contains(&id) && leases.take(id, until) {
-                match self.queued(id, now).await {
-                    Ok(Some(message)) => leased.push(message),
-                    Ok(None) => leases.end(id),
-                    Err(error) => {
-                        leased
-                            .iter()
-                            .map(|message: &OutMessage| message.id)
-                            .chain([id])
-                            .for_each(|id| leases.end(id));
-                        return Err(error);
-                    }
-                }
-            }
+        let due = self.due(now, &held, limit).await?;
+        let mut leased: Vec<OutMessage> = due.into_iter().filter(|m| leases.take(m.id, until)).collect();
+        if let Err(error) = self.end_lost(&mut leased, now).await {
+            leased.iter().for_each(|message| leases.end(message.id));
+            return Err(error);
         }
         Ok(leased)
     }
 
-    /// A leased message, unless it was closed meanwhile.
-    async fn queued(&self, id: MessageRow, now: Timestamp) -> Result<Option<OutMessage>, Error> {
-        let row = sql::query("SELECT * FROM message WHERE id = ? AND state = 'queued'")
-            .bind(id.column())
-            .fetch_optional(&mut self.look())
+    /// Messages that are due and not held, as of one moment.
+    async fn due(
+        &self,
+        now: Timestamp,
+        held: &HashSet<MessageRow>,
+        limit: u32,
+    ) -> Result<Vec<OutMessage>, Error> {
+        let mut moment = self.moment()?;
+        let conn = moment.conn();
+        let due: Vec<String> = sql::query_scalar(DUE)
+            .bind(micros(now))
+            .bind(held.len() as i64 + i64::from(limit))
+            .fetch_all(conn)
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        if row.get::<i64>("attempts")? > 0 && self.has_open_attempt(id).await? {
-            self.write(move |work| Box::pin(async move { end_lost_attempts(work, id, now).await })).await?;
+        let mut found = Vec::new();
+        for id in due {
+            if found.len() < limit as usize && !held.contains(&MessageRow::read(&id)?) {
+                let queued = concat!(with_plan!(), " WHERE id = ? AND state = 'queued'");
+                if let Some(row) = sql::query(queued).bind(id).fetch_optional(conn).await? {
+                    found.push(out_message(conn, &row).await?);
+                }
+            }
         }
-        out_message(&mut self.look(), &row).await.map(Some)
+        Ok(found)
+    }
+
+    /// An attempt that was begun and never settled counts as uncertain, now that nobody makes it.
+    async fn end_lost(&self, leased: &mut [OutMessage], now: Timestamp) -> Result<(), Error> {
+        for message in leased.iter_mut().filter(|message| message.attempts > 0) {
+            let id = message.id;
+            if self.has_open_attempt(id).await? {
+                self.write(move |work| Box::pin(async move { end_lost_attempts(work, id, now).await }))
+                    .await?;
+                message.uncertain_attempts = uncertain_attempts(&mut self.look(), &id.column()).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn has_open_attempt(&self, id: MessageRow) -> Result<bool, Error> {
@@ -189,9 +198,10 @@ pub(super) async fn earliest(
 }
 
 /// For PostgreSQL alone; what another node has hold of is passed over.
-const LEASE: &str = "UPDATE message SET lease_until = ?1, lease_by = ?4 WHERE id IN (
+const LEASE: &str = "WITH leased AS (UPDATE message SET lease_until = ?1, lease_by = ?4 WHERE id IN (
         SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ?2
-            AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3 FOR UPDATE SKIP LOCKED) RETURNING *";
+            AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3 FOR UPDATE SKIP LOCKED) RETURNING *)
+    SELECT * FROM leased LEFT JOIN plan ON plan.message = leased.id";
 
 async fn lease(
     work: &mut Work,

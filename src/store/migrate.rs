@@ -5,17 +5,19 @@ use std::path::Path;
 use super::Error;
 use super::sql::{self, Conn, PostgresPool, Turn};
 
-const SQLITE: [&str; 4] = [
+const SQLITE: [&str; 5] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_lease_by.sql"),
     include_str!("migrations/0003_timers.sql"),
     include_str!("migrations/0004_sealed.sql"),
+    include_str!("migrations/0005_plan.sql"),
 ];
-const POSTGRES: [&str; 4] = [
+const POSTGRES: [&str; 5] = [
     include_str!("migrations/postgres/0001_initial.sql"),
     include_str!("migrations/postgres/0002_nodes.sql"),
     include_str!("migrations/0003_timers.sql"),
     include_str!("migrations/0004_sealed.sql"),
+    include_str!("migrations/postgres/0005_plan.sql"),
 ];
 
 /// Brings the schema of a SQLite store up to date.

@@ -12,7 +12,7 @@ use super::lease::Leases;
 use super::room::Room;
 use super::sealed::PayloadKeys;
 use super::spool::Spool;
-use super::sql::{self, Access, Conn, PostgresConfig, PostgresPool, Readers, SqliteConn, listen};
+use super::sql::{self, Access, Conn, Moment, PostgresConfig, PostgresPool, Readers, SqliteConn, listen};
 use super::writer::{Announce, CHANNEL, Work, Writer};
 use super::{Error, migrate, payload};
 use crate::clock::Clock;
@@ -171,6 +171,14 @@ impl Store {
         match &self.inner.read {
             Read::Sqlite(readers) => Conn::SqliteHere(readers.clone()),
             Read::Postgres(pool, _) => Conn::PostgresPool(pool.clone()),
+        }
+    }
+
+    /// For several such statements, which on SQLite see the same state.
+    pub(super) fn moment(&self) -> Result<Moment, Error> {
+        match &self.inner.read {
+            Read::Sqlite(readers) => readers.moment(),
+            Read::Postgres(pool, _) => Ok(Moment::without(Conn::PostgresPool(pool.clone()))),
         }
     }
 

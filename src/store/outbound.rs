@@ -167,7 +167,23 @@ impl Store {
     }
 }
 
-/// A message row with its recipient, parts and counts.
+/// Messages, each with the plan that there may be.
+macro_rules! with_plan {
+    () => {
+        "SELECT * FROM message LEFT JOIN plan ON plan.message = message.id"
+    };
+}
+pub(super) use with_plan;
+
+/// The rules of the plan; before there is one, those that came with the message.
+pub(super) fn pmode(row: &sql::Row) -> Result<Option<Value>, Error> {
+    match value(row, "plan_pmode")? {
+        None => value(row, "pmode"),
+        planned => Ok(planned),
+    }
+}
+
+/// A message row with its plan, recipient, parts and counts.
 pub(super) async fn out_message(conn: &mut Conn, row: &sql::Row) -> Result<OutMessage, Error> {
     let id: &str = row.get("id")?;
     let recipient: Option<String> = row.get("recipient")?;
@@ -196,9 +212,9 @@ pub(super) async fn out_message(conn: &mut Conn, row: &sql::Row) -> Result<OutMe
         original_sender: row.get("original_sender")?,
         final_recipient: row.get("final_recipient")?,
         properties: from_json("message properties", row.get("properties")?)?,
-        messaging: row.get("messaging")?,
-        signed_references: value(row, "signed_references")?,
-        pmode: value(row, "pmode")?,
+        messaging: row.get("plan_messaging")?,
+        signed_references: value(row, "plan_references")?,
+        pmode: pmode(row)?,
         endpoint: value(row, "endpoint")?,
         lookup: value(row, "lookup")?,
         parts,
@@ -210,7 +226,7 @@ pub(super) async fn out_message(conn: &mut Conn, row: &sql::Row) -> Result<OutMe
     })
 }
 
-async fn uncertain_attempts(conn: &mut Conn, message: &str) -> Result<u32, Error> {
+pub(super) async fn uncertain_attempts(conn: &mut Conn, message: &str) -> Result<u32, Error> {
     let count: i64 =
         sql::query_scalar("SELECT count(*) FROM attempt WHERE message = ? AND outcome = 'uncertain'")
             .bind(message)
@@ -288,7 +304,7 @@ async fn counted(work: &mut Work, message: MessageRow, node: &str) -> Result<Opt
     .await
 }
 
-/// The same, and the plan into the same row.
+/// The same, with what planning fixed.
 async fn counted_with_plan(
     work: &mut Work,
     message: MessageRow,
@@ -296,15 +312,11 @@ async fn counted_with_plan(
     node: &str,
 ) -> Result<Option<i64>, Error> {
     let row = sql::query(
-        "UPDATE message SET attempts = attempts + 1, messaging = ?1, signed_references = ?2, pmode = ?3, from_party = ?4,
-             from_type = ?5, to_party = ?6, to_type = ?7, service = ?8, service_type = ?9, action = ?10, endpoint = ?11,
-             lookup = ?12
-         WHERE id = ?13 AND state = 'queued' AND (lease_until IS NULL OR lease_by = ?14)
-             AND (messaging IS NULL OR messaging = ?1) RETURNING attempts, coalesce(recipient, id) AS owner",
+        "UPDATE message SET attempts = attempts + 1, from_party = ?1, from_type = ?2, to_party = ?3, to_type = ?4,
+             service = ?5, service_type = ?6, action = ?7
+         WHERE id = ?8 AND state = 'queued' AND (lease_until IS NULL OR lease_by = ?9)
+         RETURNING attempts, coalesce(recipient, id) AS owner",
     )
-    .bind(&plan.messaging)
-    .bind(json(&plan.signed_references)?)
-    .bind(json(&plan.pmode)?)
     .bind(&plan.from.0)
     .bind(&plan.from.1)
     .bind(&plan.to.0)
@@ -312,13 +324,14 @@ async fn counted_with_plan(
     .bind(&plan.service.0)
     .bind(&plan.service.1)
     .bind(&plan.action)
-    .bind(json(&plan.endpoint)?)
-    .bind(json(&plan.lookup)?)
     .bind(message.column())
     .bind(node)
     .fetch_optional(&mut work.conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
+    if !kept(work, message, plan).await? {
+        return Ok(None);
+    }
     for (position, form) in &plan.forms {
         sql::query("UPDATE part SET form = ? WHERE owner = ? AND position = ?")
             .bind(form.as_str())
@@ -328,6 +341,27 @@ async fn counted_with_plan(
             .await?;
     }
     row.get("attempts").map(Some)
+}
+
+/// False where other Messaging octets are kept already.
+async fn kept(work: &mut Work, message: MessageRow, plan: &Planned) -> Result<bool, Error> {
+    let changed = sql::query(
+        "INSERT INTO plan (message, plan_messaging, plan_references, plan_pmode, endpoint, lookup)
+             VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (message) DO UPDATE SET plan_messaging = excluded.plan_messaging,
+             plan_references = excluded.plan_references, plan_pmode = excluded.plan_pmode, endpoint = excluded.endpoint,
+             lookup = excluded.lookup
+         WHERE plan.plan_messaging IS NULL OR plan.plan_messaging = excluded.plan_messaging",
+    )
+    .bind(message.column())
+    .bind(&plan.messaging)
+    .bind(json(&plan.signed_references)?)
+    .bind(json(&plan.pmode)?)
+    .bind(json(&plan.endpoint)?)
+    .bind(json(&plan.lookup)?)
+    .execute(&mut work.conn)
+    .await?;
+    Ok(changed == 1)
 }
 
 async fn supersede(

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::evidence::{shown_record, shown_time};
 use super::ids::{digest, from_json, time};
-use super::outbound::{OutMessage, out_message, party, value};
+use super::outbound::{OutMessage, out_message, party, pmode, value, with_plan};
 use super::payload::{PartView, parts_of};
 use super::sql;
 use super::{AttemptId, Class, Error, MessageRow, Outcome, RecipientId, Store, SubmissionId};
@@ -137,7 +137,7 @@ pub struct AttemptView {
     pub outcome: Option<Outcome>,
     /// Why, in words.
     pub detail: Option<String>,
-    /// The signal as received.
+    /// The signal as received, unless it is evidence in the recipient's chain.
     #[serde(skip)]
     pub signal: Option<Vec<u8>>,
 }
@@ -276,8 +276,8 @@ impl Store {
     /// The database's.
     pub async fn recipient_for_message(&self, message_id: &str) -> Result<Option<OriginalMessage>, Error> {
         let row = sql::query(
-            "SELECT message.*, recipient.domain, recipient.profile, recipient.record FROM message
-             JOIN recipient ON recipient.id = message.recipient WHERE message_id = ? AND direction = 'out'",
+            "SELECT message.*, plan_pmode, endpoint, recipient.domain, recipient.profile, recipient.record FROM message
+             JOIN recipient ON recipient.id = message.recipient LEFT JOIN plan ON plan.message = message.id WHERE message_id = ? AND direction = 'out'",
         )
         .bind(message_id)
         .fetch_optional(&mut self.look())
@@ -290,7 +290,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn messages_of(&self, recipient: RecipientId) -> Result<Vec<MessageView>, Error> {
-        let rows = sql::query("SELECT * FROM message WHERE recipient = ? ORDER BY id")
+        let rows = sql::query(concat!(with_plan!(), " WHERE recipient = ? ORDER BY id"))
             .bind(recipient.column())
             .fetch_all(&mut self.read())
             .await?;
@@ -302,7 +302,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn evidence_sent_about(&self, inbound: MessageRow) -> Result<Vec<MessageView>, Error> {
-        let rows = sql::query("SELECT * FROM message WHERE inbound = ? ORDER BY id")
+        let rows = sql::query(concat!(with_plan!(), " WHERE inbound = ? ORDER BY id"))
             .bind(inbound.column())
             .fetch_all(&mut self.read())
             .await?;
@@ -314,7 +314,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn message(&self, id: MessageRow) -> Result<MessageView, Error> {
-        let row = sql::query("SELECT * FROM message WHERE id = ?")
+        let row = sql::query(concat!(with_plan!(), " WHERE id = ?"))
             .bind(id.column())
             .fetch_optional(&mut self.read())
             .await?
@@ -327,10 +327,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn messages_by_message_id(&self, message_id: &str) -> Result<Vec<MessageView>, Error> {
-        let rows = sql::query("SELECT * FROM message WHERE message_id = ? ORDER BY id")
-            .bind(message_id)
-            .fetch_all(&mut self.read())
-            .await?;
+        let rows = sql::query(BY_MESSAGE_ID).bind(message_id).fetch_all(&mut self.read()).await?;
         self.message_views(&rows).await
     }
 
@@ -344,10 +341,11 @@ impl Store {
         before: Option<MessageRow>,
         limit: u32,
     ) -> Result<Vec<MessageView>, Error> {
-        let rows = sql::query(
-            "SELECT * FROM message WHERE (?1 IS NULL OR direction = ?1) AND (?2 IS NULL OR state = ?2)
-                 AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4",
-        )
+        let rows = sql::query(concat!(
+            with_plan!(),
+            " WHERE (?1 IS NULL OR direction = ?1) AND (?2 IS NULL OR state = ?2)
+                 AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4"
+        ))
         .bind(direction)
         .bind(state)
         .bind(before.map(MessageRow::column))
@@ -363,7 +361,7 @@ impl Store {
     /// [`Error::NotFound`].
     pub async fn outbound(&self, id: MessageRow) -> Result<OutMessage, Error> {
         let mut conn = self.read();
-        let row = sql::query("SELECT * FROM message WHERE id = ? AND direction = 'out'")
+        let row = sql::query(concat!(with_plan!(), " WHERE id = ? AND direction = 'out'"))
             .bind(id.column())
             .fetch_optional(&mut conn)
             .await?
@@ -459,6 +457,12 @@ impl Store {
     }
 }
 
+/// There is an index for each direction.
+pub(super) const BY_MESSAGE_ID: &str = concat!(
+    with_plan!(),
+    " WHERE (direction = 'in' AND message_id = ?1) OR (direction = 'out' AND message_id = ?1) ORDER BY id"
+);
+
 fn recipient_view(row: &sql::Row) -> Result<RecipientView, Error> {
     let head: Option<&[u8]> = row.get("chain_head")?;
     Ok(RecipientView {
@@ -488,7 +492,7 @@ fn original_message(row: &sql::Row) -> Result<OriginalMessage, Error> {
         final_recipient: row.get("final_recipient")?,
         domain: row.get("domain")?,
         profile: row.get::<&str>("profile")?.parse()?,
-        pmode: value(row, "pmode")?,
+        pmode: pmode(row)?,
         endpoint: value(row, "endpoint")?,
         record: shown_record(row)?,
     })

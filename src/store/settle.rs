@@ -125,11 +125,14 @@ impl Store {
                     return Ok(None);
                 }
                 let lookup = json(&lookup)?;
-                sql::query("UPDATE message SET lookup = ? WHERE id = ?")
-                    .bind(lookup)
-                    .bind(message.column())
-                    .execute(&mut work.conn)
-                    .await?;
+                sql::query(
+                    "INSERT INTO plan (message, lookup) VALUES (?, ?)
+                         ON CONFLICT (message) DO UPDATE SET lookup = excluded.lookup",
+                )
+                .bind(message.column())
+                .bind(lookup)
+                .execute(&mut work.conn)
+                .await?;
                 Moved { message, recipient, next, detail, evidence, now }.carry_out(work).await
             })
         });
@@ -291,11 +294,13 @@ async fn holds(work: &mut Work, message: MessageRow, node: &str) -> Result<bool,
 }
 
 async fn end_attempt(work: &mut Work, attempt: AttemptId, end: &Settlement) -> Result<(), Error> {
+    // What the recipient's chain holds is not kept twice.
+    let elsewhere = |signal: &&Vec<u8>| !end.evidence.iter().any(|evidence| evidence.raw == **signal);
     sql::query("UPDATE attempt SET ended = ?, outcome = ?, detail = ?, signal = ? WHERE id = ?")
         .bind(micros(end.ended))
         .bind(end.outcome.as_str())
         .bind(&end.detail)
-        .bind(&end.signal)
+        .bind(end.signal.as_ref().filter(elsewhere))
         .bind(attempt.0)
         .execute(&mut work.conn)
         .await?;

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 
 pub use postgres::PostgresConfig;
 pub use row::{FromRow, Row};
-pub use sqlite::{Access, Readers, SqliteConn};
+pub use sqlite::{Access, Moment, Readers, SqliteConn};
 pub use value::{Bind, Value};
 
 pub use postgres::{PostgresPool, TransactionConn, listen};

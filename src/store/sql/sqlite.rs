@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, Statement, params_from_iter};
 use tokio::sync::oneshot;
 
 use super::super::Error;
+use super::Conn;
 use super::row::{Columns, Row};
 use super::value::Value;
 
@@ -179,10 +180,52 @@ impl Readers {
         rows
     }
 
+    /// The state of this moment for several statements.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn moment(&self) -> Result<Moment, Error> {
+        let Some(mut conn) = lock(&self.here).pop() else {
+            return Ok(Moment::without(Conn::SqliteReaders(self.clone())));
+        };
+        conn.change("BEGIN", &[])?;
+        Ok(Moment { conn: Conn::Sqlite(Box::new(conn)), home: Some(self.clone()) })
+    }
+
     /// Takes no more statements; those that were asked for still run.
     pub fn close(&self) {
         lock(&self.jobs).take();
         lock(&self.here).clear();
+    }
+}
+
+/// Several statements on one connection, which see the same state; each by itself where no connection was free.
+pub struct Moment {
+    conn: Conn,
+    home: Option<Readers>,
+}
+
+impl Moment {
+    /// Statements that run on `conn` as they do otherwise.
+    pub fn without(conn: Conn) -> Self {
+        Self { conn, home: None }
+    }
+
+    /// What the statements run on.
+    pub fn conn(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}
+
+impl Drop for Moment {
+    fn drop(&mut self) {
+        let Some(home) = self.home.take() else { return };
+        let conn = std::mem::replace(&mut self.conn, Conn::SqliteReaders(home.clone()));
+        if let Conn::Sqlite(mut conn) = conn
+            && conn.change("COMMIT", &[]).is_ok()
+        {
+            lock(&home.here).push(*conn);
+        }
     }
 }
 

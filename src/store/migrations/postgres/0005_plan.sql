@@ -1,0 +1,21 @@
+-- What planning fixes is written once and is long; the row of a message changes several times and should be short.
+CREATE TABLE plan (
+    message         TEXT COLLATE "C" PRIMARY KEY REFERENCES message (id),
+    plan_messaging  BYTEA,
+    plan_references TEXT COLLATE "C",
+    plan_pmode      TEXT COLLATE "C",
+    endpoint        TEXT COLLATE "C",
+    lookup          TEXT COLLATE "C"
+);
+INSERT INTO plan SELECT id, messaging, signed_references, pmode, endpoint, lookup FROM message
+    WHERE direction = 'out' AND (messaging IS NOT NULL OR lookup IS NOT NULL);
+UPDATE message SET messaging = NULL, signed_references = NULL WHERE direction = 'out' AND messaging IS NOT NULL;
+ALTER TABLE message DROP COLUMN endpoint;
+ALTER TABLE message DROP COLUMN lookup;
+
+-- None for what another index finds as well, none for rows that nobody looks for.
+DROP INDEX message_by_id;
+DROP INDEX message_in;
+CREATE UNIQUE INDEX message_in ON message (message_id, from_party, from_type) WHERE direction = 'in';
+DROP INDEX message_recipient;
+CREATE INDEX message_recipient ON message (recipient) WHERE recipient IS NOT NULL;
