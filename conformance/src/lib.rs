@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod probe;
 pub mod random;
 pub mod revocation;
+pub mod s3;
 pub mod service;
 pub mod sml;
 pub mod smp;

@@ -52,7 +52,7 @@ pub struct ClientConfig {
 
 /// A request to be sent.
 pub struct Request {
-    /// GET or POST.
+    /// GET or POST; of an object store also others.
     pub method: Method,
     /// Absolute `https:` (or, where the gate permits it, `http:`) address.
     pub url: String,
@@ -136,17 +136,32 @@ impl Client {
 
     /// Sends the request and reads the answer. On an error, [`Error::sent`] says whether the peer may have read it all.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        let url = self.check(&request.url)?;
-        let host = url.host().unwrap_or_default().to_owned();
         let max = request.max_response;
-        let (outgoing, progress) = self.prepare(request, url)?;
-        let exchange = Exchange { host, progress, timeouts: &self.timeouts };
+        let (exchange, pending) = self.begin(request)?;
         let whole = async {
-            let head = exchange.until_head(self.pool.request(outgoing)).await?;
+            let head = exchange.until_head(pending).await?;
             exchange.read(head, max).await
         };
         let total = self.timeouts.total;
         tokio::time::timeout(total, whole).await.unwrap_or_else(|_| Err(exchange.late("finish", total)))
+    }
+
+    /// Sends the request and reads the head of the answer: its body is left to whoever calls.
+    pub(super) async fn head(&self, request: Request) -> Result<hyper::Response<Incoming>, Error> {
+        let (exchange, pending) = self.begin(request)?;
+        exchange.until_head(pending).await
+    }
+
+    /// Its time-outs.
+    pub(super) fn timeouts(&self) -> &ClientTimeouts {
+        &self.timeouts
+    }
+
+    fn begin(&self, request: Request) -> Result<(Exchange<'_>, legacy::ResponseFuture), Error> {
+        let url = self.check(&request.url)?;
+        let host = url.host().unwrap_or_default().to_owned();
+        let (outgoing, progress) = self.prepare(request, url)?;
+        Ok((Exchange { host, progress, timeouts: &self.timeouts }, self.pool.request(outgoing)))
     }
 
     /// Absolute, with a host, without user information, https unless plain HTTP is permitted.

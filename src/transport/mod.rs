@@ -3,7 +3,7 @@
 //! [`Server`] hands requests with streaming bodies to any tower service (an `axum::Router`, or `tower::service_fn`), with
 //! the [`Peer`] in the request's extensions. [`Client`] sends one request with a body of known length and reads the
 //! answer up to a limit; its [`Error::sent`] says whether the peer may have read the whole request, which decides between
-//! a definite and an uncertain attempt (model 2).
+//! a definite and an uncertain attempt (model 2). The same client speaks for the library that asks object stores.
 
 pub mod body;
 mod client;
@@ -11,6 +11,7 @@ mod connector;
 mod egress;
 mod error;
 mod idle;
+mod objects;
 mod revocation;
 mod server;
 #[cfg(test)]
