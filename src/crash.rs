@@ -39,7 +39,7 @@ points! {
     SubmitBegun => "submit-begun",
     /// It is committed, and the backend does not know yet.
     SubmitCommitted => "submit-committed",
-    /// A payload file has its name, and no row names it.
+    /// A payload file or object has its name, and no row names it.
     PayloadRenamed => "payload-renamed",
     /// A message is sealed, and its header, way and attempt are not committed.
     AttemptBegun => "attempt-begun",

@@ -70,6 +70,13 @@ impl Place {
         for file in ["tls.pem", "blue.pem", "trust/smp.pem", "trust/ap.pem", "trust/div.pem"] {
             place.write(file, &pem);
         }
+        place.write("trust/s3.pem", &pem);
+        for (file, line) in [("payload.key", "5a".repeat(32)), ("postgres.password", "secret".into())] {
+            place.write(file, line.as_bytes());
+        }
+        for file in ["s3.id", "s3.secret"] {
+            place.write(file, b"secret\n");
+        }
         place.write("tls.key", &key.private_key_to_pem_pkcs8().unwrap());
         place
     }
@@ -119,7 +126,7 @@ fn every_example_is_read() {
 #[test]
 fn examples_load_whole_with_their_keys() {
     let place = Place::new();
-    for name in ["national.toml", "two-gateways.toml", "edelivery-2.0.toml", "peppol.toml"] {
+    for name in ["national.toml", "two-gateways.toml", "edelivery-2.0.toml", "peppol.toml", "cluster.toml"] {
         assert_eq!(place.problems(&example(name)), "", "{name}");
     }
 }
@@ -170,6 +177,16 @@ fn a_key_of_the_wrong_kind_is_named_with_the_right_one() {
         let problems = place.problems(&changed(&text, from, to));
         assert!(words.iter().all(|word| problems.contains(word)), "{from}: {problems}");
     }
+}
+
+#[test]
+fn a_bucket_that_cannot_be_asked_is_named_with_its_remedy() {
+    let text = changed(&example("cluster.toml"), "https://s3.red.example", "http://s3.red.example");
+    let problems = Place::new().problems(&text);
+    assert!(problems.contains("store.s3.endpoint") && problems.contains("allow_http"), "{problems}");
+    let text = changed(&example("cluster.toml"), "s3.secret", "s3.nothing");
+    let problems = Place::new().problems(&text);
+    assert!(problems.contains("store.s3.secret_key_file") && problems.contains("s3.nothing"), "{problems}");
 }
 
 #[test]

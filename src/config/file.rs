@@ -4,6 +4,7 @@
 
 mod limits;
 mod listen;
+mod s3;
 mod text;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::transport::Cidr;
 
 pub use limits::{Limits, Log, LogFormat};
 pub use listen::{As4Listener, Listen, Listener, Role, Tls, Token};
+pub use s3::S3;
 pub use text::{Paths, Text};
 
 /// The whole file.
@@ -86,6 +88,8 @@ pub struct Store {
     pub postgres: Option<Postgres>,
     /// Folder of the payloads where several nodes share one.
     pub payloads: Option<PathBuf>,
+    /// `[store.s3]`: a bucket of payloads, instead of a folder.
+    pub s3: Option<S3>,
     /// How long the octets of payloads are kept; rows, digests and evidence stay.
     pub keep_payloads: Text<SignedDuration>,
     /// Octets that stay free on the disks of the store, at most a twentieth of each.
@@ -104,6 +108,7 @@ impl Default for Store {
             path: "data".into(),
             postgres: None,
             payloads: None,
+            s3: None,
             keep_payloads,
             keep_free: 256 << 20,
             payload_keys: Vec::new(),

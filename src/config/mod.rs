@@ -4,6 +4,7 @@
 pub mod file;
 mod load;
 mod problems;
+mod s3;
 mod store;
 mod suites;
 mod trust;

@@ -15,12 +15,17 @@ pub fn store(problems: &mut Problems, store: &file::Store, base: &Path) -> Confi
             .add("store.payloads", "payloads are shared by nodes on one PostgreSQL: add [store.postgres]");
     }
     let payloads = store.payloads.as_ref().map(|folder| base.join(folder));
+    if store.payloads.is_some() && store.s3.is_some() {
+        problems.add("store.payloads", "payloads lie in a folder or in [store.s3]: leave one of the two out");
+    }
+    let s3 = store.s3.as_ref().and_then(|given| super::s3::s3(problems, given, base));
     let keys = store.payload_keys.iter().filter_map(|file| key(problems, &base.join(file))).collect();
     Config {
         keys: PayloadKeys(keys),
         path: base.join(&store.path),
         postgres,
         payloads,
+        s3,
         keep_free: store.keep_free,
         ..Config::default()
     }
@@ -98,5 +103,11 @@ mod tests {
             let (_, said) = judged(text);
             assert!(said.contains(expected) && !said.contains("secret"), "{text}: {said}");
         }
+    }
+
+    #[test]
+    fn payloads_lie_in_one_place() {
+        let s3 = "s3 = { bucket = 'tilts', access_key_file = 'a', secret_key_file = 'b' }";
+        assert!(judged(&format!("payloads = 'shared'\n{s3}")).1.contains("leave one of the two out"));
     }
 }

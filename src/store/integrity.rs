@@ -1,11 +1,10 @@
 //! Checkpoints over the chains, and the proof that everything shown follows from what is stored.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::evidence::{self, StoredEvidence, hash, shown_record};
 use super::ids::{digest, micros, time};
+use super::shelf::Shelf;
 use super::sql::{self, Conn, PostgresPool, Readers, Turn};
 use super::writer::Work;
 use super::{Config, Error, PayloadId, RecipientId, Store, payload_files};
@@ -70,7 +69,7 @@ pub struct Recomputed {
     pub checkpoints: u64,
     /// Payload files looked at.
     pub payload_files: u64,
-    /// Payload files that no row names, relative to the payload folder. While a node runs these may be payloads that are just
+    /// Payload files that no row names, relative to the folder or prefix. While a node runs these may be payloads that are just
     /// arriving; otherwise the next start removes them.
     pub orphans: Vec<String>,
     /// What does not hold; empty when all is well.
@@ -109,7 +108,7 @@ impl Store {
     /// # Errors
     /// The database's; damage is reported, not an error.
     pub async fn recompute(&self) -> Result<Recomputed, Error> {
-        recompute(&mut self.read(), self.spool().payloads()).await
+        recompute(&mut self.read(), self.spool().shelf()).await
     }
 
     /// The same for a store that no node need have open, or that one has: reads only, takes no lock.
@@ -117,8 +116,7 @@ impl Store {
     /// # Errors
     /// As [`Store::recompute`]; [`Error::NotFound`] when there is no store.
     pub async fn recompute_at(config: &Config) -> Result<Recomputed, Error> {
-        let own = config.path.join("payloads");
-        let payloads = config.payloads.as_deref().unwrap_or(&own);
+        let shelf = Shelf::of(config)?;
         let mut conn = match &config.postgres {
             Some(postgres) => Conn::PostgresPool(PostgresPool::connect(postgres).await?),
             None => {
@@ -129,7 +127,7 @@ impl Store {
                 Conn::SqliteReaders(Readers::open(&file, 1)?)
             }
         };
-        recompute(&mut conn, payloads).await
+        recompute(&mut conn, &shelf).await
     }
 
     /// For every checkpoint that covers a recipient's chain, the proof that it does; oldest first.
@@ -224,7 +222,7 @@ fn checkpoint_hash(checkpoint: &Checkpoint) -> Result<[u8; 32], Error> {
     checkpoint.hash().map_err(|e| Error::Damaged { what: "checkpoint", value: e.to_string() })
 }
 
-async fn recompute(conn: &mut Conn, payloads: &Path) -> Result<Recomputed, Error> {
+async fn recompute(conn: &mut Conn, shelf: &Shelf) -> Result<Recomputed, Error> {
     let mut result = Recomputed::default();
     let mut last = String::new();
     loop {
@@ -246,7 +244,7 @@ async fn recompute(conn: &mut Conn, payloads: &Path) -> Result<Recomputed, Error
         }
     }
     recompute_checkpoints(conn, &mut result).await?;
-    payload_files::compare(conn, payloads, &mut result).await?;
+    payload_files::compare(conn, shelf, &mut result).await?;
     Ok(result)
 }
 

@@ -5,19 +5,21 @@ use std::path::Path;
 use super::Error;
 use super::sql::{self, Conn, PostgresPool, Turn};
 
-const SQLITE: [&str; 5] = [
+const SQLITE: [&str; 6] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_lease_by.sql"),
     include_str!("migrations/0003_timers.sql"),
     include_str!("migrations/0004_sealed.sql"),
     include_str!("migrations/0005_plan.sql"),
+    include_str!("migrations/0006_owner.sql"),
 ];
-const POSTGRES: [&str; 5] = [
+const POSTGRES: [&str; 6] = [
     include_str!("migrations/postgres/0001_initial.sql"),
     include_str!("migrations/postgres/0002_nodes.sql"),
     include_str!("migrations/0003_timers.sql"),
     include_str!("migrations/0004_sealed.sql"),
     include_str!("migrations/postgres/0005_plan.sql"),
+    include_str!("migrations/0006_owner.sql"),
 ];
 
 /// Brings the schema of a SQLite store up to date.

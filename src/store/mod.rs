@@ -4,7 +4,7 @@
 //! after a crash, whole. The store decides nothing about meaning: states of recipients come from [`crate::status`].
 //!
 //! On SQLite one thread writes ([`writer`](self)) and a pool reads; on PostgreSQL several nodes may share everything. Files:
-//! `<path>/tilts.db`, `<path>/payloads`, `<path>/spool`, `<path>/lock`, `<path>/node`.
+//! `<path>/tilts.db`, `<path>/payloads`, `<path>/spool`, `<path>/lock`, `<path>/node`. Payloads may lie elsewhere ([`shelf`](self)).
 
 mod alias;
 mod alive;
@@ -27,6 +27,7 @@ mod retention;
 mod room;
 mod sealed;
 mod settle;
+mod shelf;
 mod spool;
 mod sql;
 mod submission;
@@ -50,6 +51,7 @@ pub use reading::{AttemptView, MessageView, OriginalMessage, RecipientView, Stat
 pub use retention::Retention;
 pub use sealed::{PayloadKey, PayloadKeys};
 pub use settle::{Next, Outcome, Settlement};
+pub use shelf::S3Config;
 pub use spool::{Form, INLINE, Keep, Measure, Spool, SpoolWriter, StagedPayload};
 pub use sql::PostgresConfig;
 pub use submission::{NewMessage, NewPart, NewRecipient, NewSubmission, Submitted};
@@ -154,6 +156,29 @@ pub enum Error {
         /// The system's words.
         source: Arc<io::Error>,
     },
+    /// Environment: the object store does not do as it was asked; at a start, the configuration may be wrong.
+    #[error("the bucket {url} does not let us {act}: {said}; {remedy}")]
+    Bucket {
+        /// Its address.
+        url: Arc<str>,
+        /// What we wanted: to list, read, write or delete, and what.
+        act: Arc<str>,
+        /// What was answered, or what became of the connection.
+        said: Arc<str>,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// Configuration: a bucket holds payloads of another database below this prefix.
+    #[error(
+        "{place} holds the payloads of another database (id {owner:?}), which would be lost: give this one a prefix or bucket of its own in \
+         [store.s3]; if that database is no more, remove the object `owner` there"
+    )]
+    Foreign {
+        /// Bucket and prefix.
+        place: String,
+        /// The id of that database.
+        owner: String,
+    },
     /// Configuration: a payload is encrypted under a key that is not there.
     #[error(
         "a payload is encrypted under the key {name}, which is none of [store] payload_keys: name its file there too"
@@ -193,6 +218,17 @@ impl Error {
 
     fn missing(what: &'static str, id: impl ToString) -> Self {
         Self::NotFound { what, id: id.to_string() }
+    }
+
+    /// What became of reading a payload: the store's own words where it has some.
+    pub fn of_reading(error: &io::Error) -> Self {
+        let own = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
+        own.cloned().unwrap_or_else(|| Self::Damaged { what: "payload", value: error.to_string() })
+    }
+
+    /// True when the payload is where it was, and cannot be had at this moment.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Bucket { .. })
     }
 
     /// True when the disk has no room left.

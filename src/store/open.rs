@@ -11,6 +11,7 @@ use super::alive::Pulse;
 use super::lease::Leases;
 use super::room::Room;
 use super::sealed::PayloadKeys;
+use super::shelf::{self, S3Config, Shelf};
 use super::spool::Spool;
 use super::sql::{self, Access, Conn, Moment, PostgresConfig, PostgresPool, Readers, SqliteConn, listen};
 use super::writer::{Announce, CHANNEL, Work, Writer};
@@ -28,6 +29,8 @@ pub struct Config {
     pub postgres: Option<PostgresConfig>,
     /// Folder of payloads where several nodes share one.
     pub payloads: Option<PathBuf>,
+    /// The bucket of payloads, instead of a folder.
+    pub s3: Option<S3Config>,
     /// Octets that stay free on the disks of the folders, at most a twentieth of each.
     pub keep_free: u64,
     /// Keys of payloads at rest.
@@ -41,8 +44,19 @@ impl Default for Config {
             readers: 4,
             postgres: None,
             payloads: None,
+            s3: None,
             keep_free: 0,
             keys: PayloadKeys::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The folder of payloads in the making: in the shared folder where there is one, for a file is published there by its name alone.
+    fn making(&self, node: &str) -> PathBuf {
+        match &self.payloads {
+            Some(shared) => shared.join("spool").join(node),
+            None => self.path.join("spool"),
         }
     }
 }
@@ -78,18 +92,19 @@ enum Read {
 
 impl Store {
     /// Opens the store at `config.path`, makes it when missing, brings its schema up to date, ends the leases of a process
-    /// that is gone and removes payload files that no row names.
+    /// that is gone and removes payload files that no row names. A bucket is tried out.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process has it open; [`Error::Newer`]; the disk's and the database's refusals.
+    /// [`Error::Locked`] when another process has it open; [`Error::Newer`]; [`Error::Bucket`] and [`Error::Foreign`]; the disk's and the
+    /// database's refusals.
     pub async fn open(config: &Config, clock: Clock) -> Result<Self, Error> {
         fs::create_dir_all(&config.path).map_err(Error::io(&config.path))?;
         let lock = lock(&config.path)?;
         let node = node(&config.path)?;
-        let spool = Spool::open(&config.path, config.payloads.as_deref(), &node, config.keys.clone())?;
+        let spool = Spool::open(config.making(&node), Shelf::of(config)?, config.keys.clone())?;
         let wake = Wake::new();
         let (read, writer, ended) = match &config.postgres {
-            None => sqlite(config, &spool, &wake).await?,
+            None => sqlite(config, (&spool, &wake, &node)).await?,
             Some(postgres) => cluster(config, postgres, (&spool, &wake, &node)).await?,
         };
         let folders = std::iter::once(config.path.clone()).chain(config.payloads.clone()).collect();
@@ -249,14 +264,16 @@ pub(super) fn database(folder: &Path) -> PathBuf {
 
 type Opened = (Read, Writer, watch::Receiver<()>);
 
-async fn sqlite(config: &Config, spool: &Spool, wake: &Wake) -> Result<Opened, Error> {
+async fn sqlite(config: &Config, (spool, wake, node): (&Spool, &Wake, &Arc<str>)) -> Result<Opened, Error> {
     let file = database(&config.path);
     let mut conn = Conn::Sqlite(Box::new(SqliteConn::open(&file, Access::Write)?));
     migrate::sqlite(&mut conn, &config.path).await?;
+    let id = shelf::id(&mut conn).await?;
+    shelf::claim(spool.shelf(), &id, node).await?;
     // Only one process has the store, so that leases found at start belong to one that is gone: those of deliveries, and those of
     // messages that an earlier version wrote down.
     end_leases(&mut conn, None).await?;
-    payload::remove_orphans(&mut conn, spool, None).await?;
+    tidy(&mut conn, config, spool).await?;
     let readers = Readers::open(&file, config.readers)?;
     let (writer, ended) = Writer::on_sqlite(conn, wake.clone()).map_err(Error::io(&config.path))?;
     Ok((Read::Sqlite(readers), writer, ended))
@@ -273,8 +290,12 @@ async fn cluster(
     let pool = PostgresPool::connect(postgres).await?;
     migrate::postgres(&pool, &config.path).await?;
     let mut conn = Conn::Postgres(pool.begin().await?);
+    let id = shelf::id(&mut conn).await?;
+    conn.end(true).await?;
+    shelf::claim(spool.shelf(), &id, node).await?;
+    let mut conn = Conn::Postgres(pool.begin().await?);
     end_leases(&mut conn, Some(node)).await?;
-    payload::remove_orphans(&mut conn, spool, config.payloads.is_some().then_some(SETTLED)).await?;
+    tidy(&mut conn, config, spool).await?;
     conn.end(true).await?;
     let mut heard = listen(&pool, CHANNEL).await?;
     let (bells, own) = (wake.clone(), Arc::clone(node));
@@ -290,6 +311,15 @@ async fn cluster(
     let (writer, ended) = Writer::on_postgres(&pool, writers, (wake, node));
     let pulse = Pulse::begin(&pool, (wake, node), postgres.takeover).await?;
     Ok((Read::Postgres(pool, Arc::new(pulse)), writer, ended))
+}
+
+/// Removes files that no row names, in a folder. To list a bucket may take minutes, which nobody should wait for before a start: the
+/// hourly round ([`Store::collect_files`]) does it, beginning with one soon after.
+async fn tidy(conn: &mut Conn, config: &Config, spool: &Spool) -> Result<(), Error> {
+    if config.s3.is_some() {
+        return Ok(());
+    }
+    payload::remove_orphans(conn, spool, config.payloads.is_some().then_some(SETTLED)).await.map(drop)
 }
 
 /// Ends the leases of `node`, or all of them.

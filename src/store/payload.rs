@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read};
+use std::time::Instant;
 
 use serde::Serialize;
 
-use super::direct::DirectReader;
 use super::ids::{digest, from_json, json, micros};
 use super::spool::{Form, Measure, Place, Published, Spool, StagedPayload};
 use super::sql::{self, Conn};
 use super::writer::Work;
-use super::{Error, PayloadId, Store};
+use super::{Error, PayloadId, SETTLED, Store};
 use crate::clock::Timestamp;
 
 /// One part of a message as it is kept.
@@ -119,10 +119,7 @@ impl Store {
         let file: Option<String> = row.get("file")?;
         let reader: Box<dyn Read + Send> = match (content, file) {
             (Some(content), _) => Box::new(io::Cursor::new(content)),
-            (None, Some(file)) => {
-                let path = self.spool().path(&file);
-                DirectReader::open(&path).map_err(Error::io(&path))?
-            }
+            (None, Some(file)) => self.spool().shelf().open(&file).await?,
             (None, None) => return Err(Error::Damaged { what: "payload form", value: id.to_string() }),
         };
         let sealed: Option<&str> = row.get("sealed")?;
@@ -139,13 +136,35 @@ pub(super) async fn publish_all(spool: &Spool, staged: Vec<StagedPayload>) -> Re
         return staged.into_iter().map(|payload| payload.publish(spool)).collect();
     }
     let spool = spool.clone();
-    blocking(move || staged.into_iter().map(|payload| payload.publish(&spool)).collect()).await
+    blocking(move || publish_in_time(&spool, staged)).await
+}
+
+/// What was published first must not look left over to another node before a row names it; what cannot be published whole is taken
+/// back.
+fn publish_in_time(spool: &Spool, staged: Vec<StagedPayload>) -> Result<Vec<Published>, Error> {
+    let begun = Instant::now();
+    let mut published = Vec::with_capacity(staged.len());
+    let publish = || -> Result<(), Error> {
+        for payload in staged {
+            published.push(payload.publish(spool)?);
+        }
+        let late = || Error::spool(io::Error::new(io::ErrorKind::TimedOut, "publishing took too long"));
+        (begun.elapsed() < SETTLED / 2).then_some(()).ok_or_else(late)
+    };
+    publish().inspect_err(|_| {
+        // If that fails too, what lies there is collected like anything that no row names.
+        let _ = spool.shelf().remove(&files(&published));
+    })?;
+    Ok(published)
 }
 
 /// Takes back files that no row names after all.
 pub(super) async fn withdraw(spool: &Spool, files: Vec<String>) {
-    let spool = spool.clone();
-    let _ = blocking(move || files.iter().try_for_each(|file| spool.remove(file))).await;
+    if files.is_empty() {
+        return;
+    }
+    let shelf = spool.shelf().clone();
+    let _ = blocking(move || shelf.remove(&files)).await;
 }
 
 pub(super) fn files(published: &[Published]) -> Vec<String> {
@@ -268,22 +287,23 @@ pub(super) async fn remove_orphans(
     older: Option<std::time::Duration>,
 ) -> Result<u64, Error> {
     // The files first: one that is published from now on is not taken for one that nobody names.
-    let folders = spool.clone();
-    let found = blocking(move || folders.published()).await?;
+    let shelf = spool.shelf().clone();
+    let found = blocking(move || shelf.list()).await?;
     if found.is_empty() {
         return Ok(0);
     }
     let named: Vec<String> =
         sql::query_scalar("SELECT file FROM payload_form WHERE file IS NOT NULL").fetch_all(conn).await?;
     let named: HashSet<String> = named.into_iter().collect();
-    let left_over =
-        |file: &&String| !named.contains(*file) && older.is_none_or(|time| spool.older(file, time));
-    let mut removed = 0;
-    for file in found.iter().filter(left_over) {
-        spool.remove(file)?;
-        removed += 1;
-    }
-    Ok(removed)
+    let mut left_over: Vec<String> = found.into_iter().map(|kept| kept.name).collect();
+    left_over.retain(|file| !named.contains(file));
+    let shelf = spool.shelf().clone();
+    blocking(move || {
+        left_over.retain(|file| older.is_none_or(|time| shelf.older(file, time)));
+        shelf.remove(&left_over)?;
+        Ok(left_over.len() as u64)
+    })
+    .await
 }
 
 /// Runs blocking work on the runtime's pool for it.

@@ -1,11 +1,10 @@
 //! Payload octets on their way in: in memory up to 64 KB, then in a file that nobody sees until it is published.
 //!
-//! A payload file is synced and renamed into `payloads/` before the row that names it is committed, so that a row never
-//! points at nothing (design 2, promise 4); a file without a row is an orphan and is removed at the next start.
+//! A payload file is durable where it is published ([`super::shelf`]) before the row that names it is committed, so that a row never
+//! points at nothing (design 2, promise 4); a file without a row is an orphan and is collected.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,8 +16,8 @@ use tempfile::NamedTempFile;
 
 use super::direct::DirectFile;
 use super::sealed::{PayloadKey, PayloadKeys, Sealer};
+use super::shelf::{Shelf, read_dir};
 use super::{Error, PayloadId};
-use crate::crash;
 
 /// Payloads at or under this many octets live in their row; larger ones in files (design 4).
 pub const INLINE: usize = 64 * 1024;
@@ -76,43 +75,28 @@ pub struct Measure {
     pub sha256: [u8; 32],
 }
 
-/// The two folders: `spool/` for files in the making, `payloads/` for published ones.
+/// Payloads in the making, and the place where they are published.
 #[derive(Debug, Clone)]
 pub struct Spool {
-    folders: Arc<Folders>,
+    inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Folders {
+struct Inner {
     making: PathBuf,
-    published: PathBuf,
+    shelf: Shelf,
     keys: PayloadKeys,
 }
 
 impl Spool {
-    /// The folders in `data`; where several nodes share the folder of payloads, in that one, with a `spool` for each: a file
-    /// is published by its name alone.
-    pub(super) fn open(
-        data: &Path,
-        shared: Option<&Path>,
-        node: &str,
-        keys: PayloadKeys,
-    ) -> Result<Self, Error> {
-        let making = shared.map_or_else(|| data.join("spool"), |shared| shared.join("spool").join(node));
-        let published = shared.map_or_else(|| data.join("payloads"), Path::to_owned);
-        let folders = Folders { making, published, keys };
-        for folder in [&folders.making, &folders.published] {
-            fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    /// Payloads are made in the folder `making`, which is emptied, and published on the shelf.
+    pub(super) fn open(making: PathBuf, shelf: Shelf, keys: PayloadKeys) -> Result<Self, Error> {
+        fs::create_dir_all(&making).map_err(Error::io(&making))?;
+        for left_over in read_dir(&making)? {
+            fs::remove_file(&left_over).map_err(Error::io(&left_over))?;
         }
-        clear(&folders.making)?;
-        for shard in 0..=u8::MAX {
-            let shard = folders.published.join(hex::encode([shard]));
-            if !shard.is_dir() {
-                fs::create_dir(&shard).map_err(Error::io(&shard))?;
-            }
-        }
-        sync_folder(&folders.published)?;
-        Ok(Self { folders: Arc::new(folders) })
+        shelf.prepare()?;
+        Ok(Self { inner: Arc::new(Inner { making, shelf, keys }) })
     }
 
     /// A writer for one payload that keeps it as it comes.
@@ -129,7 +113,7 @@ impl Spool {
     /// A writer for one payload.
     pub fn writer_keeping(&self, keep: Keep) -> SpoolWriter {
         let sink = Sink {
-            folder: self.folders.making.clone(),
+            folder: self.inner.making.clone(),
             key: self.keys().first().cloned(),
             held: Held::Memory(Vec::new()),
             count: 0,
@@ -142,59 +126,15 @@ impl Spool {
         SpoolWriter { stage, original: Digest::Made(Sha256::new()), size: 0, crc: Crc::new() }
     }
 
-    /// The file of a published form, relative to the payload folder.
-    pub(super) fn path(&self, file: &str) -> PathBuf {
-        self.folders.published.join(file)
-    }
-
-    /// Every published file, relative to the payload folder.
-    pub(super) fn published(&self) -> Result<Vec<String>, Error> {
-        published_files(&self.folders.published)
-    }
-
     /// The keys of payloads at rest.
     pub(super) fn keys(&self) -> &PayloadKeys {
-        &self.folders.keys
+        &self.inner.keys
     }
 
-    /// The folder of published files.
-    pub(super) fn payloads(&self) -> &Path {
-        &self.folders.published
+    /// Where payloads are published.
+    pub(super) fn shelf(&self) -> &Shelf {
+        &self.inner.shelf
     }
-
-    /// True for a published file that nobody has touched for `time`.
-    pub(super) fn older(&self, file: &str, time: std::time::Duration) -> bool {
-        // A rename changes the node and not the octets: a part of a long message may have been written hours before it was published.
-        let age = fs::metadata(self.path(file)).and_then(|file| {
-            let renamed = std::time::UNIX_EPOCH + std::time::Duration::from_secs(file.ctime().unsigned_abs());
-            Ok(file.modified()?.max(renamed).elapsed().unwrap_or_default())
-        });
-        age.is_ok_and(|age| age >= time)
-    }
-
-    pub(super) fn remove(&self, file: &str) -> Result<(), Error> {
-        let path = self.path(file);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(&path)(error)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Every file in a payload folder, relative to it.
-pub(super) fn published_files(folder: &Path) -> Result<Vec<String>, Error> {
-    let mut found = Vec::new();
-    // A folder that nodes share holds their spools too.
-    let shards =
-        read_dir(folder)?.into_iter().filter(|path| path.file_name().is_some_and(|name| name.len() == 2));
-    for shard in shards {
-        for file in read_dir(&shard)? {
-            if let Ok(relative) = file.strip_prefix(folder) {
-                found.push(relative.to_string_lossy().into_owned());
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// Takes the octets of one payload. Dropped unfinished, it leaves nothing behind.
@@ -435,11 +375,7 @@ impl Settled {
                 // The last octets of a UUIDv7 are random: an even spread over the shards.
                 let shard = hex::encode(&id.0.as_bytes()[15..]);
                 let file = format!("{shard}/{id}.{}", form.as_str());
-                let path = spool.path(&file);
-                temporary.as_file().sync_all().map_err(Error::io(temporary.path()))?;
-                temporary.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
-                crash::at(crash::Point::PayloadRenamed);
-                sync_folder(&spool.path(&shard))?;
+                spool.shelf().publish(temporary, &file)?;
                 Ok((Place::File(file), key.map(|key| key.name().to_owned())))
             }
         }
@@ -539,20 +475,4 @@ fn shrinks(sample: &[u8]) -> io::Result<bool> {
 
 fn broken() -> io::Error {
     io::Error::other("the payload writer failed earlier and cannot go on")
-}
-
-fn clear(folder: &Path) -> Result<(), Error> {
-    for left_over in read_dir(folder)? {
-        fs::remove_file(&left_over).map_err(Error::io(&left_over))?;
-    }
-    Ok(())
-}
-
-fn read_dir(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = fs::read_dir(folder).map_err(Error::io(folder))?;
-    entries.map(|entry| entry.map(|e| e.path()).map_err(Error::io(folder))).collect()
-}
-
-fn sync_folder(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io(folder))
 }

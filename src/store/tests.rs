@@ -1,17 +1,21 @@
 //! The store on real files.
 
+mod bucket;
 mod chains;
 mod cluster;
 mod crash;
 mod inbound;
 mod outbound;
 mod payloads;
+mod place;
 mod timers;
 
 use std::io::Write as _;
 use std::path::Path;
 
 use serde_json::json;
+
+pub(super) use place::Place;
 
 use super::*;
 use crate::clock::{Clock, SignedDuration, Timestamp};

@@ -69,8 +69,12 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
         Ok(sealed) => sealed,
         Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
     };
+    let payloads = match transmit::open(node, &sealed).await {
+        Ok(payloads) => payloads,
+        Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
+    };
     let attempt = seal::on_disk(node, &message, &sealed).await?;
-    let sent = transmit::transmit(node, &sealed).await;
+    let sent = transmit::transmit(node, &sealed, payloads).await;
     crash::at(crash::Point::ResponseRead);
     let elsewhere = judge::points_elsewhere(&sent);
     pass.over(!elsewhere, node.clock.now());

@@ -104,8 +104,7 @@ async fn make(node: &Node, part: &OutPart, form: Form) -> Result<Measure, store:
     let reader = node.store.open_payload(part.payload, Form::Original).await?;
     let writer = node.store.spool().writer_keeping(Keep::AsIs);
     let made = tokio::task::block_in_place(|| convert(reader, writer, form));
-    let staged =
-        made.map_err(|e| store::Error::Damaged { what: "payload", value: e.to_string() })?.finish()?;
+    let staged = made.map_err(|e| store::Error::of_reading(&e))?.finish()?;
     node.store.add_form(part.payload, form, staged).await
 }
 

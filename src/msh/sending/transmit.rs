@@ -5,16 +5,17 @@ use std::io::{self, Read};
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::super::Node;
+use super::plan::Unplanned;
 use super::seal::Sealed;
-use crate::soap;
-use crate::store::PayloadReader;
-use crate::thread;
+use crate::store::{self, PayloadReader};
 use crate::transport::body::{OutgoingBody, channel, full};
 use crate::transport::{Request, Response};
 use crate::wssec::ContentKey;
+use crate::{soap, thread};
 
 /// Octets that are read, encrypted and handed on at a time.
 const CHUNK: usize = 128 * 1024;
@@ -30,7 +31,7 @@ const ANSWER: usize = 1 << 20;
 pub(super) enum Unsent {
     /// The payload could not be opened; nothing was sent.
     #[error("the payload cannot be read: {0}")]
-    Payload(crate::store::Error),
+    Payload(store::Error),
     /// The network.
     #[error(transparent)]
     Transport(#[from] crate::transport::Error),
@@ -39,8 +40,29 @@ pub(super) enum Unsent {
     NoClient(String),
 }
 
+/// The payloads in order, opened; or why one cannot be.
+pub(super) type Opened = Result<Vec<PayloadReader>, store::Error>;
+
+/// Opens the payloads. What cannot be had at this moment is found here, before an attempt begins.
+pub(super) async fn open(node: &Node, sealed: &Sealed<'_>) -> Result<Opened, Unplanned> {
+    let mut readers = Vec::with_capacity(sealed.packaged.parts.len());
+    for part in &sealed.packaged.parts {
+        match node.store.open_payload(part.part.payload, part.form).await {
+            Ok(reader) => readers.push(reader),
+            Err(error) if error.is_passing() => {
+                let steps = sealed.packaged.planned.message.lookup.clone();
+                let steps = steps.unwrap_or(Value::Array(Vec::new()));
+                return Err(Unplanned::Later { reason: error.to_string(), steps });
+            }
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(readers))
+}
+
 /// Sends the message and reads the answer.
-pub(super) async fn transmit(node: &Node, sealed: &Sealed<'_>) -> Result<Response, Unsent> {
+pub(super) async fn transmit(node: &Node, sealed: &Sealed<'_>, payloads: Opened) -> Result<Response, Unsent> {
+    let payloads = payloads.map_err(Unsent::Payload)?;
     let planned = &sealed.packaged.planned;
     let client = node.clients.get(&planned.client).ok_or_else(|| Unsent::NoClient(planned.client.clone()))?;
     let (content_type, content_length) = match &sealed.layout {
@@ -51,7 +73,7 @@ pub(super) async fn transmit(node: &Node, sealed: &Sealed<'_>) -> Result<Respons
     if let Ok(value) = HeaderValue::from_str(&content_type) {
         headers.insert(CONTENT_TYPE, value);
     }
-    let body = body(node, sealed, content_length).await?;
+    let body = body(sealed, payloads, content_length)?;
     let request = Request {
         method: Method::POST,
         url: planned.endpoint.url.clone(),
@@ -63,11 +85,10 @@ pub(super) async fn transmit(node: &Node, sealed: &Sealed<'_>) -> Result<Respons
     Ok(client.send(request).await?)
 }
 
-async fn body(node: &Node, sealed: &Sealed<'_>, length: u64) -> Result<OutgoingBody, Unsent> {
+fn body(sealed: &Sealed<'_>, payloads: Vec<PayloadReader>, length: u64) -> Result<OutgoingBody, Unsent> {
     let Some(layout) = &sealed.layout else { return Ok(full(sealed.envelope.clone())) };
     let mut pieces = vec![Piece::Octets(Bytes::from([layout.before(0), &sealed.envelope].concat()))];
-    for (index, part) in sealed.packaged.parts.iter().enumerate() {
-        let reader = node.store.open_payload(part.part.payload, part.form).await.map_err(Unsent::Payload)?;
+    for (index, reader) in payloads.into_iter().enumerate() {
         pieces.push(Piece::Octets(Bytes::copy_from_slice(layout.before(index + 1))));
         pieces.push(Piece::Payload(reader));
     }
@@ -99,9 +120,7 @@ fn in_memory(pieces: Vec<Piece>, key: Option<&ContentKey>, length: u64) -> Resul
             Ok(())
         })
     });
-    made.map_err(|e| {
-        Unsent::Payload(crate::store::Error::Damaged { what: "payload", value: e.to_string() })
-    })?;
+    made.map_err(|e| Unsent::Payload(store::Error::of_reading(&e)))?;
     Ok(full(all))
 }
 

@@ -1,4 +1,4 @@
-//! Several nodes on one PostgreSQL and one folder of payloads.
+//! Several nodes on one PostgreSQL and one folder or bucket of payloads.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -154,4 +154,38 @@ async fn what_a_node_says_of_an_attempt_when_another_sends_the_message_counts_on
     };
     assert!(a.settle(lost, receipted).await.unwrap().is_some());
     assert_eq!(b.message(message.id).await.unwrap().state, "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_put_into_the_bucket_the_other_sends() {
+    if server().is_none() {
+        eprintln!("left out: {POSTGRES} names no PostgreSQL server");
+        return;
+    }
+    let place = Place::bucket();
+    let at = |name: &str| {
+        let path = place.path().join(name);
+        let place = &place;
+        async move {
+            let config = Config { path, ..place.config().await };
+            Store::open(&config, Clock::manual(noon())).await.unwrap()
+        }
+    };
+    // The database is made once.
+    config(place.path()).await;
+    let (a, b) = tokio::join!(at("a"), at("b"));
+    let mut new = submission(&a, "1", vec![recipient("1@us")]);
+    new.payloads = vec![crash::large(&a, 7)];
+    a.submit(new).await.unwrap();
+    let message = b.lease_due(noon(), 5, later(300)).await.unwrap().remove(0);
+    let mut reader = b.open_payload(message.parts[0].payload, Form::Original).await.unwrap();
+    let mut octets = Vec::new();
+    std::io::Read::read_to_end(&mut reader, &mut octets).unwrap();
+    assert!(octets == vec![7; 2 * INLINE]);
+    a.close().await.unwrap();
+    drop(a);
+    let again = at("a").await;
+    assert_eq!(place::published(&again).len(), 1, "a node that starts leaves what others named");
+    let found = again.recompute().await.unwrap();
+    assert!(found.differences.is_empty() && found.orphans.is_empty(), "{found:?}");
 }

@@ -5,11 +5,16 @@ use std::process::{Command, Stdio};
 
 use super::*;
 
+/// Where the process that gets killed finds the address of an S3 server; no such file means that its payloads lie in a folder.
+const URL: &str = "s3-url";
+
 /// The process that gets killed: works in its current folder and says what was acknowledged.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "run by `nothing_acknowledged_is_lost` as a process of its own"]
 async fn child() {
-    let store = open(Path::new("data")).await;
+    let s3 = std::fs::read_to_string(URL).ok().map(|url| place::s3_at(&url));
+    let config = Config { s3, ..config(Path::new("data")).await };
+    let store = Store::open(&config, Clock::manual(noon())).await.unwrap();
     let mut n = 0_u64;
     loop {
         let calls = (0..8).map(|k| {
@@ -34,19 +39,36 @@ pub(super) fn large(store: &Store, seed: u8) -> StagedPayload {
     writer.finish().unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost() {
+    nothing_is_lost(Place::folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_with_payloads_in_a_bucket() {
+    nothing_is_lost(Place::bucket).await;
+}
+
+async fn nothing_is_lost(place: fn() -> Place) {
     for kill_after in [1, 7, 40] {
-        let folder = tempfile::tempdir().unwrap();
-        let acknowledged = run_and_kill(folder.path(), kill_after);
-        let store = open(&folder.path().join("data")).await;
+        let place = place();
+        if let Some(server) = &place.server {
+            std::fs::write(place.path().join(URL), server.url()).unwrap();
+        }
+        let acknowledged = run_and_kill(place.path(), kill_after);
+        let config = place.config_of(&place.path().join("data")).await;
+        let store = Store::open(&config, Clock::manual(noon())).await.unwrap();
         for line in acknowledged {
             check(&store, &line).await;
         }
         let result = store.recompute().await.unwrap();
         assert!(result.differences.is_empty(), "{:?}", result.differences);
+        if place.server.is_some() {
+            // In a folder of its own a node does that when it starts.
+            store.collect_files(std::time::Duration::ZERO).await.unwrap();
+        }
         let deliveries = store.deliveries(None, &[], None, 100_000).await.unwrap();
-        assert_eq!(store.spool().published().unwrap().len(), deliveries.len(), "files and rows agree");
+        assert_eq!(place::published(&store).len(), deliveries.len(), "files and rows agree");
     }
 }
 

@@ -54,7 +54,7 @@ async fn of_many_at_once_one_is_new_and_all_others_get_its_receipt() {
     }
     assert_eq!(new, 1);
     assert_eq!(store.deliveries(Some("rest"), &[], None, 10).await.unwrap().len(), 1);
-    assert_eq!(store.spool().published().unwrap().len(), usize::from(kept.parts[0].form == Form::Original));
+    assert_eq!(place::published(&store).len(), usize::from(kept.parts[0].form == Form::Original));
 }
 
 #[tokio::test]

@@ -1,0 +1,105 @@
+//! Payloads in a folder: synced and renamed into it, 256 shards.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use tempfile::NamedTempFile;
+
+use super::super::Error;
+use super::super::direct::DirectReader;
+use super::{Kept, is_payload};
+use crate::crash;
+
+/// A folder of payloads.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Folder {
+    path: Arc<Path>,
+}
+
+impl Folder {
+    pub fn new(path: PathBuf) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The file of a name.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub fn prepare(&self) -> Result<(), Error> {
+        fs::create_dir_all(&self.path).map_err(Error::io(&self.path))?;
+        for shard in 0..=u8::MAX {
+            let shard = self.path.join(hex::encode([shard]));
+            if !shard.is_dir() {
+                fs::create_dir(&shard).map_err(Error::io(&shard))?;
+            }
+        }
+        sync_folder(&self.path)
+    }
+
+    pub fn publish(&self, file: NamedTempFile, name: &str) -> Result<(), Error> {
+        let path = self.path(name);
+        file.as_file().sync_all().map_err(Error::io(file.path()))?;
+        file.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
+        crash::at(crash::Point::PayloadRenamed);
+        path.parent().map_or(Ok(()), sync_folder)
+    }
+
+    pub fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, Error> {
+        let path = self.path(name);
+        DirectReader::open(&path).map_err(Error::io(&path))
+    }
+
+    pub fn list(&self) -> Result<Vec<Kept>, Error> {
+        let mut found = Vec::new();
+        // A folder that nodes share holds their spools too.
+        let shards = read_dir(&self.path)?
+            .into_iter()
+            .filter(|path| path.file_name().is_some_and(|name| name.len() == 2));
+        for shard in shards {
+            for file in read_dir(&shard)? {
+                let name = file.strip_prefix(&self.path).map(|name| name.to_string_lossy().into_owned());
+                found.extend(name.ok().filter(|name| is_payload(name)).map(|name| Kept { name, size: None }));
+            }
+        }
+        Ok(found)
+    }
+
+    pub fn size(&self, name: &str) -> Result<u64, String> {
+        fs::metadata(self.path(name)).map(|file| file.len()).map_err(|error| error.to_string())
+    }
+
+    pub fn older(&self, name: &str, time: Duration) -> bool {
+        // A rename changes the node and not the octets: a part of a long message may have been written hours before it was published.
+        let age = fs::metadata(self.path(name)).and_then(|file| {
+            let renamed = UNIX_EPOCH + Duration::from_secs(file.ctime().unsigned_abs());
+            Ok(file.modified()?.max(renamed).elapsed().unwrap_or_default())
+        });
+        age.is_ok_and(|age| age >= time)
+    }
+
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(&path)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What lies in a folder.
+///
+/// # Errors
+/// The disk's.
+pub(in crate::store) fn read_dir(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = fs::read_dir(folder).map_err(Error::io(folder))?;
+    entries.map(|entry| entry.map(|e| e.path()).map_err(Error::io(folder))).collect()
+}
+
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io(folder))
+}
