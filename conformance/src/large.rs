@@ -21,6 +21,7 @@ use crate::demo::{self, list, status_of};
 use crate::http;
 use crate::node::{free, peak_memory};
 use crate::random::Random;
+use crate::s3::S3;
 use crate::world::{AccessPoint, ENVELOPE, EVIDENCE, PROCESS, Registry, World};
 
 /// Most resident memory that a process may ever have used, in octets.
@@ -44,6 +45,8 @@ pub struct Large {
     a: AccessPoint,
     world: World,
     _registry: Registry,
+    /// Where both keep their payloads, if not in folders.
+    bucket: Option<S3>,
     done: usize,
 }
 
@@ -59,6 +62,15 @@ pub struct Figures {
 impl Large {
     /// Makes the world with `recipients` participants at A and starts both nodes.
     pub async fn set_up(root: &Path, tilts: &Path, recipients: usize) -> Result<Self> {
+        Self::on(root, tilts, recipients, None).await
+    }
+
+    /// The same with the payloads of both nodes in a bucket.
+    pub async fn in_a_bucket(root: &Path, tilts: &Path, recipients: usize, bucket: S3) -> Result<Self> {
+        Self::on(root, tilts, recipients, Some(bucket)).await
+    }
+
+    async fn on(root: &Path, tilts: &Path, recipients: usize, bucket: Option<S3>) -> Result<Self> {
         let world = World::new(root, tilts)?;
         let resolver = free()?;
         let mut latvia = world.access_point("lv", 2048, resolver, &part("office"))?;
@@ -67,9 +79,13 @@ impl Large {
         let mut entries = vec![(LATVIA, &latvia, EVIDENCE)];
         entries.extend(people.iter().map(|p| (p.as_str(), &a, ENVELOPE)));
         let registry = world.registry(&entries, resolver).await?;
-        latvia.node.start().await?;
-        a.node.start().await?;
-        Ok(Self { latvia, a, world, _registry: registry, done: 0 })
+        for point in [&mut latvia, &mut a] {
+            if let Some(bucket) = &bucket {
+                keep_in(bucket, &world.root.join(&point.name), &point.name)?;
+            }
+            point.node.start().await?;
+        }
+        Ok(Self { latvia, a, world, _registry: registry, bucket, done: 0 })
     }
 
     /// Sends one payload to `recipients` recipients; each copy is fetched, compared and taken, and Latvia learns of it.
@@ -144,13 +160,25 @@ impl Large {
     /// Octets of the payload files that Latvia keeps.
     pub fn stored(&self) -> Result<u64> {
         let mut sum = 0;
-        for shard in fs::read_dir(self.world.root.join("lv/data/payloads"))? {
-            for file in fs::read_dir(shard?.path())? {
+        let folder = match &self.bucket {
+            Some(bucket) => bucket.folder("lv"),
+            None => self.world.root.join("lv/data/payloads"),
+        };
+        for shard in fs::read_dir(folder)?.filter_map(Result::ok).filter(|shard| shard.path().is_dir()) {
+            for file in fs::read_dir(shard.path())? {
                 sum += file?.metadata()?.len();
             }
         }
         Ok(sum)
     }
+}
+
+fn keep_in(bucket: &S3, folder: &Path, prefix: &str) -> Result<()> {
+    let (config, own) = (folder.join("tilts.toml"), "path = \"data\"\n");
+    let text = fs::read_to_string(&config)?;
+    let more = bucket.configuration(folder, prefix)?;
+    ensure!(text.contains(own), "{} has no {own:?}", config.display());
+    Ok(fs::write(&config, text.replace(own, &format!("{own}{more}")))?)
 }
 
 /// Posts a description and one payload as multipart/related; gives the answer and the payload's SHA-256.

@@ -52,6 +52,16 @@ async fn neither_do_they_with_three_nodes_on_postgresql() -> Result<()> {
     run(twentieth(Stores::Postgres(3), 4)).await
 }
 
+/// The same with their payloads in a bucket, whose connections break off now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_do_they_with_payloads_in_a_bucket() -> Result<()> {
+    if !Postgres::is_installed() {
+        eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
+        return Ok(());
+    }
+    run(twentieth(Stores::Bucket(3), 4)).await
+}
+
 /// A node that dies while it sends, and stays away: the others send what it had, and say what became of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_work_of_a_node_that_stays_away_is_done_by_the_others() -> Result<()> {

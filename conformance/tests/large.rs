@@ -2,6 +2,7 @@
 
 use conformance::large::{Content, Large};
 use conformance::node::tilts_binary;
+use conformance::s3::S3;
 
 const SIZE: u64 = 256 << 20;
 
@@ -26,4 +27,16 @@ async fn one_payload_to_many_recipients_is_stored_once() {
     let (latvia, a) = large.memory().unwrap();
     println!("20 recipients: {figures:?}; peak memory {} MB at Latvia, {} MB at A", latvia >> 20, a >> 20);
     assert_eq!(stored, octets, "one file of the payload's size");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_does_it_grow_when_payloads_lie_in_a_bucket() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = S3::start(&folder.path().join("s3"), None).unwrap();
+    let root = folder.path().join("world");
+    let mut large = Large::in_a_bucket(&root, &tilts_binary().unwrap(), 1, bucket).await.unwrap();
+    let figures = large.transfer(Content::Noise, SIZE, 1).await.unwrap();
+    let (latvia, a) = large.memory().unwrap();
+    println!("in a bucket: {figures:?}; peak memory {} MB at Latvia, {} MB at A", latvia >> 20, a >> 20);
+    assert_eq!(large.stored().unwrap(), SIZE);
 }

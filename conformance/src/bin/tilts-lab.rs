@@ -29,6 +29,9 @@ struct Args {
     /// So many nodes on each side, on a PostgreSQL server that is started for them; one on SQLite when absent
     #[arg(long)]
     postgres: Option<usize>,
+    /// Their payloads lie in a bucket of an S3 server that is started for them, instead of a folder
+    #[arg(long, requires = "postgres")]
+    s3: bool,
     /// The nodes speak TLS, which ends in the proxies between them
     #[arg(long)]
     tls: bool,
@@ -46,7 +49,11 @@ async fn main() -> Result<ExitCode> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let seed = args.seed.unwrap_or(now);
     let Args { messages, kills, faults, stalls, tls, .. } = args;
-    let stores = args.postgres.map_or(Stores::Sqlite, Stores::Postgres);
+    let stores = match args.postgres {
+        None => Stores::Sqlite,
+        Some(nodes) if args.s3 => Stores::Bucket(nodes),
+        Some(nodes) => Stores::Postgres(nodes),
+    };
     let plan = Plan { messages, kills, faults, stalls, stores, tls, seed };
     println!("seed {seed}");
     let mut lab = Lab::set_up(&args.tilts, plan).await?;

@@ -1,4 +1,4 @@
-//! The nodes of one side: one on SQLite, or several on one PostgreSQL database and one folder of payloads.
+//! The nodes of one side: one on SQLite, or several on one PostgreSQL database and one folder or bucket of payloads.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,6 +11,7 @@ use super::schedule::Side;
 use crate::hostile::target::plain;
 use crate::node::{Node, Ports};
 use crate::postgres::Postgres;
+use crate::s3::S3;
 use crate::stage::{Kind, Stage};
 use crate::world::AccessPoint;
 
@@ -22,6 +23,8 @@ pub enum Stores {
     Sqlite,
     /// So many nodes on each side, on one database of a PostgreSQL server of our own and one folder of payloads.
     Postgres(usize),
+    /// The same with a bucket of payloads, on an S3 server of our own.
+    Bucket(usize),
 }
 
 impl Stores {
@@ -29,7 +32,7 @@ impl Stores {
     pub fn members(self) -> usize {
         match self {
             Self::Sqlite => 1,
-            Self::Postgres(members) => members.max(1),
+            Self::Postgres(members) | Self::Bucket(members) => members.max(1),
         }
     }
 }
@@ -45,6 +48,14 @@ pub(super) fn name(side: Side) -> &'static str {
 /// The folder of payloads that the nodes of a side share on PostgreSQL.
 pub(super) fn payloads(stage: &Stage, side: Side) -> PathBuf {
     stage.world.root.join(format!("payloads-{}", name(side)))
+}
+
+/// The S3 server; nothing where payloads lie in folders.
+pub(super) fn bucket(stage: &Stage, stores: Stores) -> Result<Option<S3>> {
+    match stores {
+        Stores::Bucket(_) => S3::start(&stage.world.root.join("s3"), None).map(Some),
+        Stores::Sqlite | Stores::Postgres(_) => Ok(None),
+    }
 }
 
 /// The database server, with an empty database for each side; nothing for SQLite.
@@ -64,7 +75,7 @@ pub(super) fn of(
     stage: &Stage,
     side: Side,
     (stores, tls): (Stores, bool),
-    database: Option<&Postgres>,
+    (database, bucket): (Option<&Postgres>, Option<&S3>),
 ) -> Result<Vec<AccessPoint>> {
     let first = stage.node(name(side), &[Kind::Rsa], false)?;
     let folder = stage.world.root.join(&first.name);
@@ -73,14 +84,21 @@ pub(super) fn of(
         plain(&config)?;
     }
     if let Some(server) = database {
-        let url = server.url(name(side));
         let own = "path = \"data\"\n";
+        let place = match bucket {
+            Some(bucket) => bucket.configuration(&folder, name(side))?,
+            None => String::new(),
+        };
+        let payloads = match bucket {
+            Some(_) => String::new(),
+            None => format!("payloads = \"../payloads-{}\"\n", first.name),
+        };
         // What crosses must be the same when payloads are encrypted at rest.
         fs::write(folder.join("payload.key"), "5a".repeat(32))?;
         let shared = format!(
-            "{own}payload_keys = [\"payload.key\"]\npayloads = \"../payloads-{}\"\n[store.postgres]\nurl = \"{url}\"\n\
+            "{own}payload_keys = [\"payload.key\"]\n{payloads}{place}[store.postgres]\nurl = \"{}\"\n\
              takeover_seconds = 3\n",
-            first.name
+            server.url(name(side))
         );
         replace(&config, own, &shared)?;
     }

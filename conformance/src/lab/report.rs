@@ -68,6 +68,7 @@ impl Report {
         let stores = match stores {
             Stores::Sqlite => String::new(),
             Stores::Postgres(nodes) => format!(" --postgres {nodes}"),
+            Stores::Bucket(nodes) => format!(" --postgres {nodes} --s3"),
         };
         format!(
             "tilts-lab --messages {messages} --kills {kills} --faults {faults} --stalls {stalls}{stores}{tls} --seed {seed}"

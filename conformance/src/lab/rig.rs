@@ -17,6 +17,7 @@ use super::wire::Wire;
 use super::{consumer, members, producer};
 use crate::node::Node;
 use crate::postgres::Postgres;
+use crate::s3::{Fault, S3};
 use crate::stage::{Kind, Stage, agree};
 use crate::world::AccessPoint;
 
@@ -36,6 +37,8 @@ pub struct Rig {
     pub faults: Tally,
     /// The server of the databases, where there is one.
     database: Option<Arc<Postgres>>,
+    /// The server of the payloads, where there is one.
+    bucket: Option<S3>,
     consumer: tokio::task::JoinHandle<()>,
 }
 
@@ -52,7 +55,9 @@ impl Rig {
         let stage = Stage::with(tilts, 2048)?;
         let wire = if tls { Wire::tls(&stage.world.tls_ca)? } else { Wire::Plain };
         let database = members::database(&stage, stores).await?;
-        let of = |side| members::of(&stage, side, (stores, tls), database.as_deref());
+        let bucket = members::bucket(&stage, stores)?;
+        let servers = (database.as_deref(), bucket.as_ref());
+        let of = |side| members::of(&stage, side, (stores, tls), servers);
         let sides = [of(Side::Sender)?, of(Side::Receiver)?];
         let tally = Tally::default();
         let there = Proxy::start(as4(&sides[1]), wire.clone(), faults[0], tally.clone()).await?;
@@ -65,14 +70,16 @@ impl Rig {
         }
         let ledger = Ledger::default();
         let consumer = tokio::spawn(consumer::consume(backends(&sides[1]), ledger.clone()));
-        Ok(Self { stage, sides, proxies: [there, back], ledger, faults: tally, database, consumer })
+        Ok(Self { stage, sides, proxies: [there, back], ledger, faults: tally, database, bucket, consumer })
     }
 
     /// Where the nodes keep what they have.
     pub fn stores(&self) -> Stores {
-        match self.database {
-            Some(_) => Stores::Postgres(self.sides[0].len()),
-            None => Stores::Sqlite,
+        let nodes = self.sides[0].len();
+        match (&self.database, &self.bucket) {
+            (None, _) => Stores::Sqlite,
+            (Some(_), None) => Stores::Postgres(nodes),
+            (Some(_), Some(_)) => Stores::Bucket(nodes),
         }
     }
 
@@ -115,8 +122,9 @@ impl Rig {
 
     /// Where the nodes of a side write payloads before they belong to a message.
     pub fn spools(&self, side: Side) -> Result<Vec<PathBuf>> {
-        if self.database.is_none() {
-            return Ok(vec![self.folder(side).join("data/spool")]);
+        if self.database.is_none() || self.bucket.is_some() {
+            let nodes = self.everybody().into_iter().filter(|at| at.side == side);
+            return Ok(nodes.map(|at| self.folder(at).join("data/spool")).collect());
         }
         let all = std::fs::read_dir(members::payloads(&self.stage, side).join("spool"))?;
         Ok(all.map(|spool| spool.map(|s| s.path())).collect::<Result<_, _>>()?)
@@ -128,6 +136,11 @@ impl Rig {
             Some(server) => Target::Postgres(server.clone(), members::name(side)),
             None => Target::Sqlite(self.folder(side).join("data")),
         }
+    }
+
+    /// What goes wrong between the nodes and the bucket.
+    pub fn bucket(&self) -> Option<Arc<Fault>> {
+        self.bucket.as_ref().map(|server| server.fault.clone())
     }
 
     /// Exchanges that passed so far, in both directions.

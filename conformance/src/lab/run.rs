@@ -28,7 +28,7 @@ pub struct Plan {
     pub kills: u64,
     /// Network faults, at least.
     pub faults: u64,
-    /// Times that a database does not answer for some seconds.
+    /// Times that a database does not answer for some seconds, or a bucket breaks off.
     pub stalls: u64,
     /// Where the nodes keep what they have.
     pub stores: Stores,
@@ -86,7 +86,7 @@ impl Lab {
         self.rig.start().await?;
         let producer = self.rig.produce(self.plan.seed, 0..self.plan.messages);
         let stalls = stall_all(
-            Side::BOTH.map(|side| self.rig.store(side)),
+            (Side::BOTH.map(|side| self.rig.store(side)), self.rig.bucket()),
             self.plan,
             self.rig.ledger.clone(),
             self.stalls.clone(),

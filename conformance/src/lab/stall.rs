@@ -14,6 +14,7 @@ use super::run::Plan;
 use super::tally::Tally;
 use crate::postgres::Postgres;
 use crate::random::Random;
+use crate::s3::Fault;
 
 /// Python's own SQLite: no process of ours should have to speak to a node's database.
 const HOLD: &str = "import sqlite3, sys, time
@@ -72,8 +73,13 @@ impl Stall {
 }
 
 /// Stalls one or the other of two stores as often as planned, each time for less than a store waits, spread over the run. A server
-/// ends all connections of a database instead now and then.
-pub(super) async fn stall_all(targets: [Target; 2], plan: Plan, ledger: Ledger, done: Tally) -> Result<()> {
+/// ends all connections of a database instead now and then, and connections to a bucket break off for such a time.
+pub(super) async fn stall_all(
+    (targets, bucket): ([Target; 2], Option<Arc<Fault>>),
+    plan: Plan,
+    ledger: Ledger,
+    done: Tally,
+) -> Result<()> {
     let mut random = Random::new(plan.seed ^ 0xd);
     for number in 1..=plan.stalls {
         let due = number * plan.messages / (plan.stalls + 1);
@@ -83,6 +89,11 @@ pub(super) async fn stall_all(targets: [Target; 2], plan: Plan, ledger: Ledger, 
         let side = random.below(2) as usize;
         let length = Duration::from_millis(200 + random.below(3000));
         let name = ["sender", "receiver"][side];
+        if let Some(fault) = bucket.as_ref().filter(|_| number % 2 == 0) {
+            break_off(fault, &mut random, length).await;
+            done.count("bucket");
+            continue;
+        }
         match &targets[side] {
             Target::Postgres(server, database) if random.below(2) == 0 => {
                 server.disconnect(database).await?;
@@ -95,4 +106,14 @@ pub(super) async fn stall_all(targets: [Target; 2], plan: Plan, ledger: Ledger, 
         }
     }
     Ok(())
+}
+
+/// For so long, every connection to the bucket breaks off sooner or later.
+async fn break_off(fault: &Fault, random: &mut Random, length: Duration) {
+    let until = tokio::time::Instant::now() + length;
+    while tokio::time::Instant::now() < until {
+        fault.break_after(i64::try_from(random.below(200_000)).unwrap_or_default());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    fault.heal();
 }
