@@ -164,7 +164,8 @@ fn stream(mut reader: PayloadReader) -> Body {
     let (sender, body) = channel(4);
     tokio::task::spawn_blocking(move || {
         use std::io::Read;
-        let mut buffer = vec![0; CHUNK];
+        let all = usize::try_from(reader.measure.size).unwrap_or(CHUNK);
+        let mut buffer = vec![0; CHUNK.min(all.max(1))];
         loop {
             let chunk = match reader.read(&mut buffer) {
                 Ok(0) => return,

@@ -145,17 +145,19 @@ fn produce(pieces: Vec<Piece>, key: Option<&ContentKey>, take: Take<'_>) -> io::
 
 fn encrypted(reader: PayloadReader, key: &ContentKey, take: Take<'_>) -> io::Result<()> {
     let mut cipher = key.encryptor().map_err(io::Error::other)?;
-    let mut out = Vec::with_capacity(CHUNK + 64);
+    let mut out = Vec::new();
     chunks(reader, &mut |chunk| {
+        out.reserve(chunk.len() + 64);
         cipher.push(chunk, &mut out).map_err(io::Error::other)?;
-        take(Bytes::from(std::mem::replace(&mut out, Vec::with_capacity(CHUNK + 64))))
+        take(Bytes::from(std::mem::take(&mut out)))
     })?;
     cipher.finish(&mut out).map_err(io::Error::other)?;
     take(Bytes::from(out))
 }
 
 fn chunks(mut reader: PayloadReader, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK];
+    let all = usize::try_from(reader.measure.size).unwrap_or(CHUNK);
+    let mut buffer = vec![0; CHUNK.min(all.max(1))];
     loop {
         match reader.read(&mut buffer)? {
             0 => return Ok(()),
