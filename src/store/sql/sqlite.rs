@@ -59,7 +59,8 @@ impl SqliteConn {
                 "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;
                  PRAGMA wal_autocheckpoint = 2000; PRAGMA temp_store = MEMORY;",
             )?,
-            Access::Read => conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096;")?,
+            // Whatever a reader has in its cache is dropped when the writer has changed something.
+            Access::Read => conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -1024;")?,
         }
         Ok(Self { conn, columns: HashMap::new() })
     }
