@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::Surroundings;
 use super::intake::OfficeIntake;
 use super::revocation::{self, revokers};
 use crate::backend::auth::{Role, Token, Tokens};
@@ -23,7 +24,9 @@ use crate::msh::{Finder, Limits, Node};
 use crate::pmode::{Admitted, Envelope};
 use crate::status::{EvidenceProfile, Policy};
 use crate::store::{PARTNER, Retention, Store};
-use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Revoker, ServerCheck};
+use crate::transport::{
+    Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Network, Revoker, ServerCheck,
+};
 use crate::wssec::XmlLimits;
 
 /// A node, built.
@@ -32,6 +35,8 @@ pub(super) struct Built {
     pub node: Arc<Node>,
     /// The business halves.
     pub office: Arc<Office>,
+    /// What it listens on.
+    pub network: Arc<dyn Network>,
     /// The file that it was built from.
     pub file: file::File,
     /// Folder of relative paths.
@@ -47,7 +52,7 @@ pub(super) fn check(settings: &Settings, clock: &Clock) -> Result<(), Problems> 
     let mut problems = Problems::default();
     let finders = finders(&mut problems, settings, clock);
     revokers(&mut problems, settings, &finders, clock);
-    clients(&mut problems, settings);
+    clients(&mut problems, settings, None);
     national(&mut problems, settings);
     listeners(&mut problems, settings);
     backends(&mut problems, settings);
@@ -69,10 +74,11 @@ fn listeners(problems: &mut Problems, settings: &Settings) {
 }
 
 /// Opens the store and builds everything.
-pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
+pub(super) async fn build(settings: Settings, around: Surroundings) -> Result<Built> {
+    let Surroundings { clock, network } = around;
     let mut problems = Problems::default();
     let finders = finders(&mut problems, &settings, &clock);
-    let clients = clients(&mut problems, &settings);
+    let clients = clients(&mut problems, &settings, Some(&network));
     let div = national(&mut problems, &settings);
     let [backend_tokens, admin_tokens] = [&settings.file.listen.backend, &settings.file.listen.admin]
         .map(|l| Arc::new(l.as_ref().map(|l| tokens(&mut problems, &settings, l)).unwrap_or_default()));
@@ -115,7 +121,7 @@ pub(super) async fn build(settings: Settings, clock: Clock) -> Result<Built> {
         gates: Gates::new(file.limits.sending),
         limits: limits(&file.limits),
     });
-    Ok(Built { node, office, file, base, backend_tokens, admin_tokens })
+    Ok(Built { node, office, network, file, base, backend_tokens, admin_tokens })
 }
 
 /// A backend as admission sees it.
@@ -195,16 +201,20 @@ fn domain(settings: &Settings, d: &file::Domain) -> discovery::Domain {
     }
 }
 
-fn clients(problems: &mut Problems, settings: &Settings) -> BTreeMap<String, Client> {
+fn clients(
+    problems: &mut Problems,
+    settings: &Settings,
+    network: Option<&Arc<dyn Network>>,
+) -> BTreeMap<String, Client> {
     let mut all = BTreeMap::new();
     // Thousands of partners under the same rules share a client: its anchors take more room than everything else about them.
     let mut made: HashMap<String, Option<Client>> = HashMap::new();
-    let timeouts = timeouts(&settings.file.limits);
+    let ways = Ways { timeouts: timeouts(&settings.file.limits), network };
     for d in &settings.file.domains {
         let at = format!("domain {:?}.ap_tls_trust", d.name);
         let egress =
             Egress { allow: d.egress_allow.clone(), ports: d.ports.clone(), plain_http: d.allow_http };
-        if let Some(client) = client(problems, &at, settings, (d.ap_tls_trust.as_ref(), egress), &timeouts) {
+        if let Some(client) = client(problems, &at, settings, (d.ap_tls_trust.as_ref(), egress), &ways) {
             all.insert(d.name.clone(), client);
         }
     }
@@ -213,8 +223,8 @@ fn clients(problems: &mut Problems, settings: &Settings) -> BTreeMap<String, Cli
         let egress =
             Egress { allow: p.egress_allow.clone(), ports: p.ports.clone(), plain_http: p.allow_http };
         let same = made.entry(format!("{:?} {egress:?}", p.tls_trust));
-        let client = same
-            .or_insert_with(|| client(problems, &at, settings, (p.tls_trust.as_ref(), egress), &timeouts));
+        let client =
+            same.or_insert_with(|| client(problems, &at, settings, (p.tls_trust.as_ref(), egress), &ways));
         if let Some(client) = client {
             all.insert(format!("{PARTNER}{}", p.party_id), client.clone());
         }
@@ -222,19 +232,26 @@ fn clients(problems: &mut Problems, settings: &Settings) -> BTreeMap<String, Cli
     all
 }
 
+/// What all clients of a node have in common.
+struct Ways<'w> {
+    timeouts: ClientTimeouts,
+    network: Option<&'w Arc<dyn Network>>,
+}
+
 fn client(
     problems: &mut Problems,
     at: &str,
     settings: &Settings,
     (trust, egress): (Option<&PathBuf>, Egress),
-    timeouts: &ClientTimeouts,
+    ways: &Ways<'_>,
 ) -> Option<Client> {
     let anchors = match trust {
         Some(path) => Some(anchors(problems, at, &settings.base.join(path))?),
         None => None,
     };
     let tls = ClientTls { anchors, identity: None, check: ServerCheck::Full };
-    let config = ClientConfig { tls, egress, timeouts: timeouts.clone(), resolver: None };
+    let (timeouts, network) = (ways.timeouts.clone(), ways.network.cloned());
+    let config = ClientConfig { tls, egress, timeouts, resolver: None, network };
     problems.keep(at, Client::new(config))
 }
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -76,7 +76,7 @@ async fn bind(built: &Built, address: std::net::SocketAddr, tls: Option<&file::T
         ..ServerLimits::default()
     };
     let tls = tls.map(|tls| server_tls(&built.base, tls)).transpose()?;
-    Ok(Server::bind(address, tls.as_ref(), server).await?)
+    Ok(Server::bind_on(&*built.network, address, tls.as_ref(), server).await?)
 }
 
 /// Reads what a listener needs for TLS; also part of checking a configuration.
@@ -161,12 +161,14 @@ async fn guard(
 
 /// The metrics of this process; a second node in one process (tests) shares them.
 fn recorder() -> Result<Arc<PrometheusHandle>> {
-    static RECORDER: OnceLock<Arc<PrometheusHandle>> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
+    static RECORDER: Mutex<Option<Arc<PrometheusHandle>>> = Mutex::new(None);
+    // Held while it is installed: of two nodes that start at once one does it.
+    let mut known = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*known {
         return Ok(handle.clone());
     }
     let handle = Arc::new(PrometheusBuilder::new().install_recorder().context("the metrics recorder")?);
-    Ok(RECORDER.get_or_init(|| handle).clone())
+    Ok(known.insert(handle).clone())
 }
 
 fn not_here(path: &str) -> Response<http_body_util::Full<bytes::Bytes>> {

@@ -19,7 +19,24 @@ use tokio::task::JoinSet;
 use crate::backend::{self, Adapter, Office};
 use crate::clock::Clock;
 use crate::config::{Problems, Settings};
+use crate::transport::{Network, Tcp};
 use crate::{config, msh};
+
+/// What a node has around it.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The time.
+    pub clock: Clock,
+    /// Where it listens, and what leads to partners. Lookups and revocation ask over the system's TCP.
+    pub network: Arc<dyn Network>,
+}
+
+impl From<Clock> for Surroundings {
+    /// That clock, and the system's network.
+    fn from(clock: Clock) -> Self {
+        Self { clock, network: Arc::new(Tcp) }
+    }
+}
 
 /// Reads a configuration and builds everything that can be built without opening the store or a listener.
 ///
@@ -35,8 +52,12 @@ pub fn check(path: &Path, clock: &Clock) -> Result<Settings, Problems> {
 ///
 /// # Errors
 /// When the store or a listener cannot be opened.
-pub async fn serve(settings: Settings, clock: Clock, stop: impl Future<Output = ()> + Send) -> Result<()> {
-    let built = build::build(settings, clock).await?;
+pub async fn serve(
+    settings: Settings,
+    around: impl Into<Surroundings>,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<()> {
+    let built = build::build(settings, around.into()).await?;
     let (tell, told) = watch::channel(false);
     let mut tasks = JoinSet::new();
     listen::start(&built, &told, &mut tasks).await?;
@@ -86,6 +107,7 @@ async fn collect(office: Arc<Office>, id: String, stop: impl Future<Output = ()>
             }
         }
         tokio::select! {
+            biased;
             () = &mut stop => return,
             () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {}
         }

@@ -30,7 +30,7 @@ pub(super) fn s3(problems: &mut Problems, given: &file::S3, base: &Path) -> Opti
         ClientTimeouts { connect: CONNECT, idle: IDLE, answer: ANSWER, ..ClientTimeouts::default() };
     let tls = ClientTls { anchors, ..ClientTls::default() };
     // Our own configuration names the server, and not somebody else's metadata.
-    let client = ClientConfig { tls, timeouts, egress: Egress::open(plain), resolver: None };
+    let client = ClientConfig { tls, timeouts, egress: Egress::open(plain), ..ClientConfig::default() };
     let client = problems.keep("store.s3", Client::new(client))?;
     Some(S3Config {
         bucket: given.bucket.clone(),

@@ -32,7 +32,7 @@ pub(super) fn client(domain: &Domain, trusts: &Trusts, dns: &Dns) -> Result<Clie
     };
     let tls = ClientTls { anchors: trusts.smp_tls.clone(), ..ClientTls::default() };
     let resolver = domain.resolver.map(|_| Arc::new(dns.clone()) as Arc<dyn Resolve>);
-    Client::new(ClientConfig { tls, egress, timeouts, resolver })
+    Client::new(ClientConfig { tls, egress, timeouts, resolver, network: None })
         .map_err(|e| Error::Configuration(e.to_string()))
 }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::body::{Counted, OutgoingBody, Progress};
 use super::connector::Connector;
-use super::{ClientTls, Egress, Error, PeerTls, Resolve, Sent};
+use super::{ClientTls, Egress, Error, Network, PeerTls, Resolve, Sent};
 
 /// Time-outs of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct ClientConfig {
     pub timeouts: ClientTimeouts,
     /// Who turns host names into addresses; the system when absent.
     pub resolver: Option<Arc<dyn Resolve>>,
+    /// What makes the connections; the system when absent.
+    pub network: Option<Arc<dyn Network>>,
 }
 
 /// A request to be sent.
@@ -122,10 +124,8 @@ impl Client {
     /// Builds the TLS context and the pool: once for each configuration, never for each request.
     pub fn new(config: ClientConfig) -> Result<Self, Error> {
         let plain_http = config.egress.plain_http;
-        let tls = config.tls.connector()?;
-        let timeouts = config.timeouts;
-        let connector =
-            Connector::new(tls, config.tls.check, config.egress, timeouts.connect, config.resolver);
+        let timeouts = config.timeouts.clone();
+        let connector = Connector::new(config)?;
         let pool = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(20))
@@ -225,6 +225,7 @@ impl Exchange<'_> {
         let mut deadline = Instant::now() + self.timeouts.connect + patience(moved.1);
         loop {
             tokio::select! {
+                biased;
                 answer = pending.as_mut() => return answer.map_err(|error| self.failed(&error)),
                 () = tokio::time::sleep_until(deadline) => {}
             }

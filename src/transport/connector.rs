@@ -13,13 +13,12 @@ use futures_util::stream::FuturesUnordered;
 use hyper::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
+use super::network::{Line, Network, Tcp};
 use super::tls;
 use super::unclouded::Unclouded;
-use super::{Egress, Error, PeerTls, Sent, ServerCheck};
+use super::{ClientConfig, Egress, Error, PeerTls, Sent, ServerCheck};
 
 /// How much later the next address of a host is tried beside the first (RFC 8305 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -43,17 +42,20 @@ struct Inner {
     egress: Egress,
     timeout: Duration,
     resolver: Option<Arc<dyn Resolve>>,
+    network: Arc<dyn Network>,
 }
 
 impl Connector {
-    pub(super) fn new(
-        tls: tls::Connector,
-        check: ServerCheck,
-        egress: Egress,
-        timeout: Duration,
-        resolver: Option<Arc<dyn Resolve>>,
-    ) -> Self {
-        Self(Arc::new(Inner { tls, check, egress, timeout, resolver }))
+    /// Builds the TLS context.
+    pub(super) fn new(config: ClientConfig) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Inner {
+            tls: config.tls.connector()?,
+            check: config.tls.check,
+            egress: config.egress,
+            timeout: config.timeouts.connect,
+            resolver: config.resolver,
+            network: config.network.unwrap_or_else(|| Arc::new(Tcp)),
+        })))
     }
 }
 
@@ -91,14 +93,13 @@ impl Inner {
             return Err(Error::EgressPort { host: host.to_owned(), port });
         }
         let addresses = self.permitted(host).await?;
-        let tcp = first_to_answer(&addresses, port)
+        let line = first_to_answer(&*self.network, &addresses, port)
             .await
             .map_err(|error| Error::Connect { host: host.to_owned(), detail: error.to_string() })?;
-        let _ = tcp.set_nodelay(true);
         if !secure {
-            return Ok(Stream { io: TokioIo::new(Box::new(tcp)), peer: PeerTls::default() });
+            return Ok(Stream { io: TokioIo::new(line), peer: PeerTls::default() });
         }
-        self.handshake(tcp, host).await.map_err(|detail| Error::Tls { host: host.to_owned(), detail })
+        self.handshake(line, host).await.map_err(|detail| Error::Tls { host: host.to_owned(), detail })
     }
 
     /// The addresses of the host that the gate lets through; what it holds back is said when none is left.
@@ -124,8 +125,8 @@ impl Inner {
         }
     }
 
-    async fn handshake(&self, tcp: TcpStream, host: &str) -> Result<Stream, String> {
-        let configure = || SslStream::new(self.tls.to(host)?, tcp);
+    async fn handshake(&self, line: Line, host: &str) -> Result<Stream, String> {
+        let configure = || SslStream::new(self.tls.to(host)?, line);
         let mut stream = configure().map_err(|error: openssl::error::ErrorStack| error.to_string())?;
         if let Err(error) = Pin::new(&mut stream).connect().await {
             let verdict = stream.ssl().verify_result();
@@ -140,19 +141,19 @@ impl Inner {
 }
 
 /// Tries the addresses one after the other, a little apart, and takes the first connection that stands.
-async fn first_to_answer(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
+async fn first_to_answer(network: &dyn Network, addresses: &[IpAddr], port: u16) -> io::Result<Line> {
     let mut attempts: FuturesUnordered<_> = interleaved(addresses)
         .into_iter()
         .enumerate()
         .map(|(index, address)| async move {
             tokio::time::sleep(STAGGER * index as u32).await;
-            TcpStream::connect(SocketAddr::new(address, port)).await
+            network.connect(SocketAddr::new(address, port)).await
         })
         .collect();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "no address");
     while let Some(attempt) = attempts.next().await {
         match attempt {
-            Ok(stream) => return Ok(stream),
+            Ok(line) => return Ok(line),
             Err(error) => last = error,
         }
     }
@@ -170,12 +171,9 @@ fn interleaved(addresses: &[IpAddr]) -> Vec<IpAddr> {
     ahead
 }
 
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
 /// A connection of the pool, with what TLS says of its peer.
 pub(super) struct Stream {
-    io: TokioIo<Box<dyn Io>>,
+    io: TokioIo<Line>,
     peer: PeerTls,
 }
 

@@ -14,7 +14,6 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use openssl::ssl::{Ssl, SslAcceptor};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_openssl::SslStream;
@@ -22,6 +21,7 @@ use tower::{Service, ServiceExt};
 
 use super::body::RequestBody;
 use super::idle::WriteWatched;
+use super::network::{Line, Listen, Network, Tcp};
 use super::unclouded::Unclouded;
 use super::{ClientAuth, Error, PeerTls, ServerTls};
 
@@ -78,22 +78,33 @@ pub struct Peer {
 
 /// A bound listener.
 pub struct Server {
-    listener: TcpListener,
+    listener: Box<dyn Listen>,
     acceptor: Option<SslAcceptor>,
     checks_clients: bool,
     limits: ServerLimits,
 }
 
 impl Server {
-    /// Binds the address; plain HTTP without `tls`.
+    /// Binds an address of the system; plain HTTP without `tls`.
     pub async fn bind(
+        address: SocketAddr,
+        tls: Option<&ServerTls>,
+        limits: ServerLimits,
+    ) -> Result<Self, Error> {
+        Self::bind_on(&Tcp, address, tls, limits).await
+    }
+
+    /// The same on a network.
+    pub async fn bind_on(
+        network: &dyn Network,
         address: SocketAddr,
         tls: Option<&ServerTls>,
         limits: ServerLimits,
     ) -> Result<Self, Error> {
         let acceptor = tls.map(ServerTls::acceptor).transpose()?;
         let checks_clients = tls.is_some_and(|tls| !matches!(tls.client_auth, ClientAuth::None));
-        let listener = TcpListener::bind(address)
+        let listener = network
+            .listen(address)
             .await
             .map_err(|error| Error::Bind { address, detail: error.to_string() })?;
         Ok(Self { listener, acceptor, checks_clients, limits })
@@ -122,8 +133,9 @@ impl Server {
         loop {
             while connections.try_join_next().is_some() {}
             let accepted = tokio::select! {
+                biased;
                 () = &mut stop => break,
-                accepted = accept(&this.listener, &permits) => accepted,
+                accepted = accept(&*this.listener, &permits) => accepted,
             };
             let Some((stream, address, permit)) = accepted else { continue };
             let (this, service, stopped) = (this.clone(), service.clone(), stopped.clone());
@@ -143,7 +155,7 @@ impl Server {
 
     async fn connection<S, B>(
         &self,
-        stream: TcpStream,
+        stream: Line,
         address: SocketAddr,
         service: S,
         stopped: watch::Receiver<bool>,
@@ -153,7 +165,6 @@ impl Server {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let _ = stream.set_nodelay(true);
         let Some(acceptor) = &self.acceptor else {
             let peer = Peer { address, tls: PeerTls::default() };
             return self.serve(stream, peer, service, stopped).await;
@@ -193,6 +204,7 @@ impl Server {
             .serve_connection(io, answer);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
             () = async { let _ = stopped.wait_for(|stopped| *stopped).await; } => {
                 connection.as_mut().graceful_shutdown();
@@ -207,9 +219,9 @@ impl Server {
 
 /// The next connection, once there is room for it.
 async fn accept(
-    listener: &TcpListener,
+    listener: &dyn Listen,
     permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(Line, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let permit = permits.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, address)) => Some((stream, address, permit)),
@@ -222,10 +234,7 @@ async fn accept(
     }
 }
 
-async fn handshake(
-    acceptor: &SslAcceptor,
-    stream: TcpStream,
-) -> Result<SslStream<TcpStream>, openssl::ssl::Error> {
+async fn handshake(acceptor: &SslAcceptor, stream: Line) -> Result<SslStream<Line>, openssl::ssl::Error> {
     let mut stream = SslStream::new(Ssl::new(acceptor.context())?, stream)?;
     std::pin::Pin::new(&mut stream).accept().await?;
     Ok(stream)

@@ -35,7 +35,7 @@ fn loopback() -> Egress {
 fn client(tls: ClientTls) -> Client {
     let [connect, idle, answer, total] = [2, 1, 2, 8].map(Duration::from_secs);
     let timeouts = ClientTimeouts { connect, idle, answer, total };
-    Client::new(ClientConfig { tls, egress: loopback(), timeouts, resolver: None }).unwrap()
+    Client::new(ClientConfig { tls, egress: loopback(), timeouts, ..ClientConfig::default() }).unwrap()
 }
 
 fn trusting(ca: &Pair) -> ClientTls {

@@ -20,6 +20,7 @@ use self::source::{Proof, Source};
 use super::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Error, Request, Resolve};
 use crate::clock::{Clock, SignedDuration, Timestamp};
 use crate::pki::{Certificate, Revocation, RevocationRule};
+use crate::thread::apart;
 
 /// The largest list that is read.
 const MAX_OCTETS: usize = 16 << 20;
@@ -97,7 +98,13 @@ impl Revoker {
         }
         let [connect, idle, answer, total] = [5, 10, 10, 60].map(Duration::from_secs);
         let timeouts = ClientTimeouts { connect, idle, answer, total };
-        let client = Client::new(ClientConfig { tls: ClientTls::default(), egress, timeouts, resolver })?;
+        let client = Client::new(ClientConfig {
+            tls: ClientTls::default(),
+            egress,
+            timeouts,
+            resolver,
+            network: None,
+        })?;
         let folder = folder.filter(|_| rule != RevocationRule::Off);
         let shelf = Shelf::new(folder);
         Ok(Self(Arc::new(Inner { name, rule, client, clock, shelf, changed: Notify::new() })))
@@ -282,14 +289,6 @@ impl Inner {
             )),
             _ => Ok(()),
         }
-    }
-}
-
-/// Large lists are megabytes: reading them and the disk do not stop the other tasks of this thread.
-fn apart<T>(work: impl FnOnce() -> T) -> T {
-    match tokio::runtime::Handle::current().runtime_flavor() {
-        tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
-        _ => work(),
     }
 }
 
