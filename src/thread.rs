@@ -1,5 +1,10 @@
 //! Work that takes its time, on a thread that has other things to do.
 
+use std::cell::Cell;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::JoinError;
+
 /// Up to so many octets are hashed, ciphered and written sooner than another thread would have begun with something else.
 const SOON: usize = 64 << 10;
 
@@ -7,7 +12,54 @@ const SOON: usize = 64 << 10;
 /// A thread that is to be another one must be woken, which costs more than a signature on a small message.
 pub fn work<T>(octets: usize, work: impl FnOnce() -> T) -> T {
     match octets > SOON {
-        true => tokio::task::block_in_place(work),
+        true => apart(work),
         false => work(),
+    }
+}
+
+/// Does work so that the other tasks of this thread go on meanwhile; where the runtime has no other thread, they wait.
+pub fn apart<T>(work: impl FnOnce() -> T) -> T {
+    let alone =
+        Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread);
+    match alone {
+        true => work(),
+        false => tokio::task::block_in_place(work),
+    }
+}
+
+/// Does work on one of the threads that the runtime keeps for what blocks, unless everything is to be done on this one.
+///
+/// # Errors
+/// The work panicked, or the runtime ends.
+pub async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    match HERE.get() {
+        true => Ok(work()),
+        false => tokio::task::spawn_blocking(work).await,
+    }
+}
+
+thread_local! {
+    static HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether everything that this thread begins from now on is done on it, and so in one order: for whoever wants to see the same thing
+/// twice. Gives what was before.
+pub fn all_here(here: bool) -> bool {
+    HERE.replace(here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_is_done_elsewhere_unless_all_is_to_be_done_here() {
+        let own = std::thread::current().id();
+        let place = || std::thread::current().id();
+        assert_ne!(elsewhere(place).await.unwrap(), own);
+        assert!(!all_here(true));
+        assert_eq!(elsewhere(place).await.unwrap(), own);
+        assert!(all_here(false));
+        assert_eq!(apart(place), own, "there is no other");
     }
 }

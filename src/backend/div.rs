@@ -18,10 +18,10 @@ use super::routes::{Form as WireForm, Route, Unroutable};
 use super::submission::{self, Draft, DraftRecipient, Target};
 use super::{Backend, Office};
 use crate::div::{self, ALIAS_PREFIX, Envelope, LocalRecipient, MOST_FILES, NewEnvelope, NewFile, Origin};
-use crate::id;
 use crate::pki::{Certificate, TrustStore};
 use crate::store::{self, Class, DeliveryView, Form, Keep, NewPart, StagedPayload, Submitted};
 use crate::xml::{Document, Limits};
+use crate::{id, thread};
 
 /// Folder of messages from abroad.
 pub const IN: &str = "div-in";
@@ -84,7 +84,7 @@ pub async fn submit(
 async fn draft(office: &Office, backend: &Backend, octets: &[u8], files: Vec<Part>) -> Result<Draft, Error> {
     let national = office.div.as_ref().ok_or(Error::NotNational)?;
     let alone = stand_alone(octets)?;
-    let signatures = tokio::task::block_in_place(|| div::verify(alone.as_bytes()))?;
+    let signatures = thread::apart(|| div::verify(alone.as_bytes()))?;
     signatures.trusted_sender(&national.trust, office.clock.now())?;
     let envelope = Envelope::parse(alone.as_bytes())?;
     if envelope.files.len() > MOST_FILES {
@@ -94,7 +94,7 @@ async fn draft(office: &Office, backend: &Backend, octets: &[u8], files: Vec<Par
     }
     let original_sender = original_sender(office, &envelope).await?;
     let mut payloads = vec![stage_octets(office, alone.as_bytes())?];
-    payloads.extend(tokio::task::block_in_place(|| open_all(office, national, &envelope, files))?);
+    payloads.extend(thread::apart(|| open_all(office, national, &envelope, files))?);
     let recipients =
         envelope.recipients.iter().map(|r| recipient(office, &envelope, &r.address, &original_sender));
     Ok(Draft {
@@ -258,7 +258,7 @@ pub(super) async fn put(office: &Office, root: &Path, delivery: &DeliveryView) -
     let mut described = Vec::with_capacity(names.len());
     for (part, name) in delivery.message.parts.iter().zip(&names) {
         let mut reader = office.store.open_payload(part.payload, Form::Original).await?;
-        let sha512 = tokio::task::block_in_place(|| digest(&mut reader)).map_err(folder::folder(root))?;
+        let sha512 = thread::apart(|| digest(&mut reader)).map_err(folder::folder(root))?;
         let (size, mime_type) = (part.original.size, part.media_type.clone());
         described.push(NewFile { name: name.clone(), mime_type, size, sha512 });
         let reader = office.store.open_payload(part.payload, Form::Original).await?;

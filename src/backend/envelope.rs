@@ -16,6 +16,7 @@ use crate::sbdh::{
     PARTICIPANT_SCHEME, PROCESS_ID, PROCESS_SCHEME, Rules, Scope,
 };
 use crate::store::{Class, Keep, StagedPayload};
+use crate::thread;
 
 const _: () = assert!(Opening::OCTETS == sbdh::OPENING);
 
@@ -101,7 +102,7 @@ pub(super) fn enclose(office: &Office, mut draft: Draft, now: Timestamp) -> Resu
     let desk = Desk { office, sbdh: sbdh.as_ref(), now };
     let (mut made, mut told) = (Vec::new(), Vec::new());
     for recipient in draft.recipients.iter_mut().filter(|r| wants(r)) {
-        let (header, wrapped) = tokio::task::block_in_place(|| desk.envelope(recipient, &draft.payloads))?;
+        let (header, wrapped) = thread::apart(|| desk.envelope(recipient, &draft.payloads))?;
         told.push(json!({ "participant": recipient.address, "instance": header.instance }));
         let payload = wrapped.is_some().then_some(draft.payloads.len() + made.len());
         address(recipient, &header, payload);

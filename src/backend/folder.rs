@@ -18,11 +18,11 @@ use super::delivery::{self, Error};
 use super::document::{Document, Part};
 use super::submission::{self, submit};
 use super::{Backend, Office};
-use crate::id;
 use crate::store::{
     DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, Keep, PartView, PayloadReader,
     StagedPayload, Submitted,
 };
+use crate::{id, thread};
 
 /// Folder of what is delivered.
 pub const IN: &str = "in";
@@ -75,7 +75,7 @@ pub(super) fn place(
     files: Vec<(String, Content)>,
     still: impl FnOnce() -> bool,
 ) -> Result<(), Error> {
-    tokio::task::block_in_place(|| {
+    thread::apart(|| {
         fs::create_dir_all(inbox).map_err(folder(inbox))?;
         if exists(inbox, name)? {
             return Ok(());
@@ -289,7 +289,7 @@ pub(super) fn regular(path: &Path) -> io::Result<()> {
 
 /// Takes a file into the spool.
 pub(super) fn stage(office: &Office, path: &Path) -> io::Result<StagedPayload> {
-    tokio::task::block_in_place(|| {
+    thread::apart(|| {
         regular(path)?;
         let mut file = fs::File::open(path)?;
         let mut writer = office.store.spool().writer_keeping(Keep::Compressed);

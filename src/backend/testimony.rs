@@ -8,6 +8,7 @@ use crate::pki::{Certificate, TrustStore};
 use crate::pmode::{EvidenceRule, PMode};
 use crate::status::{Row, Signal};
 use crate::store::{Effect, Error, NewEvidence, OriginalMessage};
+use crate::thread;
 use crate::transport::{Revoker, Unusable};
 
 /// Whether a message carries evidence under its processing mode.
@@ -59,7 +60,7 @@ pub async fn weigh(
 ) -> Result<Effect, Postponed> {
     let claimed = message.property(names::ORIGINAL_MESSAGE_ID);
     let claimed = claimed.or(message.info.ref_to_message_id.as_deref()).unwrap_or_default().to_owned();
-    let read = tokio::task::block_in_place(|| evidence::read(&octets));
+    let read = thread::apart(|| evidence::read(&octets));
     let testimony = match read {
         Ok(testimony) => testimony,
         Err(error) => return Ok(stray(office, claimed, error.to_string(), None, octets)),

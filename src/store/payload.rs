@@ -12,6 +12,7 @@ use super::sql::{self, Conn};
 use super::writer::Work;
 use super::{Error, PayloadId, SETTLED, Store};
 use crate::clock::Timestamp;
+use crate::thread;
 
 /// One part of a message as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -306,9 +307,9 @@ pub(super) async fn remove_orphans(
     .await
 }
 
-/// Runs blocking work on the runtime's pool for it.
+/// Runs blocking work where it holds up nobody.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)?
+    thread::elsewhere(work).await.map_err(|_| Error::Closed)?
 }

@@ -1,5 +1,7 @@
 //! What is at a backend's disposal: list, look, fetch, acknowledge.
 
+use std::io::Read;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -13,13 +15,18 @@ use super::error::Problem;
 use super::{Desk, backend};
 use crate::backend::auth::Caller;
 use crate::backend::{delivery, folder};
-use crate::store::{DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, PayloadReader, Settled};
+use crate::store::{
+    self, DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, PayloadReader, Settled,
+};
+use crate::thread;
 use crate::transport::body::channel;
 
 /// Most messages of one list.
 const PAGE: u32 = 500;
 /// Octets read at a time.
 const CHUNK: usize = 128 * 1024;
+/// A part up to this size is read at once: no thread is woken for it.
+const SMALL: u64 = 512 * 1024;
 
 /// Which messages to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -75,7 +82,7 @@ pub async fn part(
     let response = Response::builder()
         .header(CONTENT_TYPE, part.media_type.as_str())
         .header(CONTENT_LENGTH, reader.measure.size)
-        .body(stream(reader));
+        .body(body(reader)?);
     response.map_err(|e| Problem::invalid(format!("media type {:?}: {e}", part.media_type)))
 }
 
@@ -160,12 +167,21 @@ fn view(delivery: &DeliveryView) -> Value {
     })
 }
 
+fn body(mut reader: PayloadReader) -> Result<Body, Problem> {
+    let size = reader.measure.size;
+    if size > SMALL {
+        return Ok(stream(reader));
+    }
+    let mut octets = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+    thread::work(octets.capacity(), || reader.read_to_end(&mut octets))
+        .map_err(|e| store::Error::of_reading(&e))?;
+    Ok(Body::from(octets))
+}
+
 fn stream(mut reader: PayloadReader) -> Body {
     let (sender, body) = channel(4);
     tokio::task::spawn_blocking(move || {
-        use std::io::Read;
-        let all = usize::try_from(reader.measure.size).unwrap_or(CHUNK);
-        let mut buffer = vec![0; CHUNK.min(all.max(1))];
+        let mut buffer = vec![0; CHUNK];
         loop {
             let chunk = match reader.read(&mut buffer) {
                 Ok(0) => return,

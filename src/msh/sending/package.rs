@@ -11,7 +11,7 @@ use crate::mime::href_of_cid;
 use crate::pmode::{Compression, FourCorners, PMode};
 use crate::store::{Form, Keep, Measure, OutMessage, OutPart};
 use crate::wssec;
-use crate::{id, store};
+use crate::{id, store, thread};
 
 /// Media type of octets that nobody canonicalises.
 const OPAQUE: &str = "application/octet-stream";
@@ -103,7 +103,7 @@ async fn make(node: &Node, part: &OutPart, form: Form) -> Result<Measure, store:
     }
     let reader = node.store.open_payload(part.payload, Form::Original).await?;
     let writer = node.store.spool().writer_keeping(Keep::AsIs);
-    let made = tokio::task::block_in_place(|| convert(reader, writer, form));
+    let made = thread::apart(|| convert(reader, writer, form));
     let staged = made.map_err(|e| store::Error::of_reading(&e))?.finish()?;
     node.store.add_form(part.payload, form, staged).await
 }
