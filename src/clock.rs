@@ -1,10 +1,11 @@
 //! Time as an argument: whoever needs the time is handed a [`Clock`], so that tests own it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{RoundMode, TimestampRound, Unit};
 pub use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 /// Tells the time. Cheap to clone; the same clock is shared by all rooms of a process.
 #[derive(Clone)]
@@ -14,6 +15,7 @@ pub struct Clock(Source);
 enum Source {
     System,
     Manual(Arc<Mutex<Timestamp>>),
+    Running(Arc<Mutex<(Timestamp, Instant)>>),
 }
 
 impl Clock {
@@ -27,12 +29,22 @@ impl Clock {
         Self(Source::Manual(Arc::new(Mutex::new(at))))
     }
 
+    /// A clock that is set to `at` now and goes with the time of the runtime's timers, until it is set anew.
+    pub fn running(at: Timestamp) -> Self {
+        Self(Source::Running(Arc::new(Mutex::new((at, Instant::now())))))
+    }
+
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
             Source::System => Timestamp::now(),
-            Source::Manual(at) => *at.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+            Source::Manual(at) => *lock(at),
+            Source::Running(set) => {
+                let (at, since) = *lock(set);
+                let passed = SignedDuration::try_from(since.elapsed()).unwrap_or(SignedDuration::MAX);
+                at.checked_add(passed).unwrap_or(Timestamp::MAX)
+            }
         }
     }
 
@@ -43,14 +55,16 @@ impl Clock {
         wait.map_or(longest, |wait| wait.clamp(shortest, longest))
     }
 
-    /// Moves a manual clock to `at`; the machine's clock cannot be moved and is left alone.
+    /// Moves a clock of ours to `at`; the machine's clock cannot be moved and is left alone.
     pub fn set(&self, at: Timestamp) {
-        if let Source::Manual(cell) = &self.0 {
-            *cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = at;
+        match &self.0 {
+            Source::System => {}
+            Source::Manual(cell) => *lock(cell) = at,
+            Source::Running(set) => *lock(set) = (at, Instant::now()),
         }
     }
 
-    /// Moves a manual clock forward by `by`, saturating at the end of time.
+    /// Moves a clock of ours forward by `by`, saturating at the end of time.
     pub fn advance(&self, by: SignedDuration) {
         let later = self.now().checked_add(by).unwrap_or(Timestamp::MAX);
         self.set(later);
@@ -62,8 +76,13 @@ impl std::fmt::Debug for Clock {
         f.write_str(match self.0 {
             Source::System => "Clock(system)",
             Source::Manual(_) => "Clock(manual)",
+            Source::Running(_) => "Clock(running)",
         })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `at` as the specifications write it on the wire: UTC, milliseconds and `Z` (as4-wire 1.3).
@@ -90,6 +109,17 @@ mod tests {
         assert_eq!(clock.now(), clock.now());
         clock.advance(SignedDuration::from_secs(90));
         assert_eq!(wire_time(clock.now()), "2026-11-22T12:01:30.000Z");
+    }
+
+    #[tokio::test]
+    async fn a_running_clock_goes_by_itself_and_can_be_set() {
+        let start: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let clock = Clock::running(start);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let later = clock.now();
+        assert!(later >= start + SignedDuration::from_millis(5), "{later}");
+        clock.advance(-SignedDuration::from_hours(1));
+        assert!(clock.now() < start);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Named points at which a process can be told to die, for the crash laboratory (docs/decisions/crash-points.md).
 //!
 //! `TILTS_CRASH=<point>` or `TILTS_CRASH=<point>:<n>` aborts the process when the point is passed the first or the n-th time, as
-//! if the power had gone there. Without the variable, a point costs one load.
+//! if the power had gone there. [`watch`] is for whoever runs nodes inside a process that is not to die with them. Without either,
+//! a point costs two loads.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -75,6 +78,26 @@ points! {
 
 static PLAN: OnceLock<Plan> = OnceLock::new();
 
+/// Whoever is told of each point that is passed. It may unwind from there: the node that passed it is to be thrown away.
+pub type Watcher = Rc<dyn Fn(Point)>;
+
+thread_local! {
+    static WATCHER: RefCell<Option<Watcher>> = const { RefCell::new(None) };
+}
+
+/// What passes a point on this thread from now on tells `watcher`: for whoever runs nodes inside a process of its own, which is not to
+/// die with them. Gives the watcher before.
+pub fn watch(watcher: Option<Watcher>) -> Option<Watcher> {
+    WATCHER.replace(watcher)
+}
+
+fn tell(point: Point) {
+    // Not held while it is told: it may unwind, and it may look for another one.
+    if let Some(watcher) = WATCHER.with_borrow(Clone::clone) {
+        watcher(point);
+    }
+}
+
 struct Plan {
     point: Point,
     left: AtomicU64,
@@ -105,6 +128,7 @@ pub fn at(point: Point) {
     if PLAN.get().is_some_and(|plan| plan.springs(point)) {
         die(point);
     }
+    tell(point);
 }
 
 /// What was handed to the system here makes the point, once it has left: a moment later.
@@ -115,6 +139,7 @@ pub fn soon(point: Point) {
             die(point);
         });
     }
+    tell(point);
 }
 
 fn die(point: Point) -> ! {
@@ -152,6 +177,23 @@ mod tests {
         assert_eq!(springs, [false, false, true, false, false]);
         assert!(!Plan::read("settle-begun").unwrap().springs(Point::SettleCommitted));
         assert!(Plan::read("settle-begun").unwrap().springs(Point::SettleBegun));
+    }
+
+    #[test]
+    fn a_watcher_is_told_of_what_is_passed_on_its_thread_and_may_unwind() {
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let book = Rc::clone(&told);
+        watch(Some(Rc::new(move |point| {
+            book.borrow_mut().push(point);
+            assert_ne!(point, Point::ReceiptReady, "unwinds");
+        })));
+        at(Point::SubmitBegun);
+        soon(Point::RequestSent);
+        std::thread::spawn(|| at(Point::SubmitCommitted)).join().unwrap();
+        assert!(std::panic::catch_unwind(|| at(Point::ReceiptReady)).is_err());
+        assert!(watch(None).is_some());
+        at(Point::SubmitBegun);
+        assert_eq!(*told.borrow(), [Point::SubmitBegun, Point::RequestSent, Point::ReceiptReady]);
     }
 
     #[test]
