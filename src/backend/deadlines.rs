@@ -32,9 +32,11 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
     loop {
         let pause = pause(&office, sealed).await;
         tokio::select! {
+            biased;
             () = &mut stop => return,
             () = tokio::time::sleep(pause) => {}
             _ = changes.changed() => tokio::select! {
+                biased;
                 () = &mut stop => return,
                 () = tokio::time::sleep(LOOK) => {}
             },

@@ -65,6 +65,7 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
         }
         let pause = pause(&office, unkept.is_empty()).await;
         tokio::select! {
+            biased;
             () = &mut stop => return,
             _ = changes.changed() => {}
             () = tokio::time::sleep(pause) => {}

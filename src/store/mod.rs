@@ -3,8 +3,9 @@
 //! Every operation is one transaction. What a caller has been told is on the disk; what it has not been told may be gone
 //! after a crash, whole. The store decides nothing about meaning: states of recipients come from [`crate::status`].
 //!
-//! On SQLite one thread writes ([`writer`](self)) and a pool reads; on PostgreSQL several nodes may share everything. Files:
-//! `<path>/tilts.db`, `<path>/payloads`, `<path>/spool`, `<path>/lock`, `<path>/node`. Payloads may lie elsewhere ([`shelf`](self)).
+//! On SQLite one thread writes ([`writer`](self)) and a pool reads, unless whoever calls does both ([`Hands`]); on PostgreSQL several
+//! nodes may share everything. Files: `<path>/tilts.db`, `<path>/payloads`, `<path>/spool`, `<path>/lock`, `<path>/node`. Payloads may
+//! lie elsewhere ([`shelf`](self)).
 
 mod alias;
 mod alive;
@@ -12,6 +13,7 @@ mod delivery;
 mod direct;
 mod events;
 mod evidence;
+mod hands;
 mod ids;
 mod inbound;
 mod integrity;
@@ -40,6 +42,7 @@ use std::sync::Arc;
 pub use delivery::{DeliveryOutcome, DeliveryState, DeliveryView, LeasedDelivery, Settled};
 pub use events::{Event, NoticeRow, Rejected, RejectedRow};
 pub use evidence::{NewEvidence, StoredEvidence, StrayEvidence};
+pub use hands::{Commits, Hands};
 pub use ids::{AttemptId, DeliveryId, MessageRow, PayloadId, RecipientId, SubmissionId};
 pub use inbound::{Accepted, Effect, InboundKey, InboundView, NewInbound, NewInboundPart, Stored};
 pub use integrity::{CheckpointProof, Difference, Recomputed, SealedLeaf};

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::alive::Pulse;
+use super::hands::Hands;
 use super::lease::Leases;
 use super::room::Room;
 use super::sealed::PayloadKeys;
@@ -35,6 +36,8 @@ pub struct Config {
     pub keep_free: u64,
     /// Keys of payloads at rest.
     pub keys: PayloadKeys,
+    /// Who carries out the statements of a SQLite database.
+    pub hands: Hands,
 }
 
 impl Default for Config {
@@ -47,6 +50,7 @@ impl Default for Config {
             s3: None,
             keep_free: 0,
             keys: PayloadKeys::default(),
+            hands: Hands::default(),
         }
     }
 }
@@ -267,6 +271,9 @@ type Opened = (Read, Writer, watch::Receiver<()>);
 async fn sqlite(config: &Config, (spool, wake, node): (&Spool, &Wake, &Arc<str>)) -> Result<Opened, Error> {
     let file = database(&config.path);
     let mut conn = Conn::Sqlite(Box::new(SqliteConn::open(&file, Access::Write)?));
+    if let Hands::Caller(_) = config.hands {
+        conn.batch("PRAGMA synchronous = OFF").await?;
+    }
     migrate::sqlite(&mut conn, &config.path).await?;
     let id = shelf::id(&mut conn).await?;
     shelf::claim(spool.shelf(), &id, node).await?;
@@ -274,8 +281,12 @@ async fn sqlite(config: &Config, (spool, wake, node): (&Spool, &Wake, &Arc<str>)
     // messages that an earlier version wrote down.
     end_leases(&mut conn, None).await?;
     tidy(&mut conn, config, spool).await?;
-    let readers = Readers::open(&file, config.readers)?;
-    let (writer, ended) = Writer::on_sqlite(conn, wake.clone()).map_err(Error::io(&config.path))?;
+    let readers = match config.hands {
+        Hands::Threads => Readers::open(&file, config.readers)?,
+        Hands::Caller(_) => Readers::of_caller(&file)?,
+    };
+    let hands = (config.hands.clone(), wake.clone());
+    let (writer, ended) = Writer::on_sqlite(conn, hands).map_err(Error::io(&config.path))?;
     Ok((Read::Sqlite(readers), writer, ended))
 }
 

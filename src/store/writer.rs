@@ -1,12 +1,14 @@
 //! Commands of all callers, and who carries them out.
 //!
-//! On SQLite one writer with a thread of its own: several commands to a transaction, each in its own savepoint. On PostgreSQL
+//! On SQLite one writer, with a thread of its own or of its callers: several commands to a transaction, each in its own savepoint. On PostgreSQL
 //! several writers, a transaction for each command; the server gathers the commits.
 //!
 //! A caller hears of success only after the commit that holds its rows (design 2, promise 1). A command that fails
 //! takes back its own rows and nobody else's.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -14,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
 use super::events::PendingEvent;
+use super::hands::Hands;
 use super::open::Wake;
 use super::sql::{Conn, PostgresPool};
 use super::{Error, events};
@@ -31,11 +34,12 @@ pub(super) struct Work {
     pub conn: Conn,
     pub events: Vec<PendingEvent>,
     pub wake: Announce,
+    hands: Hands,
 }
 
 impl Work {
     fn on(conn: Conn) -> Self {
-        Self { conn, events: Vec::new(), wake: Announce::default() }
+        Self { conn, events: Vec::new(), wake: Announce::default(), hands: Hands::Threads }
     }
 }
 
@@ -94,19 +98,29 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer of a SQLite store on a thread of its own: its statements block nobody else. It ends when
+    /// Starts the writer of a SQLite store: on a thread of its own its statements block nobody else. It ends when
     /// [`Writer::stop`] was called and the queue is empty; `ended` is then closed.
     ///
     /// # Errors
     /// The system's, when it has no thread to give.
-    pub fn on_sqlite(conn: Conn, wake: Wake) -> std::io::Result<(Self, watch::Receiver<()>)> {
+    pub fn on_sqlite(
+        conn: Conn,
+        (hands, wake): (Hands, Wake),
+    ) -> std::io::Result<(Self, watch::Receiver<()>)> {
         let (writer, commands) = Self::new();
         let (alive, ended) = watch::channel(());
         let runtime = Handle::current();
-        std::thread::Builder::new().name("store".to_owned()).spawn(move || {
-            runtime.block_on(gathered(Work::on(conn), commands, wake));
+        let own_thread = matches!(hands, Hands::Threads);
+        let writing = async move {
+            gathered(Work { hands, ..Work::on(conn) }, commands, wake).await;
             drop(alive);
-        })?;
+        };
+        match own_thread {
+            true => drop(
+                thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(writing))?,
+            ),
+            false => drop(runtime.spawn(writing)),
+        }
         Ok((writer, ended))
     }
 
@@ -190,18 +204,19 @@ struct Commands {
 impl Commands {
     async fn next(&mut self) -> Option<Command> {
         tokio::select! {
-            command = self.commands.recv() => command,
+            biased;
             () = self.stopped.notified() => {
                 self.commands.close();
                 self.commands.recv().await
             }
+            command = self.commands.recv() => command,
         }
     }
 }
 
 async fn gathered(mut work: Work, mut queue: Commands, wake: Wake) {
     while let Some(first) = queue.next().await {
-        let batch = gather(first, &mut queue.commands);
+        let batch = gather(first, &mut queue.commands, &work.hands).await;
         let mut replies = Vec::with_capacity(batch.len());
         let fate = transaction(&mut work, batch, &mut replies).await;
         let announce = std::mem::take(&mut work.wake);
@@ -255,12 +270,15 @@ impl Member {
 }
 
 /// Everything that waits already; if that is more than one command, a moment more.
-fn gather(first: Command, commands: &mut mpsc::Receiver<Command>) -> Vec<Command> {
+async fn gather(first: Command, commands: &mut mpsc::Receiver<Command>, hands: &Hands) -> Vec<Command> {
     let mut batch = vec![first];
     take_waiting(&mut batch, commands);
     if batch.len() > 1 && batch.len() < BATCH {
-        // The thread is the writer's own: whoever keeps the runtime's time need not be woken for it.
-        std::thread::sleep(GATHER);
+        match hands {
+            // The thread is the writer's own: whoever keeps the runtime's time need not be woken for it.
+            Hands::Threads => thread::sleep(GATHER),
+            Hands::Caller(_) => tokio::time::sleep(GATHER).await,
+        }
         take_waiting(&mut batch, commands);
     }
     batch
@@ -304,13 +322,21 @@ async fn by_itself(work: &mut Work, command: Command, replies: &mut Vec<Reply>) 
 
 async fn end(work: &mut Work, mut fate: Result<(), Error>) -> Result<(), Error> {
     if fate.is_ok() {
-        fate = work.conn.control("COMMIT").await;
+        fate = commit(work).await;
     }
     if fate.is_err() {
         // A full disk may have ended the transaction already; then this fails, and rightly so.
         let _ = work.conn.batch("ROLLBACK").await;
     }
     fate
+}
+
+async fn commit(work: &mut Work) -> Result<(), Error> {
+    let Some(commits) = work.hands.commits() else { return work.conn.control("COMMIT").await };
+    commits.begin().await.map_err(Error::io(Path::new("tilts.db")))?;
+    work.conn.control("COMMIT").await?;
+    commits.committed();
+    Ok(())
 }
 
 /// One command in its savepoint; the second value is an error when the whole transaction can no longer stand.

@@ -45,6 +45,7 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
             Some(false) | None => AGAIN,
         };
         tokio::select! {
+            biased;
             () = &mut stop => break,
             Some(ended) = running.join_next(), if more => unkept.extend(ended.ok().flatten()),
             _ = changes.changed(), if !more => {}

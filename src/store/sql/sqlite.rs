@@ -139,6 +139,8 @@ impl From<rusqlite::Error> for Error {
 pub struct Readers {
     jobs: Arc<Mutex<Option<mpsc::Sender<Job>>>>,
     here: Arc<Mutex<Vec<SqliteConn>>>,
+    /// Whether there are threads at all.
+    threads: bool,
 }
 
 struct Job {
@@ -162,10 +164,23 @@ impl Readers {
             thread.spawn(move || serve(conn, &jobs)).map_err(Error::io(file))?;
             here.push(SqliteConn::open(file, Access::Read)?);
         }
-        Ok(Self { jobs: Arc::new(Mutex::new(Some(sender))), here: Arc::new(Mutex::new(here)) })
+        let (jobs, here) = (Arc::new(Mutex::new(Some(sender))), Arc::new(Mutex::new(here)));
+        Ok(Self { jobs, here, threads: true })
+    }
+
+    /// Opens a connection for whoever asks, on its own thread whatever it asks.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn of_caller(file: &Path) -> Result<Self, Error> {
+        let here = vec![SqliteConn::open(file, Access::Read)?];
+        Ok(Self { jobs: Arc::default(), here: Arc::new(Mutex::new(here)), threads: false })
     }
 
     pub(super) async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        if !self.threads {
+            return lock(&self.here).first_mut().ok_or(Error::Closed)?.rows(sql, &values);
+        }
         let (answer, rows) = oneshot::channel();
         let sent = lock(&self.jobs).as_ref().map(|jobs| jobs.send(Job { sql, values, answer }));
         sent.ok_or(Error::Closed)?.map_err(|_| Error::Closed)?;
