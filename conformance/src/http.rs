@@ -5,10 +5,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// An answer, read whole.
@@ -32,6 +35,24 @@ impl Answer {
     }
 }
 
+/// A request with a body in memory.
+pub type Asked = Request<Full<Bytes>>;
+
+/// Brings requests to a node, each on a connection of its own.
+pub trait Ask: Send + Sync {
+    /// One request, and its answer.
+    fn ask(&self, to: SocketAddr, request: Asked) -> BoxFuture<'_, Result<Answer>>;
+}
+
+/// Over the system's TCP.
+pub struct Sockets;
+
+impl Ask for Sockets {
+    fn ask(&self, to: SocketAddr, request: Asked) -> BoxFuture<'_, Result<Answer>> {
+        exchange(to, request).boxed()
+    }
+}
+
 /// One request on a connection of its own.
 pub async fn request(
     to: SocketAddr,
@@ -40,11 +61,25 @@ pub async fn request(
     content_type: &str,
     body: impl Into<Bytes>,
 ) -> Result<Answer> {
+    request_by(&Sockets, to, method, path, (content_type, body.into())).await
+}
+
+/// The same by whoever brings it.
+///
+/// # Errors
+/// The connection's.
+pub async fn request_by(
+    by: &dyn Ask,
+    to: SocketAddr,
+    method: Method,
+    path: &str,
+    (content_type, body): (&str, Bytes),
+) -> Result<Answer> {
     let mut builder = Request::builder().method(method).uri(path).header("host", to.to_string());
     if !content_type.is_empty() {
         builder = builder.header("content-type", content_type);
     }
-    exchange(to, builder.body(Full::new(body.into()))?).await
+    by.ask(to, builder.body(Full::new(body))?).await
 }
 
 /// One request of XML in somebody's name.
@@ -60,8 +95,19 @@ pub async fn authorized(
     exchange(to, builder.body(Full::new(body.into()))?).await
 }
 
-async fn exchange(to: SocketAddr, request: Request<Full<Bytes>>) -> Result<Answer> {
+async fn exchange(to: SocketAddr, request: Asked) -> Result<Answer> {
     let stream = TcpStream::connect(to).await.with_context(|| format!("cannot connect to {to}"))?;
+    exchange_on(stream, request).await
+}
+
+/// One request on a connection that is there already.
+///
+/// # Errors
+/// The connection's.
+pub async fn exchange_on(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Asked,
+) -> Result<Answer> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let response = sender.send_request(request).await?;
@@ -74,7 +120,16 @@ async fn exchange(to: SocketAddr, request: Request<Full<Bytes>>) -> Result<Answe
 
 /// GET, as JSON.
 pub async fn get(to: SocketAddr, path: &str) -> Result<Value> {
-    request(to, Method::GET, path, "", Bytes::new()).await?.json().with_context(|| format!("GET {path}"))
+    get_by(&Sockets, to, path).await
+}
+
+/// The same by whoever brings it.
+///
+/// # Errors
+/// The connection's, and what is no JSON.
+pub async fn get_by(by: &dyn Ask, to: SocketAddr, path: &str) -> Result<Value> {
+    let answer = request_by(by, to, Method::GET, path, ("", Bytes::new())).await?;
+    answer.json().with_context(|| format!("GET {path}"))
 }
 
 /// POST of JSON, answered with JSON.

@@ -8,13 +8,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, copy, split};
 
 use super::request::{Begun, head};
 use super::schedule::Fault;
-use super::wire::{AnyLine, Wire};
+use super::wire::{AnyLine, Dial};
 
 /// How long a stall lasts that neither side ends.
 const STALL: Duration = Duration::from_secs(60);
 
 /// Both ends of an exchange, and the way to another connection of the same kind.
-pub(super) struct Exchange<'w> {
+pub struct Exchange<'w> {
     /// Whoever sends.
     pub client: AnyLine,
     /// Whoever answers.
@@ -22,12 +22,15 @@ pub(super) struct Exchange<'w> {
     /// Where a repetition goes: another node, where there are several.
     pub other: SocketAddr,
     /// How to get there.
-    pub wire: &'w Wire,
+    pub way: &'w dyn Dial,
 }
 
 impl Exchange<'_> {
     /// Carries it. What is dropped at the end is cut off without a word.
-    pub(super) async fn carry(mut self, fault: Option<Fault>) -> Result<()> {
+    ///
+    /// # Errors
+    /// Either end's.
+    pub async fn carry(mut self, fault: Option<Fault>) -> Result<()> {
         match fault {
             None | Some(Fault::Reset) => self.through().await,
             Some(Fault::Delay { ms }) => {
@@ -75,10 +78,10 @@ impl Exchange<'_> {
         Ok(self.server.flush().await?)
     }
 
-    /// The end of TCP and not of TLS: no network can make that.
+    /// The end of what lies under TLS, and not of TLS: no network can make that.
     async fn truncate(mut self, share: u64) -> Result<()> {
         self.part(share).await?;
-        self.server.tcp().shutdown().await?;
+        self.server.under().shutdown().await?;
         copy(&mut self.server, &mut self.client).await?;
         Ok(())
     }
@@ -110,14 +113,14 @@ impl Exchange<'_> {
         let request = self.request().await?;
         copy(&mut self.server, &mut self.client).await?;
         self.client.shutdown().await?;
-        again(self.wire, self.other, &request).await.map(drop)
+        again(self.way, self.other, &request).await.map(drop)
     }
 
     async fn twin(mut self) -> Result<()> {
         let request = self.request().await?;
         let mut answer = Vec::new();
         let first = self.server.read_to_end(&mut answer);
-        let (first, _) = tokio::join!(first, again(self.wire, self.other, &request));
+        let (first, _) = tokio::join!(first, again(self.way, self.other, &request));
         first?;
         self.client.write_all(&answer).await?;
         Ok(self.client.shutdown().await?)
@@ -137,8 +140,8 @@ async fn hung_up(stream: &mut AnyLine) {
 }
 
 /// Sends a whole request on a connection of its own and reads the answer to its end.
-async fn again(wire: &Wire, to: SocketAddr, request: &[u8]) -> Result<Vec<u8>> {
-    let mut server = wire.dial(to).await?;
+async fn again(way: &dyn Dial, to: SocketAddr, request: &[u8]) -> Result<Vec<u8>> {
+    let mut server = way.dial(to).await?;
     server.write_all(request).await?;
     server.flush().await?;
     let mut answer = Vec::new();

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
 use hyper::Method;
 use serde_json::{Value, json};
 
 use super::ledger::{Ledger, Letter};
 use crate::demo::list;
-use crate::http;
+use crate::http::{self, Ask, Sockets};
 use crate::peers::job::sha256;
 
 /// Messages taken side by side.
@@ -19,28 +20,34 @@ const SIDE_BY_SIDE: usize = 6;
 pub(super) async fn consume(backends: Vec<SocketAddr>, ledger: Ledger) {
     for backend in backends.iter().cycle() {
         // The node is down now and then: whatever fails is done again.
-        let _ = round(*backend, &ledger).await;
+        let _ = round(&Sockets, *backend, &ledger).await;
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }
 
-async fn round(backend: SocketAddr, ledger: &Ledger) -> Result<()> {
+/// Says what was not heard, then takes all that is offered.
+///
+/// # Errors
+/// The node's, or the way to it: whatever failed is to be done again.
+pub async fn round(by: &dyn Ask, backend: SocketAddr, ledger: &Ledger) -> Result<()> {
     let unheard = ledger.book().unheard.clone();
     for (id, word) in unheard {
-        say(backend, &id, &word, ledger).await?;
+        say(by, backend, (&id, &word), ledger).await?;
     }
-    let listed = http::get(backend, "/v1/messages?limit=60").await?;
+    let listed = http::get_by(by, backend, "/v1/messages?limit=60").await?;
     let messages: Vec<&Value> = list(&listed["messages"]).collect();
     for some in messages.chunks(SIDE_BY_SIDE) {
-        futures_util::future::try_join_all(some.iter().map(|message| take(backend, message, ledger))).await?;
+        futures_util::future::try_join_all(some.iter().map(|message| take(by, backend, message, ledger)))
+            .await?;
     }
     Ok(())
 }
 
-async fn take(backend: SocketAddr, message: &Value, ledger: &Ledger) -> Result<()> {
+async fn take(by: &dyn Ask, backend: SocketAddr, message: &Value, ledger: &Ledger) -> Result<()> {
     let id = message["id"].as_str().context("no id")?;
     let path = format!("/v1/messages/{id}");
-    let part = http::request(backend, Method::GET, &format!("{path}/parts/0"), "", "").await?;
+    let part =
+        http::request_by(by, backend, Method::GET, &format!("{path}/parts/0"), ("", Bytes::new())).await?;
     ensure!(part.status.is_success(), "HTTP {}", part.status);
     let digest = sha256(&part.body);
     compare(message, id, &digest, ledger);
@@ -48,14 +55,15 @@ async fn take(backend: SocketAddr, message: &Value, ledger: &Ledger) -> Result<(
         true => json!({ "outcome": "refused", "reason": "Not for us" }),
         false => json!({ "outcome": "accepted" }),
     };
-    say(backend, id, &word.to_string(), ledger).await
+    say(by, backend, (id, &word.to_string()), ledger).await
 }
 
 /// Says the word on a delivery. Whether it was taken may remain unknown; then it is said again, offered or not.
-async fn say(backend: SocketAddr, id: &str, word: &str, ledger: &Ledger) -> Result<()> {
+async fn say(by: &dyn Ask, backend: SocketAddr, (id, word): (&str, &str), ledger: &Ledger) -> Result<()> {
     ledger.book().unheard.insert(id.to_owned(), word.to_owned());
     let path = format!("/v1/messages/{id}/acknowledge");
-    let answer = http::request(backend, Method::POST, &path, "application/json", word.to_owned()).await?;
+    let said = ("application/json", Bytes::from(word.to_owned()));
+    let answer = http::request_by(by, backend, Method::POST, &path, said).await?;
     if answer.status.is_server_error() {
         return Ok(());
     }

@@ -6,13 +6,13 @@
 //! repeated closely, not to the instruction.
 
 mod carry;
-mod consumer;
+pub mod consumer;
 mod disk;
 mod ledger;
 mod members;
 mod oracle;
 mod points;
-mod producer;
+pub mod producer;
 mod proxy;
 mod report;
 mod request;
@@ -21,13 +21,15 @@ mod run;
 mod schedule;
 mod stall;
 mod tally;
+pub mod truth;
 mod wire;
 
+pub use carry::Exchange;
 pub use disk::Disk;
-pub use ledger::{Ledger, Letter};
+pub use ledger::{Book, Ledger, Letter};
 pub use members::Stores;
-pub use oracle::{Verdict, judge, settle};
-pub use points::{Act, TRAPS, Trap, known_to};
+pub use oracle::{judge, settle};
+pub use points::{Act, TRAPS, Trap, in_traffic, known_to};
 pub use proxy::Proxy;
 pub use report::Report;
 pub use rig::Rig;
@@ -35,4 +37,5 @@ pub use run::{Lab, Plan};
 pub use schedule::{At, Fault, Faults, Side, Strike, Strikes};
 pub use stall::{Stall, Target};
 pub use tally::Tally;
-pub use wire::Wire;
+pub use truth::Verdict;
+pub use wire::{AnyLine, Dial, Line, Wire};

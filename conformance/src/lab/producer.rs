@@ -1,15 +1,16 @@
 //! The producer: hands every letter in again and again until the node says that it has it.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::ledger::{Ledger, Letter};
-use crate::http::{self, Answer, Part, multipart};
+use crate::http::{self, Answer, Ask, Part, Sockets, multipart};
 use crate::world::{ENVELOPE, PROCESS};
 
 /// Letters handed in and not yet settled by the consumer, at most: the queue is never empty, and never so long that a kill
@@ -49,19 +50,29 @@ async fn hand_in(to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    insist(&Sockets, to, letter, ledger).await.with_context(|| letter.client_id())
+}
+
+/// Hands a letter in until a node says that it has it.
+///
+/// # Errors
+/// A node refuses it, or none took it in all that time.
+pub async fn insist(by: &dyn Ask, to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<()> {
     ledger.book().handed_in.insert(letter.recipient(), letter.sha256.clone());
-    let id = insist(to, letter, ledger).await.with_context(|| letter.client_id())?;
+    let id = taken(by, to, letter, ledger).await?;
     ledger.book().acknowledged.insert(letter.recipient(), id);
     Ok(())
 }
 
-async fn insist(to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<String> {
+async fn taken(by: &dyn Ask, to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<String> {
     let (kind, body) = request(letter);
     let body = Bytes::from(body);
     let until = Instant::now() + PATIENCE;
     // Whoever got no answer asks the next node; the one before may have taken it.
     for node in to.iter().cycle().skip(usize::try_from(letter.number)? % to.len()) {
-        match http::request(*node, Method::POST, "/v1/submissions?backend=all", &kind, body.clone()).await {
+        match http::request_by(by, *node, Method::POST, "/v1/submissions?backend=all", (&kind, body.clone()))
+            .await
+        {
             Ok(answer) if answer.status.is_success() => return id(&answer),
             Ok(answer) if answer.status.is_client_error() => bail!("{:?}", answer.json()),
             _ if Instant::now() > until => bail!("not taken in {PATIENCE:?}"),

@@ -84,7 +84,7 @@ impl Way {
             return Ok(client.set_zero_linger()?);
         }
         let (client, server) = (self.wire.accept(client).await?, self.wire.connect(server).await?);
-        Exchange { client, server, other, wire: &self.wire }.carry(fault).await
+        Exchange { client, server, other, way: &self.wire }.carry(fault).await
     }
 
     /// The next node that is up, and the one after it.

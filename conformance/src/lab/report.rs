@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::members::Stores;
-use super::oracle::Verdict;
 use super::run::Plan;
+use super::truth::Verdict;
 
 /// Commands that a node works on at once on PostgreSQL, by default.
 const COMMANDS: u64 = 8;

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use anyhow::Result;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use openssl::ssl::{Ssl, SslAcceptor, SslConnector, SslMethod, SslVerifyMode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -11,26 +13,32 @@ use tokio_openssl::SslStream;
 
 use crate::ca::{Authority, Purpose};
 
-/// A connection with the TCP connection under it, which can be ended without a word.
-pub(super) trait Line: AsyncRead + AsyncWrite + Send + Unpin {
+/// A connection with what lies under it, which can be ended without a word.
+pub trait Line: AsyncRead + AsyncWrite + Send + Unpin {
     /// What lies under it.
-    fn tcp(&mut self) -> &mut TcpStream;
+    fn under(&mut self) -> &mut (dyn AsyncWrite + Send + Unpin);
 }
 
 impl Line for TcpStream {
-    fn tcp(&mut self) -> &mut TcpStream {
+    fn under(&mut self) -> &mut (dyn AsyncWrite + Send + Unpin) {
         self
     }
 }
 
 impl Line for SslStream<TcpStream> {
-    fn tcp(&mut self) -> &mut TcpStream {
+    fn under(&mut self) -> &mut (dyn AsyncWrite + Send + Unpin) {
         self.get_mut()
     }
 }
 
-/// Either kind.
-pub(super) type AnyLine = Box<dyn Line>;
+/// Any kind.
+pub type AnyLine = Box<dyn Line>;
+
+/// Makes connections to nodes.
+pub trait Dial: Sync {
+    /// A connection of its own.
+    fn dial(&self, to: SocketAddr) -> BoxFuture<'_, Result<AnyLine>>;
+}
 
 /// How both sides of a proxy speak.
 #[derive(Clone)]
@@ -77,9 +85,10 @@ impl Wire {
         Pin::new(&mut stream).connect().await?;
         Ok(Box::new(stream))
     }
+}
 
-    /// A connection of its own.
-    pub(super) async fn dial(&self, to: SocketAddr) -> Result<AnyLine> {
-        self.connect(TcpStream::connect(to).await?).await
+impl Dial for Wire {
+    fn dial(&self, to: SocketAddr) -> BoxFuture<'_, Result<AnyLine>> {
+        async move { self.connect(TcpStream::connect(to).await?).await }.boxed()
     }
 }

@@ -1,0 +1,195 @@
+//! What must hold in the end: of what was handed in, what came out, and what either node shows and keeps. Who asked, and how, is nothing
+//! to it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::ledger::{Book, Letter};
+use super::schedule::Side;
+use crate::demo::{self, Status, list, status_of};
+
+/// Most findings that are told; where there is one there are often thousands.
+const MOST: usize = 40;
+
+/// What the oracle found.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Verdict {
+    /// Messages handed in.
+    pub messages: usize,
+    /// Evidence rows behind their statuses.
+    pub evidence: usize,
+    /// What is not as it must be. Empty when all is well.
+    pub findings: Vec<String>,
+    /// Findings besides those told.
+    pub untold: usize,
+    /// Payload files that no row names and that a node among several leaves alone for an hour: another one might be about to
+    /// name them.
+    pub left_over: u64,
+}
+
+impl Verdict {
+    /// Whether nothing was found.
+    pub fn is_good(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Tells of something that is not as it must be.
+    pub fn find(&mut self, what: String) {
+        match self.findings.len() < MOST {
+            true => self.findings.push(what),
+            false => self.untold += 1,
+        }
+    }
+}
+
+/// Every submission that is shown, and that was acknowledged.
+#[derive(Debug, Default)]
+pub struct Submissions {
+    seen: BTreeSet<String>,
+}
+
+impl Submissions {
+    /// A submission as `/api/submissions/{id}` shows it: there once, with the status that its consumer gave it.
+    pub fn one(&mut self, book: &Book, detail: &Value, verdict: &mut Verdict) {
+        let Some((address, recipient)) = self.known(book, detail, verdict) else { return };
+        let Some(sha256) = book.handed_in.get(&address) else { return };
+        if let Some(problem) = recipient_holds(recipient, sha256) {
+            verdict.find(format!("{address}: {problem}\n{}", story(recipient)));
+        }
+    }
+
+    /// The only recipient of a submission, and its address, where it is the one that was acknowledged.
+    pub fn known<'d>(
+        &mut self,
+        book: &Book,
+        detail: &'d Value,
+        verdict: &mut Verdict,
+    ) -> Option<(String, &'d Value)> {
+        let id = detail["submission"]["id"].as_str().unwrap_or_default();
+        let recipients: Vec<&Value> = list(&detail["recipients"]).collect();
+        let [recipient] = recipients[..] else {
+            verdict.find(format!("submission {id} has {} recipients", recipients.len()));
+            return None;
+        };
+        let address = recipient["recipient"]["address"].as_str().unwrap_or_default();
+        if !self.seen.insert(address.to_owned()) {
+            verdict.find(format!("DOUBLED: {address} has more than one submission, {id} among them"));
+        }
+        if book.acknowledged.get(address).map(String::as_str) != Some(id) {
+            verdict.find(format!("{address}: submission {id} is not the one that was acknowledged"));
+        }
+        if !book.handed_in.contains_key(address) {
+            verdict.find(format!("{address}: nobody handed that in"));
+        }
+        verdict.evidence += list(&recipient["evidence"]).count();
+        Some((address.to_owned(), recipient))
+    }
+
+    /// What was handed in and is not there.
+    pub fn end(&self, book: &Book, verdict: &mut Verdict) {
+        for (recipient, id) in
+            book.acknowledged.iter().filter(|(recipient, _)| !self.seen.contains(*recipient))
+        {
+            verdict.find(format!("LOST: {recipient} was acknowledged as submission {id} and is not there"));
+        }
+        for recipient in book.handed_in.keys().filter(|recipient| !book.acknowledged.contains_key(*recipient))
+        {
+            verdict.find(format!("{recipient} was never acknowledged to its producer"));
+        }
+    }
+}
+
+/// Status and evidence, exactly: what the consumer's word leads to, everything said once.
+fn recipient_holds(recipient: &Value, sha256: &str) -> Option<String> {
+    let (word, delivery) = match Letter::is_refused(sha256) {
+        true => ("refused", demo::REFUSED),
+        false => ("taken", demo::DELIVERED),
+    };
+    let wanted = Status { send: demo::SENT.into(), delivery: delivery.into() };
+    let status = status_of(&recipient["recipient"]);
+    if status != wanted {
+        return Some(format!(
+            "WRONG STATUS: {} / {}, not {} / {delivery}",
+            status.send, status.delivery, wanted.send
+        ));
+    }
+    let mut signals: Vec<&str> = signals(recipient).collect();
+    signals.sort_unstable();
+    // Evidence may overtake a receipt that was lost: then nothing is sent any more, and none comes.
+    let receipt = signals.iter().position(|signal| *signal == "receipted");
+    let _ = receipt.map(|at| signals.remove(at));
+    let mut wanted = ["accepted", "consigned", word];
+    wanted.sort_unstable();
+    if signals != wanted {
+        return Some(format!("besides one receipt its evidence says {signals:?}, not {wanted:?}"));
+    }
+    let messages = list(&recipient["messages"]).count();
+    (messages != 1).then(|| format!("it has {messages} messages"))
+}
+
+/// What the evidence of a recipient says, in order.
+pub fn signals(recipient: &Value) -> impl Iterator<Item = &str> {
+    list(&recipient["evidence"]).filter_map(|evidence| evidence["row"]["signal"].as_str())
+}
+
+/// Attempts and evidence of a recipient, for whoever must understand it.
+pub fn story(recipient: &Value) -> String {
+    let mut lines = Vec::new();
+    for message in list(&recipient["messages"]) {
+        lines.push(format!(
+            "    message {} {}: {}",
+            message["message_id"], message["state"], message["detail"]
+        ));
+        for attempt in list(&message["attempts"]) {
+            let [number, started, outcome, detail] =
+                ["number", "started", "outcome", "detail"].map(|key| &attempt[key]);
+            lines.push(format!("    attempt {number} at {started} {outcome}: {detail}"));
+        }
+    }
+    for evidence in list(&recipient["evidence"]) {
+        let [signal, received, detail] = ["signal", "received", "detail"].map(|key| &evidence["row"][key]);
+        lines.push(format!("    evidence {signal} at {received} {detail}"));
+    }
+    lines.join("\n")
+}
+
+/// The consumer got each message once, under one MessageId.
+pub fn deliveries(book: &Book, verdict: &mut Verdict) {
+    for recipient in book.handed_in.keys().filter(|recipient| !book.offered.contains_key(*recipient)) {
+        verdict.find(format!("LOST: {recipient} was never offered to the consumer"));
+    }
+    never_twice(book, verdict);
+}
+
+/// The consumer got no message twice or wrong.
+pub fn never_twice(book: &Book, verdict: &mut Verdict) {
+    for wrong in &book.wrong {
+        verdict.find(wrong.clone());
+    }
+    for (recipient, offers) in book.offered.iter().filter(|(_, offers)| offers.len() != 1) {
+        verdict.find(format!("DOUBLED: {recipient} was offered as {offers:?}"));
+    }
+}
+
+/// Nothing happened that an operator must look at: `/api/notices` is empty.
+pub fn notices(side: Side, found: &Value, verdict: &mut Verdict) {
+    for notice in list(found) {
+        verdict
+            .find(format!("{side:?}: notice {}: {} {}", notice["kind"], notice["subject"], notice["text"]));
+    }
+}
+
+/// Chains, records, checkpoints and files of a store agree, and nothing lies about; a node `alone` has no other that might be about to
+/// name a file.
+pub fn store(side: Side, recomputed: &Value, alone: bool, verdict: &mut Verdict) {
+    for difference in list(&recomputed["differences"]) {
+        verdict.find(format!("{side:?}: difference {difference}"));
+    }
+    for orphan in list(&recomputed["orphans"]) {
+        match alone {
+            true => verdict.find(format!("{side:?}: no row names the payload file {orphan}")),
+            false => verdict.left_over += 1,
+        }
+    }
+}
