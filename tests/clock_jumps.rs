@@ -20,14 +20,13 @@ const FAR: SignedDuration = SignedDuration::from_hours(6);
 /// A node in this process, on a clock of its own.
 struct Inside {
     clock: Clock,
-    ticking: JoinHandle<()>,
     serving: JoinHandle<Result<()>>,
     stop: oneshot::Sender<()>,
 }
 
 impl Inside {
     async fn start(rig: &Rig, side: Side) -> Result<Self> {
-        let clock = Clock::manual(Clock::system().now());
+        let clock = Clock::running(Clock::system().now());
         let config = rig.folder(side).join("tilts.toml");
         let settings = app::check(&config, &clock).map_err(|problems| anyhow!("{:?}", problems.0))?;
         let (stop, told) = oneshot::channel();
@@ -35,8 +34,7 @@ impl Inside {
             let _ = told.await;
         };
         let serving = tokio::spawn(app::serve(settings, clock.clone(), stopped));
-        let ticking = tokio::spawn(tick(clock.clone()));
-        let inside = Self { clock, ticking, serving, stop };
+        let inside = Self { clock, serving, stop };
         for _ in 0..200 {
             let admin = rig.point(side).node.ports.admin;
             if http::request(admin, hyper::Method::GET, "/ready", "", "").await.is_ok() {
@@ -53,20 +51,7 @@ impl Inside {
 
     async fn end(self) -> Result<()> {
         let _ = self.stop.send(());
-        let ended = self.serving.await?;
-        self.ticking.abort();
-        ended
-    }
-}
-
-/// Time passes between the jumps as it does outside.
-async fn tick(clock: Clock) {
-    let mut last = tokio::time::Instant::now();
-    loop {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        let now = tokio::time::Instant::now();
-        clock.advance(SignedDuration::try_from(now - last).unwrap_or_default());
-        last = now;
+        self.serving.await?
     }
 }
 
