@@ -1,6 +1,8 @@
 //! Who carries out the statements of a SQLite database.
 
+use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -16,7 +18,7 @@ pub enum Hands {
     Caller(Arc<dyn Commits>),
 }
 
-/// Knows of each commit. It may unwind: the node is to be thrown away then.
+/// Knows of each commit, and of what is on the disk. It may unwind: the node is to be thrown away then.
 pub trait Commits: Send + Sync {
     /// Comes before each commit, which waits for it.
     ///
@@ -26,9 +28,21 @@ pub trait Commits: Send + Sync {
 
     /// Comes after each that stands, before anybody hears of it.
     fn committed(&self);
+
+    /// The octets of a file, or the names in a folder, are on the disk.
+    fn synced(&self, what: &Path);
 }
 
 impl Hands {
+    /// Waits until a file or folder is on the disk.
+    pub(super) fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
+        file.sync_all()?;
+        if let Some(commits) = self.commits() {
+            commits.synced(path);
+        }
+        Ok(())
+    }
+
     /// Whoever knows of commits.
     pub(super) fn commits(&self) -> Option<&dyn Commits> {
         match self {

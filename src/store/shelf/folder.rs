@@ -11,6 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::super::Error;
 use super::super::direct::DirectReader;
+use super::super::hands::Hands;
 use super::{Kept, is_payload};
 use crate::crash;
 
@@ -18,11 +19,12 @@ use crate::crash;
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Folder {
     path: Arc<Path>,
+    hands: Hands,
 }
 
 impl Folder {
-    pub fn new(path: PathBuf) -> Self {
-        Self { path: path.into() }
+    pub fn new(path: PathBuf, hands: Hands) -> Self {
+        Self { path: path.into(), hands }
     }
 
     /// The file of a name.
@@ -38,15 +40,20 @@ impl Folder {
                 fs::create_dir(&shard).map_err(Error::io(&shard))?;
             }
         }
-        sync_folder(&self.path)
+        self.sync(&self.path)
     }
 
     pub fn publish(&self, file: NamedTempFile, name: &str) -> Result<(), Error> {
         let path = self.path(name);
-        file.as_file().sync_all().map_err(Error::io(file.path()))?;
+        self.hands.sync(file.as_file(), file.path()).map_err(Error::io(file.path()))?;
         file.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
         crash::at(crash::Point::PayloadRenamed);
-        path.parent().map_or(Ok(()), sync_folder)
+        path.parent().map_or(Ok(()), |shard| self.sync(shard))
+    }
+
+    /// Waits until the names in a folder are on the disk.
+    fn sync(&self, folder: &Path) -> Result<(), Error> {
+        File::open(folder).and_then(|open| self.hands.sync(&open, folder)).map_err(Error::io(folder))
     }
 
     pub fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, Error> {
@@ -98,8 +105,4 @@ impl Folder {
 pub(in crate::store) fn read_dir(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(folder).map_err(Error::io(folder))?;
     entries.map(|entry| entry.map(|e| e.path()).map_err(Error::io(folder))).collect()
-}
-
-fn sync_folder(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io(folder))
 }

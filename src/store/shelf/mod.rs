@@ -52,7 +52,8 @@ impl Shelf {
             Some(s3) => Bucket::new(s3).map(Self::Bucket),
             None => {
                 let own = || config.path.join("payloads");
-                Ok(Self::Folder(Folder::new(config.payloads.clone().unwrap_or_else(own))))
+                let path = config.payloads.clone().unwrap_or_else(own);
+                Ok(Self::Folder(Folder::new(path, config.hands.clone())))
             }
         }
     }
