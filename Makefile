@@ -3,8 +3,9 @@
 CARGO  ?= cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 PROFILE_DIR = $(TARGET_DIR)/debug
+SIM ?= --seeds 5000
 
-.PHONY: demo test lab bench conformance fuzz test-large check tools
+.PHONY: demo test lab sim bench conformance fuzz test-large check tools
 
 ## everything from a fresh checkout to the first cross-border messages
 demo: tools
@@ -38,6 +39,11 @@ bench: tools
 lab: tools
 	$(CARGO) build --workspace --bins
 	$(PROFILE_DIR)/tilts-lab --tilts $(PROFILE_DIR)/tilts --out $(TARGET_DIR)/lab.jsonl $(LAB)
+
+## thousands of runs of two nodes in one process, each by its seed; by hand. SIM="--seed N --trace" shows a run
+sim: tools
+	$(CARGO) build --workspace --bins
+	$(PROFILE_DIR)/tilts-sim --out $(TARGET_DIR)/sim.jsonl $(SIM)
 
 ## every parser of foreign octets, SECONDS_EACH seconds (20) each; hours by hand
 fuzz: tools

@@ -1,0 +1,123 @@
+//! Producer and consumer, and whoever asks at the end. They live outside of the nodes and forget nothing when one dies.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use conformance::demo::{list, status_of};
+use conformance::http::get_by;
+use conformance::lab::truth::signals;
+use conformance::lab::{Ledger, Letter, Side, consumer, producer};
+use serde_json::Value;
+
+use crate::engine::{Moment, Zero};
+use crate::net::Hosted;
+use crate::observer::Observer;
+use crate::trace::Trace;
+use crate::world::{ADMIN, BACKEND, address};
+
+/// How often the consumer looks.
+const LOOK: Duration = Duration::from_millis(400);
+
+/// How often the statuses are looked at.
+const OBSERVE: Duration = Duration::from_millis(900);
+
+/// What people are made of.
+#[derive(Clone)]
+pub struct People {
+    /// The network as they see it.
+    pub outside: Hosted,
+    /// What went in and what came out.
+    pub ledger: Ledger,
+    /// The time.
+    pub zero: Zero,
+    /// All that happens.
+    pub trace: Trace,
+}
+
+impl People {
+    /// Hands a letter in when it is time, until the sender says that it has it.
+    pub async fn produce(self, letter: Letter, at: Moment) {
+        tokio::time::sleep(at.saturating_sub(self.zero.now())).await;
+        self.tell(format_args!("letter {} of {} octets", letter.number, letter.content.len()));
+        let to = [address(Side::Sender, BACKEND)];
+        match producer::insist(&self.outside, &to, &letter, &self.ledger).await {
+            Ok(()) => self.tell(format_args!("letter {} is acknowledged", letter.number)),
+            Err(error) => self.ledger.wrong(format!("letter {}: {error:#}", letter.number)),
+        }
+    }
+
+    /// Takes what is offered, for ever.
+    pub async fn consume(self) {
+        let mut before = (0, 0);
+        loop {
+            // The node is down now and then: whatever fails is done again.
+            let round = consumer::round(&self.outside, address(Side::Receiver, BACKEND), &self.ledger).await;
+            let offered = self.ledger.book().offered.len();
+            let now = (offered, self.ledger.progress().1);
+            if now != before {
+                self.tell(format_args!("consumer: {} offered, {} settled", now.0, now.1));
+                before = now;
+            }
+            if let Err(error) = round {
+                self.tell(format_args!("consumer: {error:#}"));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Looks at the sender's statuses, for ever.
+    pub async fn observe(self) {
+        let mut observer = Observer::default();
+        loop {
+            tokio::time::sleep(OBSERVE).await;
+            let Ok(page) = self.admin(Side::Sender, "/api/submissions?limit=200").await else { continue };
+            let wrong = observer.look(&page, &self.ledger.book());
+            for wrong in wrong {
+                self.tell(format_args!("WRONG: {wrong}"));
+                self.ledger.wrong(wrong);
+            }
+        }
+    }
+
+    /// Whether the sender shows a final word for each letter, and the consumer has said its own.
+    pub async fn is_settled(&self) -> bool {
+        let handed_in = self.ledger.book().handed_in.len();
+        let (acknowledged, settled) = self.ledger.progress();
+        if acknowledged < handed_in || settled < handed_in {
+            return false;
+        }
+        let Ok(page) = self.admin(Side::Sender, "/api/submissions?limit=200").await else { return false };
+        let ends = |recipient: &&Value| status_of(recipient).delivery != "-";
+        if list(&page).flat_map(|s| list(&s["recipients"])).filter(ends).count() < handed_in {
+            return false;
+        }
+        // What was at the disposal may be testified after what became of it.
+        let Ok(all) = self.submissions().await else { return false };
+        let recipients = || all.iter().flat_map(|detail| list(&detail["recipients"]));
+        recipients().all(|recipient| signals(recipient).any(|signal| signal == "consigned"))
+    }
+
+    /// Every submission that the sender shows, whole.
+    pub async fn submissions(&self) -> Result<Vec<Value>> {
+        let page = self.admin(Side::Sender, "/api/submissions?limit=200").await?;
+        let mut all = Vec::new();
+        for submission in list(&page) {
+            let id = submission["id"].as_str().context("no id")?;
+            all.push(self.admin(Side::Sender, &format!("/api/submissions/{id}")).await?);
+        }
+        Ok(all)
+    }
+
+    /// What a side asks its operator to look at.
+    pub async fn notices(&self, side: Side) -> Result<Value> {
+        self.admin(side, "/api/notices").await
+    }
+
+    async fn admin(&self, side: Side, path: &str) -> Result<Value> {
+        get_by(&self.outside, address(side, ADMIN), path).await
+    }
+
+    fn tell(&self, what: std::fmt::Arguments<'_>) {
+        self.trace.event(self.zero.now(), what);
+    }
+}

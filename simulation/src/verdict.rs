@@ -1,0 +1,135 @@
+//! What must hold in the end. Where the nodes try for days, all that the laboratory's oracle demands: each letter once, its status that of
+//! its consumer's word, everything said once. Where they give up after seconds, that nobody says more than is true.
+
+use conformance::demo::{self, list, status_of};
+use conformance::lab::truth::{self, Submissions, story};
+use conformance::lab::{Book, Letter, Side, Verdict};
+use serde_json::Value;
+
+/// What both nodes show and keep.
+pub struct Shown {
+    /// Every submission at the sender.
+    pub submissions: Vec<Value>,
+    /// Notices of both.
+    pub notices: [Value; 2],
+    /// What recomputing found at both.
+    pub recomputed: [Value; 2],
+}
+
+/// Judges a run.
+pub fn judge(book: &Book, shown: &Shown, patient: bool) -> Verdict {
+    let mut verdict = Verdict { messages: book.handed_in.len(), ..Verdict::default() };
+    let verdict_of = &mut verdict;
+    let mut submissions = Submissions::default();
+    for detail in &shown.submissions {
+        match patient {
+            true => submissions.one(book, detail, verdict_of),
+            false => {
+                if let Some((address, recipient)) = submissions.known(book, detail, verdict_of) {
+                    truthful(book, &address, recipient, verdict_of);
+                }
+            }
+        }
+    }
+    submissions.end(book, verdict_of);
+    match patient {
+        true => {
+            truth::deliveries(book, verdict_of);
+            for side in Side::BOTH {
+                truth::notices(side, &shown.notices[side as usize], verdict_of);
+            }
+        }
+        false => truth::never_twice(book, verdict_of),
+    }
+    for side in Side::BOTH {
+        truth::store(side, &shown.recomputed[side as usize], true, verdict_of);
+    }
+    verdict
+}
+
+/// No status says more than what the consumer saw, and none that it had nothing when it had.
+fn truthful(book: &Book, address: &str, recipient: &Value, verdict: &mut Verdict) {
+    let status = status_of(&recipient["recipient"]);
+    let offered = book.offered.get(address);
+    let settled = offered.is_some_and(|all| all.iter().any(|(delivery, _)| book.settled.contains(delivery)));
+    let refused = book.handed_in.get(address).is_some_and(|sha256| Letter::is_refused(sha256));
+    let wrong = match (status.send.as_str(), status.delivery.as_str()) {
+        (_, demo::DELIVERED) if !settled || refused => Some("its consumer did not take it"),
+        (_, demo::REFUSED) if !settled || !refused => Some("its consumer did not refuse it"),
+        (demo::FAILED, _) if offered.is_some() => Some("its consumer has it"),
+        (demo::SENT, _) if offered.is_none() => Some("its consumer never saw it"),
+        (_, demo::MISSED) => Some("nobody had a deadline"),
+        _ => None,
+    };
+    let doubled = list(&recipient["messages"]).count() != 1;
+    let wrong = wrong.or(doubled.then_some("it has other than one message"));
+    if let Some(wrong) = wrong {
+        let (send, delivery) = (&status.send, &status.delivery);
+        verdict
+            .find(format!("{address}: WRONG STATUS: {send} / {delivery}, but {wrong}\n{}", story(recipient)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// One letter, acknowledged; shown with that record, offered so many times and settled.
+    fn found((send, delivery): (&str, &str), offers: u64, settled: bool, patient: bool) -> Vec<String> {
+        let mut book = Book::default();
+        let (address, taken) = ("to-b::1".to_owned(), "f0".to_owned());
+        book.handed_in.insert(address.clone(), taken);
+        book.acknowledged.insert(address.clone(), "s".into());
+        for number in 0..offers {
+            book.offered.entry(address.clone()).or_default().insert((number.to_string(), "m".into()));
+        }
+        if settled {
+            book.settled.insert("0".into());
+        }
+        let signals =
+            ["accepted", "receipted", "consigned", "taken"].map(|s| json!({ "row": { "signal": s } }));
+        let recipient = json!({
+            "recipient": { "address": address, "record": { "send": send, "delivery": delivery } },
+            "messages": [{}], "evidence": signals,
+        });
+        let submissions = vec![json!({ "submission": { "id": "s" }, "recipients": [recipient] })];
+        let empty = || json!({ "differences": [], "orphans": [] });
+        let shown = Shown { submissions, notices: [json!([]), json!([])], recomputed: [empty(), empty()] };
+        judge(&book, &shown, patient).findings
+    }
+
+    #[test]
+    fn the_patient_must_deliver_and_nobody_may_deliver_twice() {
+        assert!(found(("sent", "delivered"), 1, true, true).is_empty());
+        for (record, offers, settled) in [
+            (("sent", "delivered"), 0, false),
+            (("sent", "delivered"), 2, true),
+            (("sent", ""), 1, true),
+            (("failed", ""), 0, false),
+        ] {
+            assert!(!found(record, offers, settled, true).is_empty(), "{record:?} {offers}");
+        }
+        assert!(!found(("processing", ""), 2, false, false).is_empty());
+    }
+
+    #[test]
+    fn who_gives_up_says_no_more_than_is_true() {
+        for (record, offers, settled, good) in [
+            (("failed", ""), 0, false, true),
+            (("failed", ""), 1, false, false),
+            (("processing", ""), 0, false, true),
+            (("processing", ""), 1, true, true),
+            (("sent", ""), 1, false, true),
+            (("sent", ""), 0, false, false),
+            (("sent", "delivered"), 1, true, true),
+            (("sent", "delivered"), 1, false, false),
+            (("sent", "refused"), 1, true, false),
+            (("sent", "missed"), 1, true, false),
+        ] {
+            let findings = found(record, offers, settled, false);
+            assert_eq!(findings.is_empty(), good, "{record:?} {offers} {settled}: {findings:?}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What lies between the nodes: every exchange passes here, and some go wrong, as in the laboratory (`conformance::lab`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Result;
+use bytes::Bytes;
+use conformance::http::{Answer, Ask, Asked, exchange_on};
+use conformance::lab::{AnyLine, Dial, Exchange, Fault, Faults, Tally};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http_body_util::Full;
+use std::time::Duration;
+
+use crate::engine::{Moment, Zero};
+use crate::net::{Bound, End, Hosted};
+use crate::plan::Outage;
+use crate::trace::Trace;
+
+/// Whoever asks a node gives up after this.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Dial for Hosted {
+    fn dial(&self, to: SocketAddr) -> BoxFuture<'_, Result<AnyLine>> {
+        async move { Ok(Box::new(self.call(to).await?) as AnyLine) }.boxed()
+    }
+}
+
+impl Ask for Hosted {
+    fn ask(&self, to: SocketAddr, request: Asked) -> BoxFuture<'_, Result<Answer>> {
+        let request: hyper::Request<Full<Bytes>> = request;
+        async move {
+            let whole = async { exchange_on(self.call(to).await?, request).await };
+            tokio::time::timeout(PATIENCE, whole).await?
+        }
+        .boxed()
+    }
+}
+
+/// One direction between the nodes.
+pub struct Way {
+    /// Who calls, and where the outside has its connections from.
+    pub outside: Hosted,
+    /// The node.
+    pub to: SocketAddr,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Until when.
+    pub until: Duration,
+    /// When everything goes wrong.
+    pub outages: Vec<Outage>,
+    /// What has gone wrong.
+    pub tally: Tally,
+    /// The time.
+    pub zero: Zero,
+    /// All that happens.
+    pub trace: Trace,
+    /// Exchanges so far.
+    pub exchanges: Arc<AtomicU64>,
+}
+
+impl Way {
+    /// Carries what calls at `bound`.
+    pub async fn serve(self, bound: Bound) {
+        let way = Arc::new(self);
+        loop {
+            let client = bound.next().await;
+            let way = way.clone();
+            tokio::spawn(async move { way.exchange(client).await });
+        }
+    }
+
+    fn outage(&self, now: Moment) -> Option<Fault> {
+        let outage = self.outages.iter().find(|outage| outage.from <= now && now < outage.to)?;
+        Some(if outage.one_way { Fault::Lose } else { Fault::Reset })
+    }
+
+    /// A node that is down is a fault of its own: only an exchange that could pass takes one from the schedule.
+    async fn exchange(&self, client: End) -> Result<()> {
+        let server = self.outside.call(self.to).await?;
+        let number = self.exchanges.fetch_add(1, Ordering::Relaxed);
+        let now = self.zero.now();
+        let fault = self.outage(now).or_else(|| self.faults.of(number)).filter(|_| now < self.until);
+        if let Some(fault) = fault {
+            self.trace.event(now, format_args!("way exchange {number} to {}: {fault:?}", self.to));
+            self.tally.count(fault.kind());
+        }
+        if fault == Some(Fault::Reset) {
+            client.reset();
+            return Ok(());
+        }
+        let (client, server) = (Box::new(client), Box::new(server));
+        Exchange { client, server, other: self.to, way: &self.outside }.carry(fault).await
+    }
+}

@@ -1,0 +1,189 @@
+//! Keys and configurations: made once, the same for every run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use conformance::lab::Side;
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::hash::MessageDigest;
+use openssl::pkey::{Id, PKey, Private};
+use openssl::x509::extension::{KeyUsage, SubjectKeyIdentifier};
+use openssl::x509::{X509, X509NameBuilder};
+use tempfile::TempDir;
+
+use crate::machine::name;
+
+/// PartyId type of both.
+const PARTY_TYPE: &str = "urn:oasis:names:tc:ebcore:partyid-type:unregistered:tilts-simulation";
+/// When every run begins, in the calendar.
+pub const BEGIN: &str = "2026-12-01T00:00:00Z";
+/// Octets that every run has its keys from: what a message is made of is to have the same length every time.
+const KEYS: [u8; 32] = *b"keys of a simulation, no secret.";
+
+/// Where keys lie and runs have their folders. In memory where the system has a place for that.
+pub struct World {
+    folder: TempDir,
+}
+
+/// The folders of one run. They go when it is dropped.
+pub struct Ground {
+    folder: TempDir,
+}
+
+impl World {
+    /// Makes keys for both sides: Ed25519 and X25519, of eDelivery AS4 2.0.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new() -> Result<Self> {
+        let memory = Path::new("/dev/shm");
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("tilts-simulation-");
+        let folder = match memory.is_dir() {
+            true => builder.tempdir_in(memory).or_else(|_| builder.tempdir())?,
+            false => builder.tempdir()?,
+        };
+        for side in Side::BOTH {
+            let keys = folder.path().join(name(side));
+            fs::create_dir(&keys)?;
+            let [sign, decrypt] = [Id::ED25519, Id::X25519].map(|kind| key(side, kind));
+            let (sign, decrypt) = (sign?, decrypt?);
+            keep(&keys.join("sign"), &certificate(side, &sign, &sign)?, &sign)?;
+            keep(&keys.join("decrypt"), &certificate(side, &decrypt, &sign)?, &decrypt)?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// The folders of a run, with the configurations of both sides; `retry` is that of the agreement.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn ground(&self, retry: &str) -> Result<Ground> {
+        let folder = tempfile::Builder::new().prefix("run-").tempdir_in(self.folder.path())?;
+        let ground = Ground { folder };
+        for side in Side::BOTH {
+            let own = ground.of(side);
+            fs::create_dir(&own)?;
+            fs::write(own.join("tilts.toml"), configuration(side, retry))?;
+        }
+        Ok(ground)
+    }
+}
+
+impl Ground {
+    /// The folder of a side.
+    pub fn of(&self, side: Side) -> PathBuf {
+        self.folder.path().join(name(side))
+    }
+}
+
+fn key(side: Side, kind: Id) -> Result<PKey<Private>> {
+    let mut octets = KEYS;
+    octets[0] = side as u8;
+    Ok(PKey::private_key_from_raw_bytes(&octets, kind)?)
+}
+
+/// The same every time.
+fn certificate(side: Side, key: &PKey<Private>, by: &PKey<Private>) -> Result<X509> {
+    let mut builder = X509::builder()?;
+    builder.set_version(2)?;
+    builder.set_serial_number(BigNum::from_u32(1 + side as u32)?.to_asn1_integer()?.as_ref())?;
+    let mut subject = X509NameBuilder::new()?;
+    subject.append_entry_by_text("CN", &party(side))?;
+    let subject = subject.build();
+    builder.set_subject_name(&subject)?;
+    builder.set_issuer_name(&subject)?;
+    builder.set_not_before(Asn1Time::from_str("20200101000000Z")?.as_ref())?;
+    builder.set_not_after(Asn1Time::from_str("20491231235959Z")?.as_ref())?;
+    builder.set_pubkey(key)?;
+    let mut usage = KeyUsage::new();
+    match key.id() {
+        Id::X25519 => usage.key_agreement(),
+        _ => usage.digital_signature(),
+    };
+    builder.append_extension(usage.critical().build()?)?;
+    builder.append_extension(SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?)?;
+    builder.sign(by, MessageDigest::null())?;
+    Ok(builder.build())
+}
+
+/// The certificate for others, and the key with it in one file for its owner.
+fn keep(file: &Path, certificate: &X509, key: &PKey<Private>) -> Result<()> {
+    let certificate = certificate.to_pem()?;
+    fs::write(file.with_extension("key"), [certificate.clone(), key.private_key_to_pem_pkcs8()?].concat())?;
+    Ok(fs::write(file.with_extension("pem"), certificate)?)
+}
+
+fn party(side: Side) -> String {
+    format!("AP-{}", name(side).to_uppercase())
+}
+
+/// Where a side listens: for the other, for backends, for operators, and where what lies between carries things to it.
+pub fn address(side: Side, port: u16) -> std::net::SocketAddr {
+    let host = 1 + side as u8;
+    std::net::SocketAddr::from(([127, 0, 0, host], port))
+}
+
+/// Port of the AS4 endpoint.
+pub const AS4: u16 = 4444;
+/// Port for backends.
+pub const BACKEND: u16 = 8081;
+/// Port for operators.
+pub const ADMIN: u16 = 8082;
+/// Port where the other side calls: what lies between listens there.
+pub const BETWEEN: u16 = 4000;
+
+fn configuration(side: Side, retry: &str) -> String {
+    let other = if side == Side::Sender { Side::Receiver } else { Side::Sender };
+    let (own_name, other_name, own, party) = (name(side), name(other), party(side), party(other));
+    let [as4, backend, admin] = [AS4, BACKEND, ADMIN].map(|port| address(side, port));
+    let between = address(other, BETWEEN);
+    let to = if side == Side::Sender { "to-b" } else { "to-a" };
+    format!(
+        r#"[node]
+party_id = "{own}"
+party_type = "{PARTY_TYPE}"
+domain = "{own_name}.tilts.example"
+[listen.as4]
+address = "{as4}"
+plain = true
+[listen.backend]
+address = "{backend}"
+[listen.admin]
+address = "{admin}"
+[store]
+path = "data"
+[[key]]
+file = "../../{own_name}/sign.key"
+use = ["sign"]
+[[key]]
+file = "../../{own_name}/decrypt.key"
+use = ["decrypt"]
+[[backend]]
+id = "all"
+adapter = "rest"
+[limits]
+exchange_seconds = 5
+idle_seconds = 5
+header_seconds = 5
+[[partner]]
+party_id = "{party}"
+party_type = "{PARTY_TYPE}"
+url = "http://{between}/as4"
+allow_http = true
+certificate = "../../{other_name}/decrypt.pem"
+signer = "../../{other_name}/sign.pem"
+tls_trust = "../../{other_name}/sign.pem"
+egress_allow = ["127.0.0.0/8"]
+ports = []
+participants = ["{to}::*"]
+[[agreement]]
+partner = "{party}"
+profile = "edelivery-2.0"
+evidence = "rem"
+overrides = {{ retry = {retry} }}
+"#
+    )
+}
