@@ -84,6 +84,9 @@ async fn the_work_of_a_node_that_stays_away_is_done_by_the_others() -> Result<()
     ensure!(settle(&rig, Duration::from_secs(60)).await, "not settled without it, kept in {}", rig.keep());
     let log = std::fs::read_to_string(rig.point(Side::Sender).node.log())?;
     ensure!(log.contains("its work is taken over"), "the other one noticed nothing: {log}");
+    // It comes back at last: its spool may hold what it was about to publish, and it has nothing to say any more.
+    rig.start_with(victim, None).await?;
+    ensure!(settle(&rig, Duration::from_secs(60)).await, "not settled with it, kept in {}", rig.keep());
     let verdict = judge(&mut rig).await?;
     ensure!(verdict.is_good(), "kept in {}: {:#?}", rig.keep(), verdict.findings);
     Ok(())
