@@ -5,6 +5,7 @@ mod chains;
 mod cluster;
 mod crash;
 mod inbound;
+mod migration;
 mod outbound;
 mod payloads;
 mod place;
