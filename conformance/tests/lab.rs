@@ -42,11 +42,18 @@ fn twentieth(stores: Stores, stalls: u64) -> Plan {
     }
 }
 
+fn skipped_without_postgres() -> bool {
+    let missing = !Postgres::is_installed();
+    if missing {
+        eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
+    }
+    missing
+}
+
 /// Three nodes on each side, which share a PostgreSQL database and a folder of payloads; whoever dies has its work taken over.
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_do_they_with_three_nodes_on_postgresql() -> Result<()> {
-    if !Postgres::is_installed() {
-        eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
+    if skipped_without_postgres() {
         return Ok(());
     }
     run(twentieth(Stores::Postgres(3), 4)).await
@@ -55,8 +62,7 @@ async fn neither_do_they_with_three_nodes_on_postgresql() -> Result<()> {
 /// The same with their payloads in a bucket, whose connections break off now and then.
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_do_they_with_payloads_in_a_bucket() -> Result<()> {
-    if !Postgres::is_installed() {
-        eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
+    if skipped_without_postgres() {
         return Ok(());
     }
     run(twentieth(Stores::Bucket(3), 4)).await
@@ -65,8 +71,7 @@ async fn neither_do_they_with_payloads_in_a_bucket() -> Result<()> {
 /// A node that dies while it sends, and stays away: the others send what it had, and say what became of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_work_of_a_node_that_stays_away_is_done_by_the_others() -> Result<()> {
-    if !Postgres::is_installed() {
-        eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
+    if skipped_without_postgres() {
         return Ok(());
     }
     let seed = seed();

@@ -10,7 +10,11 @@ pub(super) const SQLITE: [&str; 6] = [
     include_str!("migrations/0002_lease_by.sql"),
     include_str!("migrations/0003_timers.sql"),
     include_str!("migrations/0004_sealed.sql"),
-    include_str!("migrations/0005_plan.sql"),
+    concat!(
+        include_str!("migrations/0005_plan.sql"),
+        include_str!("migrations/0005_short.sql"),
+        include_str!("migrations/0005_by_key.sql")
+    ),
     include_str!("migrations/0006_owner.sql"),
 ];
 const POSTGRES: [&str; 6] = [
@@ -18,7 +22,7 @@ const POSTGRES: [&str; 6] = [
     include_str!("migrations/postgres/0002_nodes.sql"),
     include_str!("migrations/0003_timers.sql"),
     include_str!("migrations/0004_sealed.sql"),
-    include_str!("migrations/postgres/0005_plan.sql"),
+    concat!(include_str!("migrations/postgres/0005_plan.sql"), include_str!("migrations/0005_short.sql")),
     include_str!("migrations/0006_owner.sql"),
 ];
 
