@@ -128,8 +128,9 @@ impl Client {
         let connector = Connector::new(config)?;
         let pool = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
+            // Not bounded in number: what is on its way at once is, and a connection that is closed only because others
+            // are idle beside it costs a handshake again.
             .pool_idle_timeout(Duration::from_secs(20))
-            .pool_max_idle_per_host(8)
             .build(connector);
         Ok(Self { pool, timeouts, plain_http })
     }
