@@ -8,7 +8,7 @@ use openssl::bn::{BigNum, MsbOption};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkcs12::Pkcs12;
-use openssl::pkey::{Id, PKey, Private};
+use openssl::pkey::{HasPublic, Id, PKey, PKeyRef, Private};
 use openssl::rsa::Rsa;
 use openssl::stack::Stack;
 use openssl::x509::extension::{
@@ -131,10 +131,21 @@ impl Authority {
         purpose: Purpose,
         valid: Validity,
     ) -> Result<Identity> {
-        let mut builder = blank(name, &key, valid)?;
+        Ok(Identity { certificate: self.certify(&key, name, purpose, valid)?, key })
+    }
+
+    /// A certificate for a key whose private half nobody need have.
+    pub fn certify<T: HasPublic>(
+        &self,
+        key: &PKeyRef<T>,
+        name: &str,
+        purpose: Purpose,
+        valid: Validity,
+    ) -> Result<X509> {
+        let mut builder = blank(name, key, valid)?;
         builder.set_issuer_name(self.certificate.subject_name())?;
         builder.append_extension(BasicConstraints::new().critical().build()?)?;
-        builder.append_extension(usage(&key, purpose)?)?;
+        builder.append_extension(usage(key, purpose)?)?;
         if purpose == Purpose::Tls {
             builder.append_extension(ExtendedKeyUsage::new().server_auth().client_auth().build()?)?;
             let context = builder.x509v3_context(Some(&self.certificate), None);
@@ -154,7 +165,7 @@ impl Authority {
         let aki = AuthorityKeyIdentifier::new().keyid(true).build(&context)?;
         builder.append_extension(aki)?;
         builder.sign(&self.key, digest(&self.key))?;
-        Ok(Identity { certificate: builder.build(), key })
+        Ok(builder.build())
     }
 
     /// A revocation list that names these certificates, DER.
@@ -237,7 +248,7 @@ fn digest(key: &PKey<Private>) -> MessageDigest {
 }
 
 /// What a key of that kind can do, and no more.
-fn usage(key: &PKey<Private>, purpose: Purpose) -> Result<X509Extension> {
+fn usage<T: HasPublic>(key: &PKeyRef<T>, purpose: Purpose) -> Result<X509Extension> {
     let mut usage = KeyUsage::new();
     usage.critical();
     match key.id() {
@@ -253,7 +264,7 @@ fn usage(key: &PKey<Private>, purpose: Purpose) -> Result<X509Extension> {
     Ok(usage.build()?)
 }
 
-fn blank(name: &str, key: &PKey<Private>, valid: Validity) -> Result<X509Builder> {
+fn blank<T: HasPublic>(name: &str, key: &PKeyRef<T>, valid: Validity) -> Result<X509Builder> {
     let mut builder = X509::builder()?;
     builder.set_version(2)?;
     let mut serial = BigNum::new()?;

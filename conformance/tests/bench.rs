@@ -20,7 +20,18 @@ fn a_small_run_of_the_benchmark_gives_the_whole_report() -> Result<()> {
     let tilts = tilts_binary()?;
     let mut bench = Command::new(env!("CARGO_BIN_EXE_tilts-bench"));
     bench.arg("--tilts").arg(&tilts).arg("--out").arg(&out);
-    bench.args(["--only", "RSA-2048", "--messages", "8", "--waiting", "0", "--soak", "0.1"]);
+    bench.args([
+        "--only",
+        "RSA-2048",
+        "--messages",
+        "8",
+        "--waiting",
+        "0",
+        "--partners",
+        "0",
+        "--soak",
+        "0.1",
+    ]);
     let output = bench.args(["--octets", KB, "--octets", MB]).output()?;
     ensure!(output.status.success(), "{output:?}");
     let text = std::fs::read_to_string(out.join("report.txt"))?;

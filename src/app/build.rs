@@ -366,9 +366,11 @@ fn routes(settings: &Settings) -> Routes {
             take_within: d.take_within.map(|t| t.0),
         }
     });
-    let partners = settings.file.partners.iter().filter_map(|p| partner_route(settings, p));
+    // Backwards: the first agreement of a partner is the one that stays.
+    let agreements = settings.file.agreements.iter().rev().map(|a| (a.partner.as_str(), a)).collect();
+    let partners = settings.file.partners.iter().filter_map(|p| partner_route(settings, &agreements, p));
     let addresses = settings.file.addresses.iter().map(|a| (a.eaddress.clone(), a.participant.clone()));
-    Routes { routes: domains.chain(partners).collect(), addresses: addresses.collect() }
+    Routes::new(domains.chain(partners).collect(), addresses.collect())
 }
 
 /// Business envelope of a domain's network.
@@ -379,13 +381,16 @@ fn domain_envelope(settings: &Settings, name: &str) -> Envelope {
 
 /// Business envelope under the first agreement with a partner.
 fn partner_envelope(settings: &Settings, party: &str) -> Envelope {
-    let agreement = settings.agreements.agreements.iter().find(|a| a.partner.value == party);
-    agreement.map_or(Envelope::None, |a| a.profile.envelope)
+    settings.agreements.with(party).next().map_or(Envelope::None, |a| a.profile.envelope)
 }
 
 /// The first agreement of a partner gives the route's defaults.
-fn partner_route(settings: &Settings, p: &file::Partner) -> Option<Route> {
-    let agreement = settings.file.agreements.iter().find(|a| a.partner == p.party_id)?;
+fn partner_route(
+    settings: &Settings,
+    agreements: &HashMap<&str, &file::Agreement>,
+    p: &file::Partner,
+) -> Option<Route> {
+    let agreement = agreements.get(p.party_id.as_str())?;
     let (profile, policy) = policy(settings, &p.party_id);
     Some(Route {
         name: format!("{PARTNER}{}", p.party_id),

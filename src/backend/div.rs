@@ -315,7 +315,7 @@ fn file_names(delivery: &DeliveryView) -> Vec<String> {
 async fn local_recipient(office: &Office, delivery: &DeliveryView) -> Result<String, DeliveryError> {
     let participant = delivery.message.final_recipient.clone().unwrap_or_default();
     let unknown = || DeliveryError::Form(format!("{participant:?} is no e-address here"));
-    match div::local_recipient(&office.routes.addresses, &participant).ok_or_else(unknown)? {
+    match div::local_recipient(office.routes.addresses(), &participant).ok_or_else(unknown)? {
         LocalRecipient::Address(address) => Ok(address),
         LocalRecipient::Alias(alias) => office.store.address_of(&alias).await?.ok_or_else(unknown),
     }

@@ -5,6 +5,7 @@
 //! adapter reports an outcome, and evidence about our own messages is weighed here ([`testimony`]).
 
 pub mod auth;
+mod claims;
 pub mod deadlines;
 pub mod delivery;
 pub mod div;

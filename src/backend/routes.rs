@@ -1,8 +1,8 @@
 //! Where a recipient belongs: exactly one domain or static partner (model.md 5, 7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::serves::matches;
+use super::claims::Claims;
 use crate::clock::SignedDuration;
 use crate::div::Abroad;
 use crate::pmode::Envelope;
@@ -13,9 +13,12 @@ use crate::store::PARTNER;
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
     /// Domains and partners.
-    pub routes: Vec<Route>,
+    routes: Vec<Route>,
     /// E-addresses that follow no rule.
-    pub addresses: BTreeMap<String, String>,
+    addresses: BTreeMap<String, String>,
+    /// Places of routes by name.
+    names: HashMap<String, usize>,
+    claims: Claims,
 }
 
 /// One domain or static partner, as the business side sees it.
@@ -85,6 +88,21 @@ pub enum Unroutable {
 }
 
 impl Routes {
+    /// Of these domains and partners, and e-addresses that follow no rule.
+    pub fn new(routes: Vec<Route>, addresses: BTreeMap<String, String>) -> Self {
+        let (mut names, mut claims) = (HashMap::new(), Claims::default());
+        for (place, route) in routes.iter().enumerate() {
+            names.entry(route.name.clone()).or_insert(place);
+            route.participants.iter().for_each(|pattern| claims.add(pattern, place));
+        }
+        Self { routes, addresses, names, claims }
+    }
+
+    /// E-addresses that follow no rule, and the participants that they mean.
+    pub fn addresses(&self) -> &BTreeMap<String, String> {
+        &self.addresses
+    }
+
     /// The route of a participant; `asked` is what the submission says.
     ///
     /// # Errors
@@ -93,8 +111,7 @@ impl Routes {
         match asked {
             Some(name) => self.named(name),
             None => {
-                let claims = |r: &&Route| r.participants.iter().any(|p| matches(p, participant));
-                let found = self.routes.iter().find(claims);
+                let found = self.claims.of(participant).and_then(|place| self.routes.get(place));
                 found.ok_or_else(|| Unroutable::Participant(participant.into()))
             }
         }
@@ -105,8 +122,8 @@ impl Routes {
     /// # Errors
     /// [`Unroutable::Route`].
     pub fn named(&self, name: &str) -> Result<&Route, Unroutable> {
-        let partner = format!("{PARTNER}{name}");
-        let found = self.routes.iter().find(|r| r.name == name || r.name == partner);
+        let place = self.names.get(name).or_else(|| self.names.get(&format!("{PARTNER}{name}")));
+        let found = place.and_then(|place| self.routes.get(*place));
         found.ok_or_else(|| Unroutable::Route(name.into()))
     }
 
@@ -136,25 +153,23 @@ mod tests {
 
     fn routes() -> Routes {
         let profile = EvidenceProfile::Rem;
-        Routes {
-            routes: vec![Route {
-                name: "ee".into(),
-                participants: vec!["iso6523-actorid-upis::0191:*".into()],
-                gateway_codes: vec!["ee".into()],
-                scheme: "iso6523-actorid-upis".into(),
-                document_type: None,
-                process: None,
-                service: None,
-                action: None,
-                form: Form::Div,
-                envelope: Envelope::None,
-                profile,
-                policy: Policy::for_profile(profile),
-                send_within: SignedDuration::from_hours(1),
-                take_within: None,
-            }],
-            addresses: [("odd".to_owned(), "iso6523-actorid-upis::0191:7".to_owned())].into(),
-        }
+        let routes = vec![Route {
+            name: "ee".into(),
+            participants: vec!["iso6523-actorid-upis::0191:*".into()],
+            gateway_codes: vec!["ee".into()],
+            scheme: "iso6523-actorid-upis".into(),
+            document_type: None,
+            process: None,
+            service: None,
+            action: None,
+            form: Form::Div,
+            envelope: Envelope::None,
+            profile,
+            policy: Policy::for_profile(profile),
+            send_within: SignedDuration::from_hours(1),
+            take_within: None,
+        }];
+        Routes::new(routes, [("odd".to_owned(), "iso6523-actorid-upis::0191:7".to_owned())].into())
     }
 
     #[test]
@@ -168,5 +183,7 @@ mod tests {
         assert!(matches!(routes.eaddress("0191.1@xx"), Err(Unroutable::GatewayCode { .. })));
         assert!(matches!(routes.participant("a::b", None), Err(Unroutable::Participant(_))));
         assert!(matches!(routes.participant("a::b", Some("zz")), Err(Unroutable::Route(_))));
+        assert_eq!(routes.participant("ISO6523-actorid-upis::0191:5", None).unwrap().name, "ee");
+        assert_eq!(routes.participant("a::b", Some("ee")).unwrap().name, "ee");
     }
 }

@@ -1,16 +1,16 @@
 //! From the file to the values that the rooms work with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::file::{self, File};
 use super::problems::Problems;
-use super::{suites, trust};
+use super::{patterns, suites, trust};
 use crate::clock::Timestamp;
 use crate::msh::{DomainTrust, Partner, Peers, SignerRule};
-use crate::pki::{Certificate, Entry, Name};
+use crate::pki::{Certificate, Entry, Kept, Name};
 use crate::pmode::{Agreement, Agreements, Dynamic, EvidenceRule, PartyId, Profile, Service};
 use crate::status::{EvidenceProfile, Policy};
 use crate::wssec::{SigningKey, SigningKeys};
@@ -77,13 +77,13 @@ fn assemble(problems: &mut Problems, file: File, base: PathBuf, now: Timestamp) 
     listeners(problems, &file);
     let keys = trust::keys(problems, &base, &file.keys, now);
     let agreements = agreements(problems, &file, &own);
-    let peers = peers(problems, &file, &base);
+    let peers = peers(problems, &file, &base, &agreements);
     let policies = policies(problems, &file);
     let store = super::store::store(problems, &file.store, &base);
     unique(problems, &file);
     part_limits(problems, &file, &agreements);
     let keys = keys?;
-    suites::check(problems, &file, &agreements, (&keys, &peers));
+    suites::check(problems, &file, &agreements, &keys);
     Some(Settings { own, keys, agreements, peers, policies, store, file, base })
 }
 
@@ -106,8 +106,9 @@ fn listeners(problems: &mut Problems, file: &File) {
 }
 
 fn agreements(problems: &mut Problems, file: &File, own: &PartyId) -> Agreements {
-    let fixed =
-        file.agreements.iter().enumerate().filter_map(|(n, a)| agreement(problems, file, n, a)).collect();
+    let partners = file.partners.iter().rev().map(|p| (p.party_id.as_str(), p)).collect();
+    let all = file.agreements.iter().enumerate();
+    let fixed = all.filter_map(|(n, a)| agreement(problems, &partners, n, a)).collect();
     let dynamic = file.domains.iter().filter_map(|d| dynamic(problems, d)).collect();
     Agreements::new(own.clone(), fixed, dynamic)
 }
@@ -131,9 +132,14 @@ fn part_limits(problems: &mut Problems, file: &File, agreements: &Agreements) {
     }
 }
 
-fn agreement(problems: &mut Problems, file: &File, index: usize, a: &file::Agreement) -> Option<Agreement> {
+fn agreement(
+    problems: &mut Problems,
+    partners: &HashMap<&str, &file::Partner>,
+    index: usize,
+    a: &file::Agreement,
+) -> Option<Agreement> {
     let at = format!("agreement[{}]", index + 1);
-    let Some(partner) = file.partners.iter().find(|p| p.party_id == a.partner) else {
+    let Some(partner) = partners.get(a.partner.as_str()) else {
         problems
             .add(format!("{at}.partner"), format!("there is no [[partner]] with party_id {:?}", a.partner));
         return None;
@@ -168,10 +174,9 @@ fn party(partner: &file::Partner) -> PartyId {
     PartyId { value: partner.party_id.clone(), party_type: partner.party_type.clone() }
 }
 
-fn peers(problems: &mut Problems, file: &File, base: &Path) -> Peers {
-    let partners =
-        file.partners.iter().filter_map(|p| partner(problems, base, p).map(|read| (party(p), read)));
-    let partners = partners.collect();
+fn peers(problems: &mut Problems, file: &File, base: &Path, agreements: &Agreements) -> Peers {
+    let all = file.partners.iter();
+    let partners = all.filter_map(|p| Some((party(p), partner(problems, base, agreements, p)?))).collect();
     let domains = file.domains.iter().filter_map(|d| {
         let at = format!("domain {:?}.ap_trust", d.name);
         let ap_trust = trust::anchors(problems, &at, &base.join(&d.ap_trust))?;
@@ -180,7 +185,12 @@ fn peers(problems: &mut Problems, file: &File, base: &Path) -> Peers {
     Peers::new(partners, domains.collect())
 }
 
-fn partner(problems: &mut Problems, base: &Path, p: &file::Partner) -> Option<Partner> {
+fn partner(
+    problems: &mut Problems,
+    base: &Path,
+    agreements: &Agreements,
+    p: &file::Partner,
+) -> Option<Partner> {
     let at = format!("partner {:?}", p.party_id);
     let mut read = |key: &str, paths: &file::Paths| -> Option<Vec<Certificate>> {
         let at = format!("{at}.{key}");
@@ -188,7 +198,12 @@ fn partner(problems: &mut Problems, base: &Path, p: &file::Partner) -> Option<Pa
     };
     let certificates = read("certificate", &p.certificate)?;
     let signers = read("signer", &p.signer)?;
-    let named = if signers.is_empty() { certificates.clone() } else { signers };
+    if p.url.is_some() {
+        agreements.with(&p.party_id).for_each(|a| suites::their_keys(problems, a, &certificates));
+    }
+    let kept = |all: &[Certificate]| all.iter().map(Kept::of).collect::<Vec<_>>();
+    let encryption = kept(&certificates);
+    let named = if signers.is_empty() { encryption.clone() } else { kept(&signers) };
     let rule = match (named.as_slice(), &p.anchor, &p.subject) {
         (_, Some(anchor), Some(subject)) => {
             let trust = trust::anchors(problems, &format!("{at}.anchor"), &base.join(anchor))?;
@@ -204,7 +219,7 @@ fn partner(problems: &mut Problems, base: &Path, p: &file::Partner) -> Option<Pa
             return None;
         }
     };
-    Some(Partner { url: p.url.clone(), encryption: certificates, signer: rule })
+    Some(Partner { url: p.url.clone(), encryption, signer: rule })
 }
 
 fn policies(problems: &mut Problems, file: &File) -> BTreeMap<String, (EvidenceProfile, Policy)> {
@@ -262,27 +277,9 @@ fn unique(problems: &mut Problems, file: &File) {
         "domain.gateway_codes",
         file.domains.iter().flat_map(|d| d.gateway_codes.iter().map(String::as_str)),
     );
-    let patterns = file.domains.iter().flat_map(|d| d.participants.iter());
-    let patterns: Vec<&str> = patterns
-        .chain(file.partners.iter().flat_map(|p| p.participants.iter()))
-        .map(String::as_str)
-        .collect();
-    for (index, one) in patterns.iter().enumerate() {
-        if let Some(other) = patterns[index + 1..].iter().find(|other| overlap(one, other)) {
-            problems.add(
-                "participants",
-                format!("{one:?} and {other:?} overlap; a participant belongs to exactly one domain"),
-            );
-        }
-    }
-}
-
-fn overlap(one: &str, other: &str) -> bool {
-    let matches = |pattern: &str, value: &str| match pattern.strip_suffix('*') {
-        Some(prefix) => value.trim_end_matches('*').starts_with(prefix),
-        None => pattern == value,
-    };
-    matches(one, other) || matches(other, one)
+    let of_domains = file.domains.iter().flat_map(|d| d.participants.iter());
+    let all = of_domains.chain(file.partners.iter().flat_map(|p| p.participants.iter()));
+    patterns::apart(problems, all.map(String::as_str));
 }
 
 fn twice<'a>(problems: &mut Problems, at: &str, names: impl Iterator<Item = &'a str>) {

@@ -3,6 +3,7 @@
 
 pub mod file;
 mod load;
+mod patterns;
 mod problems;
 mod s3;
 mod store;

@@ -5,7 +5,6 @@ use openssl::pkey::Id;
 use super::file::{Domain, File, KeyUse};
 use super::load::Keys;
 use super::problems::Problems;
-use crate::msh::{Partner, Peers};
 use crate::pki::{Certificate, Entry, key_kind};
 use crate::pmode::{Agreement, Agreements, CryptoSuite, Encryption, Profile};
 
@@ -17,19 +16,11 @@ const GENERATIONS: [(&str, bool); 3] = [
     ("peppol-transport-as4-v2_0", false),
 ];
 
-/// Holds every profile that is configured against our own keys and the partners' certificates.
-pub(super) fn check(
-    problems: &mut Problems,
-    file: &File,
-    agreements: &Agreements,
-    (keys, peers): (&Keys, &Peers),
-) {
+/// Holds every profile that is configured against our own keys.
+pub(super) fn check(problems: &mut Problems, file: &File, agreements: &Agreements, keys: &Keys) {
     for agreement in &agreements.agreements {
         let at = format!("agreement {:?}.profile", agreement.id);
         own_keys(problems, &at, &agreement.profile, keys);
-        if let Some(partner) = peers.partners.get(&agreement.partner) {
-            their_keys(problems, agreement, partner);
-        }
     }
     for dynamic in &agreements.dynamic {
         let at = format!("domain {:?}", dynamic.domain);
@@ -98,18 +89,16 @@ fn own_keys(problems: &mut Problems, at: &str, profile: &Profile, keys: &Keys) {
     }
 }
 
-/// Only where we know what we would encrypt for: the certificate of an anchored partner may still be unknown.
-fn their_keys(problems: &mut Problems, agreement: &Agreement, partner: &Partner) {
+/// Holds the profile of an agreement under which we send against the partner's certificates. Only where we know what we would
+/// encrypt for: the certificate of an anchored partner may still be unknown.
+pub(super) fn their_keys(problems: &mut Problems, agreement: &Agreement, certificates: &[Certificate]) {
     let profile = &agreement.profile;
-    let sends = partner.url.is_some() && profile.encryption == Encryption::Required;
-    if !sends || partner.encryption.is_empty() {
+    if profile.encryption != Encryption::Required || certificates.is_empty() {
         return;
     }
-    if profile.security_policy().recipient(&partner.encryption).is_none() {
-        let theirs = partner
-            .encryption
-            .iter()
-            .filter_map(|c: &Certificate| c.public_key().ok().map(|key| key_kind(&key)));
+    if profile.security_policy().recipient(certificates).is_none() {
+        let theirs =
+            certificates.iter().filter_map(|c: &Certificate| c.public_key().ok().map(|key| key_kind(&key)));
         let (_, wanted) = needed(profile.crypto_suite);
         problems.add(
             format!("partner {:?}.certificate", agreement.partner.value),

@@ -1,11 +1,12 @@
 //! Who the other access points are: pinned, anchored, or found under a domain's anchors (model.md 7).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::ebms::PartyId;
-use crate::pki::{Certificate, Name, TrustStore};
+use crate::pki::{Certificate, Kept, Name, Names, TrustStore};
 use crate::pmode::{PMode, SenderRule};
+use crate::wssec::KeyHint;
 
 /// Every access point and domain that the configuration names.
 #[derive(Default)]
@@ -14,7 +15,7 @@ pub struct Peers {
     pub partners: BTreeMap<PartyId, Partner>,
     /// Domains by name.
     pub domains: BTreeMap<String, DomainTrust>,
-    known: Vec<Certificate>,
+    known: Names,
 }
 
 /// A static partner.
@@ -22,7 +23,7 @@ pub struct Partner {
     /// Where it receives; absent for a partner that only sends.
     pub url: Option<String>,
     /// The certificates that we encrypt for: the first that fits the profile.
-    pub encryption: Vec<Certificate>,
+    pub encryption: Vec<Kept>,
     /// How its signatures are recognised.
     pub signer: SignerRule,
 }
@@ -30,7 +31,7 @@ pub struct Partner {
 /// How a static partner's signatures are recognised.
 pub enum SignerRule {
     /// Exactly one of these certificates.
-    Pinned(Vec<Certificate>),
+    Pinned(Vec<Kept>),
     /// A certificate with this subject under these anchors.
     Anchored {
         /// The anchors.
@@ -89,13 +90,11 @@ impl Peers {
             known.extend(partner.encryption.iter().cloned());
             match &partner.signer {
                 SignerRule::Pinned(certificates) => known.extend(certificates.iter().cloned()),
-                SignerRule::Anchored { trust, .. } => known.extend(trust.anchors().iter().cloned()),
+                SignerRule::Anchored { trust, .. } => known.extend(trust.anchors().iter().map(Kept::of)),
             }
         }
-        known.extend(domains.values().flat_map(|d| d.ap_trust.anchors().iter().cloned()));
-        let mut seen = HashSet::new();
-        known.retain(|certificate| seen.insert(certificate.sha256()));
-        Self { partners, domains, known }
+        known.extend(domains.values().flat_map(|d| d.ap_trust.anchors().iter().map(Kept::of)));
+        Self { partners, domains, known: Names::new(known) }
     }
 
     /// Whether `signer` may sign for the peer of `pmode` at that moment. `extra` are the certificates that came along. Gives
@@ -123,9 +122,14 @@ impl Peers {
         }
     }
 
-    /// Certificates that a signature may refer to without bringing them along.
-    pub fn known_certificates(&self) -> &[Certificate] {
-        &self.known
+    /// Certificates that a signature may mean by that hint without bringing them along.
+    pub fn named_by(&self, hint: &KeyHint) -> Vec<Certificate> {
+        match hint {
+            KeyHint::IssuerSerial(_, serial) => self.known.by_serial(serial),
+            KeyHint::Ski(_, ski) => self.known.by_ski(ski),
+            KeyHint::Thumbprint(sha1) => self.known.by_thumbprint(sha1),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -137,8 +141,8 @@ fn by_partner(
     at: Timestamp,
 ) -> Result<Vec<Certificate>, Disbelief> {
     match &partner.signer {
-        SignerRule::Pinned(pinned) if !pinned.contains(signer) => {
-            let pinned: Vec<String> = pinned.iter().map(Certificate::sha256_hex).collect();
+        SignerRule::Pinned(pinned) if !pinned.iter().any(|one| one.sha256() == signer.sha256()) => {
+            let pinned: Vec<String> = pinned.iter().map(|one| hex::encode(one.sha256())).collect();
             Err(Disbelief::NotPinned { found: signer.sha256_hex(), pinned: pinned.join(" or ") })
         }
         SignerRule::Pinned(_) => judged(&TrustStore::new(vec![signer.clone()]), signer, extra, at),

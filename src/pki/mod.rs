@@ -8,6 +8,7 @@ mod certificate;
 mod der;
 mod error;
 mod jks;
+mod kept;
 mod keystore;
 mod memo;
 mod name;
@@ -20,6 +21,7 @@ mod trust;
 
 pub use certificate::{Certificate, key_kind};
 pub use error::Error;
+pub use kept::{Kept, Names};
 pub use keystore::{Entry, KeyStore};
 pub use name::Name;
 pub use revocation::{Crl, Ocsp, OcspQuestion, Revocation, RevocationRule};

@@ -70,7 +70,7 @@ impl Agreements {
     }
 
     /// The agreements with a partner, in their order.
-    fn with(&self, partner: &str) -> impl Iterator<Item = &Agreement> {
+    pub fn with(&self, partner: &str) -> impl Iterator<Item = &Agreement> {
         let places = self.places.get_or_init(|| {
             let mut places: HashMap<String, Vec<usize>> = HashMap::new();
             for (place, agreement) in self.agreements.iter().enumerate() {

@@ -25,7 +25,7 @@ pub use seal::{PartToSeal, Sealed, seal, seal_signal, sealed_len, unsecured};
 pub use token::key_hints;
 
 pub use crate::xml::{Document, Limits as XmlLimits};
-pub use crate::xmlsec::{ContentKey, Decryptor, Encryptor, SignedReference};
+pub use crate::xmlsec::{ContentKey, Decryptor, Encryptor, KeyHint, SignedReference};
 
 #[cfg(test)]
 mod tests;

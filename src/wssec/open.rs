@@ -94,16 +94,25 @@ impl<'d> Signed<'d> {
         &self.signature
     }
 
-    /// The certificate that the signature names: in the message, or among `known`. Only that one, and in KeyInfo only the
-    /// first token that can be resolved.
+    /// As [`Signed::signer_among`], where few certificates are known.
     ///
     /// # Errors
     /// [`Error::Signer`].
     pub fn signer(&self, known: &[Certificate]) -> Result<Signer, Error> {
+        self.signer_among(&|_| known.to_vec())
+    }
+
+    /// The certificate that the signature names: in the message, or among those that `known` gives for a hint, which are few: an
+    /// unverified message decides what is looked for. Only that one, and in KeyInfo only the
+    /// first token that can be resolved.
+    ///
+    /// # Errors
+    /// [`Error::Signer`].
+    pub fn signer_among(&self, known: &dyn Fn(&KeyHint) -> Vec<Certificate>) -> Result<Signer, Error> {
         let key_info =
             self.signature.key_info.ok_or_else(|| Error::Signer("the Signature has no KeyInfo".into()))?;
         let hints = key_hints(key_info);
-        let found = hints.iter().find_map(|hint| resolve(hint, known));
+        let found = hints.iter().find_map(|hint| resolve(hint, &known(hint)));
         let unknown = || {
             let how = hints.first().map_or("nothing that is known here", |hint| hint.kind().as_str());
             Error::Signer(format!("no certificate is known for its reference by {how}"))

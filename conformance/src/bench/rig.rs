@@ -60,7 +60,7 @@ impl Rig {
         let a = stage.node("a", &[kind], false)?;
         let mut b = stage.node("b", &[kind], false)?;
         let plain = |text: String| text.replace("evidence = \"rem\"\n", "");
-        let others = strangers(partners, &a, kind);
+        let others = strangers(partners, &stage.world, kind)?;
         stage.append("a", &(others.clone() + &plain(agree(&b, kind, "", &url(&b)))))?;
         let more = "\n[limits]\nconnections = 4000\n";
         stage.append("b", &(others + &plain(agree(&a, kind, "", &url(&a))) + more))?;
@@ -123,7 +123,7 @@ impl Rig {
         let begun = Instant::now();
         let start_ms = self.restart(connections).await?;
         let mut sender = Watch::since_start(pid(&self.a)?)?;
-        let work = self.receipted(self.submitted(), self.pause(messages));
+        let work = self.sent(messages);
         watched(work, &mut [&mut sender, &mut receiver]).await?;
         let seconds = begun.elapsed().as_secs_f64() - start_ms / 1e3;
         Ok(Sending { start_ms, seconds, sender, receiver })
@@ -166,9 +166,9 @@ impl Rig {
         while Instant::now() < until {
             let payload = (Content::Noise, octets);
             hand_in(self.a.node.ports.backend, batch, payload, &self.handed_in).await?;
-            self.receipted(self.submitted().saturating_sub(batch), self.pause(batch)).await?;
+            self.receipted(self.submitted().saturating_sub(batch), batch).await?;
         }
-        self.receipted(self.submitted(), self.pause(batch)).await
+        self.receipted(self.submitted(), batch).await
     }
 
     fn sample(&self, begun: Instant) -> Result<Sample> {
@@ -206,30 +206,20 @@ impl Rig {
         Ok(begun.elapsed().as_secs_f64() * 1e3)
     }
 
-    /// Between two looks at what has been sent. To count is work for the node too, and would be measured with the rest; few large
-    /// messages are soon counted, and not to see the end of the last would be an error that counts.
-    fn pause(&self, messages: usize) -> Duration {
-        Duration::from_millis(match (self.crowded, messages) {
-            (true, _) => 2000,
-            (false, ..FEW) => 20,
-            (false, _) => 200,
-        })
+    /// Waits until everything that was handed in is sent and receipted. Where a million messages wait at A, to count there is a work
+    /// of its own: B says when it has all, and A is asked only then.
+    async fn sent(&self, messages: usize) -> Result<()> {
+        if self.crowded {
+            let accepted = "tilts_messages_accepted_total{class=\"business\"}";
+            reached(&self.b.node, accepted, self.submitted(), pause(messages)).await?;
+        }
+        self.receipted(self.submitted(), messages).await
     }
 
-    /// Waits until so many recipients are receipted.
-    async fn receipted(&self, count: usize, pause: Duration) -> Result<()> {
-        let until = Instant::now() + LONGEST;
-        loop {
-            let text = metrics(&self.a.node).await?;
-            let at_gateway =
-                text.lines().find(|line| line.starts_with("tilts_recipients{state=\"at-remote-gateway\"}"));
-            let now = at_gateway.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0);
-            if now as usize >= count {
-                return Ok(());
-            }
-            ensure!(Instant::now() < until, "{now} of {count} messages are receipted");
-            tokio::time::sleep(pause).await;
-        }
+    /// Waits until so many recipients are receipted, the last of a run of `messages`.
+    async fn receipted(&self, count: usize, messages: usize) -> Result<()> {
+        let at_gateway = "tilts_recipients{state=\"at-remote-gateway\"}";
+        reached(&self.a.node, at_gateway, count, pause(messages)).await
     }
 
     /// Milliseconds of the attempts of the last `count` submissions, at most two hundred, sorted.
@@ -247,6 +237,27 @@ impl Rig {
         ensure!(!times.is_empty(), "no attempt has ended");
         times.sort_by(f64::total_cmp);
         Ok(times)
+    }
+}
+
+/// Between two looks at what has been sent. To count is work for the node too, and would be measured with the rest; few large
+/// messages are soon counted, and not to see the end of the last would be an error that counts.
+fn pause(messages: usize) -> Duration {
+    Duration::from_millis(if messages <= FEW { 20 } else { 200 })
+}
+
+/// Waits until a metric of a node has come to `count`.
+async fn reached(node: &Node, metric: &str, count: usize, pause: Duration) -> Result<()> {
+    let until = Instant::now() + LONGEST;
+    loop {
+        let text = metrics(node).await?;
+        let line = text.lines().find(|line| line.split(' ').next() == Some(metric));
+        let now = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0);
+        if now as usize >= count {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "{metric} is {now}, not {count}");
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -1,13 +1,18 @@
 //! What a node does with a million messages that wait and with ten thousand partners.
 
+use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use openssl::bn::{BigNum, MsbOption};
+use openssl::pkey::{Id, PKey, Public};
+use openssl::rsa::Rsa;
 use tokio::process::Command;
 
+use crate::ca::{Purpose, Validity};
 use crate::stage::Kind;
-use crate::world::{AccessPoint, PARTY_TYPE};
+use crate::world::{PARTY_TYPE, World};
 
 /// Python's own SQLite multiplies the last submission of a store, with everything that belongs to it, into messages that are due in
 /// years: to hand in a million would take longer than everything else.
@@ -46,19 +51,35 @@ pub(super) async fn let_wait(data: &Path, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// `[[partner]]` and `[[agreement]]` of so many access points that nobody will hear of, with the certificate of one that there is.
-pub(super) fn strangers(count: u64, known: &AccessPoint, kind: Kind) -> String {
-    let (sign, decrypt) = kind.certificates();
-    let name = &known.name;
-    let one = |number: u64| {
-        format!(
-            "\n[[partner]]\nparty_id = \"AP-STRANGER-{number}\"\nparty_type = \"{PARTY_TYPE}\"\n\
-             url = \"https://ap-{number}.example/as4\"\ncertificate = \"../{name}/{decrypt}.pem\"\n\
-             signer = [\"../{name}/{sign}.pem\"]\ntls_trust = \"../ca/tls.pem\"\n\
-             participants = [\"stranger-{number}::*\"]\n\
-             [[agreement]]\npartner = \"AP-STRANGER-{number}\"\nprofile = \"{}\"\n",
+/// `[[partner]]` and `[[agreement]]` of so many access points that nobody will hear of, each with a certificate of its own in the
+/// folder `strangers` of the world.
+pub(super) fn strangers(count: u64, world: &World, kind: Kind) -> Result<String> {
+    let folder = world.root.join("strangers");
+    fs::create_dir_all(&folder)?;
+    let mut all = String::new();
+    for number in 0..count {
+        let name = format!("AP-STRANGER-{number}");
+        let certificate =
+            world.ap_ca.certify(&*key_of_nobody(kind)?, &name, Purpose::Message, Validity::default())?;
+        fs::write(folder.join(number.to_string()).with_extension("pem"), certificate.to_pem()?)?;
+        all += &format!(
+            "\n[[partner]]\nparty_id = \"{name}\"\nparty_type = \"{PARTY_TYPE}\"\n\
+             url = \"https://ap-{number}.example/as4\"\ncertificate = \"../strangers/{number}.pem\"\n\
+             tls_trust = \"../ca/tls.pem\"\nparticipants = [\"stranger-{number}::*\"]\n\
+             [[agreement]]\npartner = \"{name}\"\nprofile = \"{}\"\n",
             kind.profile()
-        )
-    };
-    (0..count).map(one).collect()
+        );
+    }
+    Ok(all)
+}
+
+/// A public key that messages can be encrypted for. To make ten thousand RSA keys that somebody could use would take an hour.
+fn key_of_nobody(kind: Kind) -> Result<PKey<Public>> {
+    if kind != Kind::Rsa {
+        let octets = PKey::generate_x25519()?.raw_public_key()?;
+        return Ok(PKey::public_key_from_raw_bytes(&octets, Id::X25519)?);
+    }
+    let mut modulus = BigNum::new()?;
+    modulus.rand(2048, MsbOption::ONE, true)?;
+    Ok(PKey::from_rsa(Rsa::from_public_components(modulus, BigNum::from_u32(65_537)?)?)?)
 }

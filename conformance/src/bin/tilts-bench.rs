@@ -33,10 +33,10 @@ struct Args {
     /// Only runs with so many messages at once; may be given several times
     #[arg(long)]
     connections: Vec<usize>,
-    /// Messages that wait for years while others are measured; 0 leaves this run out
+    /// Messages that wait for years while others are measured; 0 leaves these runs out
     #[arg(long, default_value_t = 1_000_000)]
     waiting: u64,
-    /// Partners besides the one that is sent to, in the same run
+    /// Partners besides the one that is sent to while others are measured; 0 leaves these runs out
     #[arg(long, default_value_t = 10_000)]
     partners: u64,
     /// Minutes of load in which the memory of both nodes is watched; 0 leaves this run out
@@ -122,21 +122,36 @@ async fn own(args: &Args, plan: &Plan, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The same as one of the runs before, with a store full of messages that wait and with thousands of partners.
+/// The same as one of the runs before, with a store full of messages that wait, with thousands of partners, and with both.
 async fn crowded(args: &Args, report: &mut Report) -> Result<()> {
-    let plan = &PLANS[0];
-    let name = format!("{} *", plan.name);
-    if args.waiting == 0 || !name.contains(&args.only) || !args.wants_octets(others::OCTETS) {
+    let name = PLANS[0].name;
+    if !name.contains(&args.only) || !args.wants_octets(others::OCTETS) {
         return Ok(());
     }
+    let (waiting, partners) = (args.waiting, args.partners);
+    let crowds = [(waiting, 0, "W"), (0, partners, "P"), (waiting, partners, "WP")];
+    let one = |(waiting, partners, _): &(u64, u64, &str)| *waiting > 0 || *partners > 0;
+    let both =
+        |(waiting, partners, mark): &(u64, u64, &str)| *mark != "WP" || (*waiting > 0 && *partners > 0);
+    for (waiting, partners, mark) in crowds.into_iter().filter(one).filter(both) {
+        among(args, report, (waiting, partners), &format!("{name} {mark}")).await.context(mark)?;
+        report.crowd = Some((args.waiting, args.partners));
+    }
+    Ok(())
+}
+
+async fn among(args: &Args, report: &mut Report, (waiting, partners): (u64, u64), name: &str) -> Result<()> {
+    let plan = &PLANS[0];
     let payload = (Content::Noise, others::OCTETS);
     let bound = Bound::measure(plan.kind, plan.bits)?;
-    let mut rig = Rig::among(&args.tilts, plan.kind, plan.bits, args.partners).await?;
-    rig.run(8, payload, 8).await?;
-    rig.let_wait(args.waiting).await?;
+    let mut rig = Rig::among(&args.tilts, plan.kind, plan.bits, partners).await?;
+    if waiting > 0 {
+        rig.run(8, payload, 8).await?;
+        rig.let_wait(waiting).await?;
+    }
     let run = rig.run(args.messages, payload, 8).await?;
-    report.rows.push(Row::new(&name, run, bound, report.cores));
-    report.crowd = Some((args.waiting, args.partners));
+    report.rows.push(Row::new(name, run, bound, report.cores));
+    println!("{}", report.text());
     Ok(())
 }
 

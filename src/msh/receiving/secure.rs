@@ -80,9 +80,8 @@ fn open(
     pmode: &PMode,
 ) -> Result<(Verified, Vec<Certificate>), Refusal> {
     let policy = pmode.security_policy().with_most_references(node.limits.references);
-    let known = node.peers.known_certificates();
     let signed = header.judge_policy(document, &policy, node.clock.now()).map_err(|e| refused(&e))?;
-    let signer = signed.signer(known).map_err(|e| refused(&e))?;
+    let signer = signed.signer_among(&|hint| node.peers.named_by(hint)).map_err(|e| refused(&e))?;
     let path = node
         .peers
         .believe(pmode, &signer.certificate, &signer.chain, node.clock.now())

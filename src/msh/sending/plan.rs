@@ -117,8 +117,9 @@ fn to_partner<'m>(node: &Node, message: &'m OutMessage, pmode: PMode) -> Result<
     let partner = partner.ok_or_else(|| Unplanned::never(format!("there is no [[partner]] {name:?}")))?;
     let url =
         partner.url.clone().ok_or_else(|| Unplanned::never(format!("[[partner]] {name:?} has no url")))?;
-    let certificates = &partner.encryption;
-    let fitting = pmode.profile.security_policy().recipient(certificates).or(certificates.first());
+    let certificates: Result<Vec<_>, _> = partner.encryption.iter().map(|kept| kept.read()).collect();
+    let certificates = certificates.map_err(|e| Unplanned::never(format!("[[partner]] {name:?}: {e}")))?;
+    let fitting = pmode.profile.security_policy().recipient(&certificates).or(certificates.first());
     let endpoint = Endpoint { url, certificate: fitting.cloned(), transport_profile: None };
     let client = format!("{PARTNER}{name}");
     Ok(Planned { message, pmode, endpoint, client, steps: json!([]), question: None })

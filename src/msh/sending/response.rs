@@ -112,7 +112,7 @@ fn signer(
     let signed = header.judge_policy(document, &policy, now).map_err(|e| e.to_string())?;
     // The certificate that a lookup gave is known to nobody else.
     let given = sealed.packaged.planned.endpoint.certificate.as_slice();
-    let signer = signed.signer(given).or_else(|_| signed.signer(node.peers.known_certificates()));
+    let signer = signed.signer(given).or_else(|_| signed.signer_among(&|hint| node.peers.named_by(hint)));
     let signer = signer.map_err(|e| e.to_string())?;
     let believed = node.peers.believe(pmode, &signer.certificate, &signer.chain, now);
     let path = believed.map_err(|e| e.to_string())?;

@@ -31,7 +31,7 @@ pub struct Report {
     pub own_peak: u64,
     /// Octets a second that the disk takes, on which all folders of the nodes lie.
     pub disk: f64,
-    /// Messages that waited, and partners, in the rows marked with `*`.
+    /// Messages that waited in the rows marked with `W`, and partners in those with `P`.
     pub crowd: Option<(u64, u64)>,
     /// Memory over a long run.
     pub soak: Option<Soak>,

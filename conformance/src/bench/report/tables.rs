@@ -78,7 +78,7 @@ fn legend(report: &Report, out: &mut String) {
     if let Some((waiting, partners)) = report.crowd {
         let _ = writeln!(
             out,
-            "*: with {waiting} messages that wait at A, and {partners} partners more on both sides."
+            "W: with {waiting} messages that wait at A. P: with {partners} partners more on both sides."
         );
     }
     if let Some(soak) = &report.soak {
