@@ -1,5 +1,5 @@
 //! Writes `eb:Messaging`, self-contained: every namespace that it uses is declared on it, so that the octets can
-//! be kept and sent again unchanged (promise 2 of the design).
+//! be kept and sent again unchanged (promise 2 of the design). It is written in the canonical form in which it is signed.
 
 use super::model::{ErrorEntry, MessageInfo, PartInfo, Party, Property, UserMessage};
 use super::names::{EB, EBBP, WSU};
@@ -58,13 +58,13 @@ pub fn write_error_signal(info: &MessageInfo, errors: &[ErrorEntry], xml_id: &st
 }
 
 fn open(xml_id: &str) -> Writer {
-    let mut w = Writer::new();
+    let mut w = Writer::canonical();
     w.start("eb:Messaging");
     w.attr("xmlns:eb", EB);
     w.attr("xmlns:env", SOAP12);
     w.attr("xmlns:wsu", WSU);
-    w.attr("env:mustUnderstand", "true");
     w.attr("wsu:Id", xml_id);
+    w.attr("env:mustUnderstand", "true");
     w
 }
 
@@ -109,12 +109,8 @@ fn collaboration(w: &mut Writer, message: &UserMessage) {
     w.start("eb:CollaborationInfo");
     if let Some(agreement) = &message.agreement_ref {
         w.start("eb:AgreementRef");
-        if let Some(kind) = &agreement.agreement_type {
-            w.attr("type", kind);
-        }
-        if let Some(pmode) = &agreement.pmode {
-            w.attr("pmode", pmode);
-        }
+        w.attr_opt("pmode", agreement.pmode.as_deref());
+        w.attr_opt("type", agreement.agreement_type.as_deref());
         w.text(&agreement.value);
         w.end();
     }
@@ -154,12 +150,8 @@ fn payload_info(w: &mut Writer, parts: &[PartInfo]) {
         if let Some(schema) = &part.schema {
             w.start("eb:Schema");
             w.attr("location", &schema.location);
-            schema.version.iter().for_each(|v| {
-                w.attr("version", v);
-            });
-            schema.namespace.iter().for_each(|n| {
-                w.attr("namespace", n);
-            });
+            w.attr_opt("namespace", schema.namespace.as_deref());
+            w.attr_opt("version", schema.version.as_deref());
             w.end();
         }
         properties(w, "eb:PartProperties", &part.properties);
@@ -174,13 +166,11 @@ fn error(w: &mut Writer, entry: &ErrorEntry) {
     if let Some(code) = known {
         w.attr("category", code.category().word());
     }
-    if let Some(about) = &entry.ref_to_message_in_error {
-        w.attr("refToMessageInError", about);
-    }
     w.attr("errorCode", &entry.code);
     if let Some(code) = known {
         w.attr("origin", code.origin().word());
     }
+    w.attr_opt("refToMessageInError", entry.ref_to_message_in_error.as_deref());
     w.attr("severity", &entry.severity);
     if let Some(short) = &entry.short_description {
         w.attr("shortDescription", short);
@@ -203,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::ebms::{AgreementRef, Code, Messaging, PartyId, Service, SignalContent, Unit};
-    use crate::xml::{Document, Limits};
+    use crate::xml::{Document, Limits, root_of_canonical};
 
     fn word() -> impl Strategy<Value = String> {
         "[a-zA-Z0-9<>&\"'ā €]{0,6}[a-z]"
@@ -269,6 +259,28 @@ mod tests {
             let again = trimmed(once.clone());
             prop_assert_eq!(once, again);
         }
+
+        #[test]
+        fn what_is_written_is_canonical(message in user_message()) {
+            let text = write_user_message(&message, "a");
+            prop_assert!(root_of_canonical(&text).is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_receipt_is_canonical_when_its_references_are() {
+        let info = MessageInfo {
+            timestamp: "2026-11-22T12:00:00Z".parse().unwrap(),
+            message_id: "r@x".into(),
+            ref_to_message_id: Some("m@y".into()),
+        };
+        let reference =
+            "<ds:Reference xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\" URI=\"#a\"></ds:Reference>";
+        let text = write_receipt(&info, &[reference.into(), reference.into()], "id1");
+        assert!(root_of_canonical(&text).is_some(), "{text}");
+        // In the answer the prefix stands already: its second declaration would not be written.
+        let again = reference.replace("URI", "xmlns:eb=\"x\" eb:URI").replace("\"x\"", &format!("\"{EB}\""));
+        assert!(root_of_canonical(&write_receipt(&info, &[again], "id1")).is_none());
     }
 
     #[test]
@@ -280,6 +292,7 @@ mod tests {
         };
         let entry = ErrorEntry::of(Code::FailedAuthentication, Some("m@y"));
         let text = write_error_signal(&info, std::slice::from_ref(&entry), "id1");
+        assert!(root_of_canonical(&text).is_some(), "{text}");
         let document = Document::parse(text.as_bytes(), &Limits::default()).unwrap();
         let read = Messaging::read(document.root()).unwrap();
         let Unit::Signal(signal) = &read.units[0] else { panic!("a signal") };

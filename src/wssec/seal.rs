@@ -7,7 +7,7 @@ use crate::id::xml_id;
 use crate::mime::href_of_cid;
 use crate::pki::Certificate;
 use crate::soap::SOAP12;
-use crate::xml::{C14n, Document, Limits, Writer, canonicalize};
+use crate::xml::{C14n, Document, Limits, PlainAttribute, Writer, canonicalize, root_of_canonical};
 use crate::xmlsec::{
     ContentAlgorithm, ContentKey, DigestAlgorithm, Hasher, SignedReference, names as x, sign_octets,
     signed_info, write_encrypted_key,
@@ -125,7 +125,18 @@ fn body(id: &str) -> String {
     format!("<env:Body xmlns:env=\"{SOAP12}\" xmlns:wsu=\"{WSU}\" wsu:Id=\"{id}\"></env:Body>")
 }
 
+/// What we write is canonical as it stands; what an older version wrote and kept is made so.
 fn messaging_reference(messaging: &str) -> Result<SignedReference, Error> {
+    let id =
+        |one: &&PlainAttribute<'_>| (one.namespace, one.local) == (WSU, "Id") && !one.value.contains('&');
+    if let Some(id) = root_of_canonical(messaging).as_deref().and_then(|all| all.iter().find(id)) {
+        let digest = DigestAlgorithm::Sha256.digest(messaging.as_bytes())?;
+        return Ok(reference(format!("#{}", id.value), x::EXC_C14N, digest));
+    }
+    made_canonical(messaging)
+}
+
+fn made_canonical(messaging: &str) -> Result<SignedReference, Error> {
     let wrong = |what: String| Error::Configuration(format!("the Messaging header: {what}"));
     let document = Document::parse(messaging.as_bytes(), &Limits::default())
         .map_err(|error| wrong(error.to_string()))?;

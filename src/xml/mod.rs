@@ -11,6 +11,7 @@ mod encoding;
 mod error;
 mod head;
 mod names;
+mod plain;
 mod reader;
 mod stream;
 mod writer;
@@ -20,6 +21,7 @@ pub use document::{Attribute, Document, Element, NodeId};
 pub use error::{Error, Limits};
 pub use head::HeadEnd;
 pub use names::is_id;
+pub use plain::{PlainAttribute, root_of_canonical};
 pub use stream::StreamC14n;
 pub use writer::{Writer, escape_attribute, escape_text};
 

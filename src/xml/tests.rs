@@ -354,6 +354,24 @@ proptest! {
     }
 
     #[test]
+    fn what_is_taken_for_canonical_is(text in any_document(), at in any::<prop::sample::Index>(), octet in 0x20u8..0x7f) {
+        let exclusive = |text: &str| {
+            let document = Document::parse(text.as_bytes(), &Limits::default()).unwrap();
+            String::from_utf8(canonicalize_to_vec(document.root(), &C14n::exclusive(), None)).unwrap()
+        };
+        let once = exclusive(&bound(&text));
+        let mut bent = once.clone().into_bytes();
+        let at = at.index(bent.len());
+        bent[at] = octet;
+        let bent = String::from_utf8(bent).unwrap_or_default();
+        for text in [bound(&text), once, bent] {
+            if root_of_canonical(&text).is_some() {
+                prop_assert_eq!(exclusive(&text), text);
+            }
+        }
+    }
+
+    #[test]
     fn any_octets_end_without_panic(octets in prop::collection::vec(any::<u8>(), 0..200), step in 1usize..30) {
         let _ = Document::parse(&octets, &Limits::default());
         let _ = streamed(&octets, step);

@@ -1,6 +1,6 @@
 //! A small builder of XML text.
 
-use std::fmt::Write as _;
+use std::ops::Range;
 
 /// Writes XML text; names are the caller's, values are escaped.
 ///
@@ -12,8 +12,11 @@ use std::fmt::Write as _;
 #[derive(Debug, Default)]
 pub struct Writer {
     text: String,
-    open: Vec<String>,
+    /// Where in the text the names of open elements stand.
+    open: Vec<Range<usize>>,
     in_tag: bool,
+    /// Elements without content have an end tag of their own.
+    canonical: bool,
 }
 
 impl Writer {
@@ -22,12 +25,17 @@ impl Writer {
         Self::default()
     }
 
+    /// An empty text whose elements are written as canonical form has them. Attributes and declarations have to come in its order.
+    pub fn canonical() -> Self {
+        Self { canonical: true, ..Self::default() }
+    }
+
     /// Opens an element, named as it is to be written (`prefix:local`).
     pub fn start(&mut self, name: &str) -> &mut Self {
         self.close_tag();
         self.text.push('<');
+        self.open.push(self.text.len()..self.text.len() + name.len());
         self.text.push_str(name);
-        self.open.push(name.to_owned());
         self.in_tag = true;
         self
     }
@@ -36,7 +44,11 @@ impl Writer {
     pub fn attr(&mut self, name: &str, value: &str) -> &mut Self {
         debug_assert!(self.in_tag, "attribute `{name}` after content");
         if self.in_tag {
-            let _ = write!(self.text, " {name}=\"{}\"", escape_attribute(value));
+            self.text.push(' ');
+            self.text.push_str(name);
+            self.text.push_str("=\"");
+            push_escaped(&mut self.text, value, true);
+            self.text.push('"');
         }
         self
     }
@@ -52,7 +64,7 @@ impl Writer {
     /// Character data.
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.close_tag();
-        self.text.push_str(&escape_text(text));
+        push_escaped(&mut self.text, text, false);
         self
     }
 
@@ -66,12 +78,16 @@ impl Writer {
     /// Closes the innermost open element.
     pub fn end(&mut self) -> &mut Self {
         if let Some(name) = self.open.pop() {
-            match std::mem::take(&mut self.in_tag) {
-                true => self.text.push_str("/>"),
-                false => {
-                    let _ = write!(self.text, "</{name}>");
+            if std::mem::take(&mut self.in_tag) {
+                if !self.canonical {
+                    self.text.push_str("/>");
+                    return self;
                 }
+                self.text.push('>');
             }
+            self.text.push_str("</");
+            self.text.extend_from_within(name);
+            self.text.push('>');
         }
         self
     }
@@ -108,18 +124,31 @@ pub fn escape_attribute(value: &str) -> String {
 
 fn escape(text: &str, attribute: bool) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '\r' => escaped.push_str("&#xD;"),
-            '"' if attribute => escaped.push_str("&quot;"),
-            '\t' if attribute => escaped.push_str("&#x9;"),
-            '\n' if attribute => escaped.push_str("&#xA;"),
-            other if super::names::is_xml_char(other) => escaped.push(other),
-            _ => escaped.push('\u{FFFD}'),
-        }
-    }
+    push_escaped(&mut escaped, text, attribute);
     escaped
+}
+
+/// As canonical form has it (Canonical XML 2.3): what needs no reference has none.
+fn push_escaped(to: &mut String, text: &str, attribute: bool) {
+    let mut begin = 0;
+    for (at, octet) in text.bytes().enumerate() {
+        let reference = match octet {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'\r' => "&#xD;",
+            b'>' if !attribute => "&gt;",
+            b'"' if attribute => "&quot;",
+            b'\t' if attribute => "&#x9;",
+            b'\n' if attribute => "&#xA;",
+            b'\t' | b'\n' => continue,
+            0..0x20 => "\u{FFFD}",
+            // All that XML cannot hold besides: U+FFFE and U+FFFF.
+            0xef if text[at..].starts_with(['\u{FFFE}', '\u{FFFF}']) => "\u{FFFD}",
+            _ => continue,
+        };
+        to.push_str(&text[begin..at]);
+        to.push_str(reference);
+        begin = at + if octet == 0xef { '\u{FFFE}'.len_utf8() } else { 1 };
+    }
+    to.push_str(&text[begin..]);
 }
