@@ -6,7 +6,7 @@
 //! that in its place. Those put off are spread over time, so that a long queue for a dead
 //! endpoint is neither tried through again and again nor let loose at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,8 +52,8 @@ struct Endpoint {
     running: Vec<Timestamp>,
     /// Exchanges in a row that reached nobody, and when the first of them ended.
     failures: u32,
-    /// When an exchange was last over.
-    ended: Option<Timestamp>,
+    /// When the last exchanges were over, the latest first; as many as there are places beyond those of a slow endpoint.
+    ended: VecDeque<Timestamp>,
     failing_since: Option<Timestamp>,
     shut_until: Option<Timestamp>,
     shut_for: SignedDuration,
@@ -130,7 +130,9 @@ impl Endpoint {
             self.probing = true;
             return Ok(true);
         }
-        if self.running.len() < most || self.ended.is_some_and(|ended| now.duration_since(ended) < SLOW) {
+        // An endpoint that ends one exchange in a while is slow too: for each place beyond those of a slow one, one has ended lately.
+        let lately = self.ended.iter().take_while(|ended| now.duration_since(**ended) < SLOW).count();
+        if self.running.len() < most + lately {
             return Ok(false);
         }
         match self.running.iter().all(|begun| now.duration_since(*begun) < SLOW) {
@@ -145,14 +147,19 @@ impl Endpoint {
         at
     }
 
-    fn reached(&mut self, now: Timestamp) {
-        *self = Self { running: std::mem::take(&mut self.running), ended: Some(now), ..Self::default() };
+    fn ended(&mut self, now: Timestamp, most: usize) {
+        self.ended.push_front(now);
+        self.ended.truncate(most);
+    }
+
+    fn reached(&mut self) {
+        let (running, ended) = (std::mem::take(&mut self.running), std::mem::take(&mut self.ended));
+        *self = Self { running, ended, ..Self::default() };
     }
 
     /// True when this shuts the gate.
     fn missed(&mut self, now: Timestamp, probe: bool) -> bool {
         self.failures = self.failures.saturating_add(1);
-        self.ended = Some(now);
         let since = *self.failing_since.get_or_insert(now);
         let shut = probe
             || (self.shut_until.is_none() && self.failures >= FAILURES && now.duration_since(since) >= OVER);
@@ -166,7 +173,7 @@ impl Endpoint {
     fn is_forgotten(&self, now: Timestamp) -> bool {
         let hour = SignedDuration::from_hours(1);
         let old = |at: Option<Timestamp>| at.is_none_or(|at| now.duration_since(at) > hour);
-        self.running.is_empty() && old(self.ended) && old(self.shut_until)
+        self.running.is_empty() && old(self.ended.front().copied()) && old(self.shut_until)
     }
 }
 
@@ -175,11 +182,12 @@ impl Pass<'_> {
     pub(super) fn over(self, reached: bool, now: Timestamp) {
         let mut endpoints = self.gates.lock();
         let Some(endpoint) = endpoints.get_mut(&self.endpoint) else { return };
+        endpoint.ended(now, self.gates.most);
         if reached {
             if endpoint.shut_until.is_some() {
                 tracing::info!(endpoint = self.endpoint, "reached again");
             }
-            endpoint.reached(now);
+            endpoint.reached();
         } else if endpoint.missed(now, self.probe) {
             let seconds = endpoint.shut_for.as_secs();
             tracing::warn!(
@@ -295,10 +303,28 @@ mod tests {
 
     #[test]
     fn a_fast_endpoint_may_hold_all_places() {
-        let gates = Gates::new(4);
-        gates.enter(URL, at(0)).unwrap().over(true, at(0));
-        let held: Vec<_> = (0..20).map(|_| gates.enter(URL, at(1)).unwrap()).collect();
+        let gates = Gates::new(8);
+        for _ in 0..4 {
+            gates.enter(URL, at(0)).unwrap().over(true, at(0));
+        }
+        let held: Vec<_> = (0..8).map(|_| gates.enter(URL, at(1)).unwrap()).collect();
         drop(held);
+    }
+
+    /// One exchange in four seconds shows that somebody is there, not that all places are well used with them.
+    #[test]
+    fn an_endpoint_that_ends_an_exchange_now_and_then_does_not_come_to_hold_all_places() {
+        let gates = Gates::new(64);
+        let mut held = VecDeque::new();
+        for second in 0..600 {
+            while let Ok(pass) = gates.enter(URL, at(second)) {
+                held.push_back(pass);
+            }
+            assert!(held.len() <= 32 + 2, "{} places at {second}", held.len());
+            if second % 4 == 0 {
+                held.pop_front().unwrap().over(true, at(second));
+            }
+        }
     }
 
     #[test]
