@@ -1,10 +1,11 @@
-//! Payloads in a folder: synced and renamed into it, 256 shards.
+//! Payloads in a folder: synced and renamed into it, in up to 256 shards.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
@@ -20,11 +21,13 @@ use crate::crash;
 pub(in crate::store) struct Folder {
     path: Arc<Path>,
     hands: Hands,
+    /// Shards whose names this process has seen on the disk.
+    lasting: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl Folder {
     pub fn new(path: PathBuf, hands: Hands) -> Self {
-        Self { path: path.into(), hands }
+        Self { path: path.into(), hands, lasting: Arc::default() }
     }
 
     /// The file of a name.
@@ -34,21 +37,34 @@ impl Folder {
 
     pub fn prepare(&self) -> Result<(), Error> {
         fs::create_dir_all(&self.path).map_err(Error::io(&self.path))?;
-        for shard in 0..=u8::MAX {
-            let shard = self.path.join(hex::encode([shard]));
-            if !shard.is_dir() {
-                fs::create_dir(&shard).map_err(Error::io(&shard))?;
-            }
-        }
         self.sync(&self.path)
     }
 
     pub fn publish(&self, file: NamedTempFile, name: &str) -> Result<(), Error> {
         let path = self.path(name);
         self.hands.sync(file.as_file(), file.path()).map_err(Error::io(file.path()))?;
+        let shard = path.parent().unwrap_or(&self.path);
+        self.shard(shard)?;
         file.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
         crash::at(crash::Point::PayloadRenamed);
-        path.parent().map_or(Ok(()), |shard| self.sync(shard))
+        self.sync(shard)
+    }
+
+    /// A shard is made when its first payload comes. Where it is there already, another process may have made it a moment ago and have
+    /// died before its name was on the disk.
+    fn shard(&self, shard: &Path) -> Result<(), Error> {
+        let lasting = || self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
+        if lasting().contains(shard) {
+            return Ok(());
+        }
+        match fs::create_dir(shard) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::io(shard)(error));
+            }
+            _ => self.sync(&self.path)?,
+        }
+        lasting().insert(shard.to_owned());
+        Ok(())
     }
 
     /// Waits until the names in a folder are on the disk.
