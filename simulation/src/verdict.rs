@@ -22,6 +22,7 @@ pub fn judge(book: &Book, shown: &Shown, patient: bool) -> Verdict {
     let verdict_of = &mut verdict;
     let mut submissions = Submissions::default();
     for detail in &shown.submissions {
+        list(&detail["recipients"]).for_each(|recipient| answered_wrongly(recipient, verdict_of));
         match patient {
             true => submissions.one(book, detail, verdict_of),
             false => {
@@ -47,6 +48,29 @@ pub fn judge(book: &Book, shown: &Shown, patient: bool) -> Verdict {
     verdict
 }
 
+/// What an attempt may have come to between two good nodes: a receipt, a break on the way, no time or no room at the receiver. Whoever
+/// asks again gets the receipt again; evidence that comes all the same would hide that he did not.
+const EXPECTED: [&str; 8] = [
+    "receipt verified",
+    "the connection to ",
+    " did not answer within ",
+    "cannot connect to ",
+    "DeliveryFailure",
+    "stopped before the outcome was known",
+    "evidence came before the outcome was known",
+    // The network sends some octets twice.
+    "there is text outside the root element",
+];
+
+/// An answer that no good node gives to another.
+fn answered_wrongly(recipient: &Value, verdict: &mut Verdict) {
+    let attempts = list(&recipient["messages"]).flat_map(|message| list(&message["attempts"]));
+    let odd = |detail: &&str| !EXPECTED.iter().any(|expected| detail.contains(expected));
+    if let Some(odd) = attempts.filter_map(|attempt| attempt["detail"].as_str()).find(odd) {
+        verdict.find(format!("an attempt ended with {odd:?}\n{}", story(recipient)));
+    }
+}
+
 /// No status says more than what the consumer saw, and none that it had nothing when it had.
 fn truthful(book: &Book, address: &str, recipient: &Value, verdict: &mut Verdict) {
     let status = status_of(&recipient["recipient"]);
@@ -63,6 +87,11 @@ fn truthful(book: &Book, address: &str, recipient: &Value, verdict: &mut Verdict
     };
     let doubled = list(&recipient["messages"]).count() != 1;
     let wrong = wrong.or(doubled.then_some("it has other than one message"));
+    let over = status.send != demo::PROCESSING;
+    let open = over.then(|| truth::never_ended(recipient)).flatten();
+    if let Some(open) = open {
+        verdict.find(format!("{address}: {open}\n{}", story(recipient)));
+    }
     if let Some(wrong) = wrong {
         let (send, delivery) = (&status.send, &status.delivery);
         verdict

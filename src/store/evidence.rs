@@ -164,7 +164,7 @@ pub(super) async fn append(
     let folded: Vec<Row> = chain.iter().map(|e| e.row.clone()).collect();
     let record = fold(&folded);
     keep_record(work, recipient, &record, &chain).await?;
-    stop_sending(work, recipient, record.state).await?;
+    stop_sending(work, recipient, record.state, now).await?;
     events::announce_status(work, recipient, before.as_ref(), &record, now).await?;
     Ok(record)
 }
@@ -290,15 +290,32 @@ async fn keep_record(
 pub(super) const STOP_SENDING: &str = "UPDATE message SET state = ?1, lease_until = NULL
          WHERE recipient = ?2 AND direction = 'out' AND state IN ('queued', 'uncertain', 'awaiting-evidence') AND state <> ?1";
 
-/// What evidence proves need not be sent again; what is final is not sent at all.
-async fn stop_sending(work: &mut Work, recipient: RecipientId, state: State) -> Result<(), Error> {
+/// What evidence proves need not be sent again; what is final is not sent at all. Nobody will lease the message any more and find an
+/// attempt that was lost with its process; one that is still under way says itself how it ends.
+async fn stop_sending(
+    work: &mut Work,
+    recipient: RecipientId,
+    state: State,
+    now: Timestamp,
+) -> Result<(), Error> {
     let next = match state {
         State::Received | State::Uncertain => return Ok(()),
         State::AtRemoteGateway | State::Available => "awaiting-evidence",
         State::Failed => "failed",
         State::Delivered | State::Refused | State::Missed | State::FailedAfterAvailable => "done",
     };
-    sql::query(STOP_SENDING).bind(next).bind(recipient.column()).execute(&mut work.conn).await?;
+    let stopped =
+        sql::query(STOP_SENDING).bind(next).bind(recipient.column()).execute(&mut work.conn).await?;
+    if stopped > 0 {
+        sql::query(
+            "UPDATE attempt SET ended = ?1, outcome = 'uncertain', detail = 'evidence came before the outcome was known'
+             WHERE ended IS NULL AND message IN (SELECT id FROM message WHERE recipient = ?2 AND direction = 'out')",
+        )
+        .bind(micros(now))
+        .bind(recipient.column())
+        .execute(&mut work.conn)
+        .await?;
+    }
     Ok(())
 }
 

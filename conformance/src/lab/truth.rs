@@ -125,7 +125,14 @@ fn recipient_holds(recipient: &Value, sha256: &str) -> Option<String> {
         return Some(format!("besides one receipt its evidence says {signals:?}, not {wanted:?}"));
     }
     let messages = list(&recipient["messages"]).count();
-    (messages != 1).then(|| format!("it has {messages} messages"))
+    (messages != 1).then(|| format!("it has {messages} messages")).or_else(|| never_ended(recipient))
+}
+
+/// An attempt that was begun and never ended, of a recipient with which nothing more happens.
+pub fn never_ended(recipient: &Value) -> Option<String> {
+    let mut attempts = list(&recipient["messages"]).flat_map(|message| list(&message["attempts"]));
+    let open = attempts.find(|attempt| attempt["ended"].is_null())?;
+    Some(format!("its attempt {} was never ended", open["number"]))
 }
 
 /// What the evidence of a recipient says, in order.

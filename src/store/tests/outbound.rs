@@ -193,6 +193,24 @@ async fn evidence_that_overtakes_the_receipt_stops_the_sending() {
     assert_eq!(store.message(message.id).await.unwrap().state, "awaiting-evidence");
 }
 
+/// The process dies, and evidence comes before anybody leases the message again: nobody will.
+#[tokio::test]
+async fn an_attempt_that_was_lost_is_ended_by_the_evidence_that_stops_the_sending() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let message = leased(&store, noon()).await.remove(0);
+    let lost = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    let consigned =
+        NewEvidence::new(Row::remote(Signal::Consigned, later(1), later(1), "rem-1"), "rem", "<rem/>");
+    store.append_evidence(view.recipients[0].id, vec![consigned]).await.unwrap();
+    let ended = &store.message(message.id).await.unwrap().attempts[0];
+    assert!(ended.ended.is_some() && ended.outcome == Some(Outcome::Uncertain), "{ended:?}");
+    // It was not lost after all: what it says counts.
+    store.settle(lost, settlement(Outcome::Receipted, Next::AwaitEvidence, Vec::new())).await.unwrap();
+    assert_eq!(store.message(message.id).await.unwrap().attempts[0].outcome, Some(Outcome::Receipted));
+}
+
 #[tokio::test]
 async fn a_recipient_that_cannot_be_mapped_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
