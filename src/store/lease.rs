@@ -71,19 +71,6 @@ impl Store {
             .await
     }
 
-    /// Whether a lease is known to this process alone and costs nothing: then more messages may be leased than are sent at once, for many
-    /// are found at once nearly as cheaply as one. Elsewhere that would keep them from other nodes.
-    pub fn leases_freely(&self) -> bool {
-        self.leases().is_some()
-    }
-
-    /// Ends leases of messages with which nothing was done.
-    pub fn let_go(&self, messages: impl IntoIterator<Item = MessageRow>) {
-        if let Some(leases) = self.leases() {
-            messages.into_iter().for_each(|message| leases.end(message));
-        }
-    }
-
     /// The earliest time at which a queued message is due or a lease runs out.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Leases due messages and sends them side by side; wakes up by event, and by timer only for the next due time.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +9,8 @@ use tokio::task::JoinSet;
 
 use super::super::Node;
 use super::{Unkept, settle};
-use crate::clock::{SignedDuration, Timestamp};
-use crate::store::{self, OutMessage};
+use crate::clock::SignedDuration;
+use crate::store;
 
 /// A lease outlives the longest exchange by this.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -21,11 +20,6 @@ const AT_LATEST: Duration = Duration::from_secs(30);
 /// A store that fails is asked again after this time.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Messages that are leased before there is a place for them, at most.
-const AHEAD: u32 = 64;
-/// After so long what was read of them may not be true any more.
-const FRESH: SignedDuration = SignedDuration::from_secs(1);
-
 /// Exchanges under way; each gives the message back whose outcome could not be kept.
 type Running = JoinSet<Option<Unkept>>;
 
@@ -33,7 +27,7 @@ type Running = JoinSet<Option<Unkept>>;
 pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(node.limits.sending));
     let mut changes = node.store.outbound_changes();
-    let (mut running, mut unkept, mut ahead) = (Running::new(), Vec::new(), Ahead::default());
+    let (mut running, mut unkept) = (Running::new(), Vec::new());
     let mut stop = std::pin::pin!(stop);
     loop {
         while let Some(ended) = running.try_join_next() {
@@ -41,7 +35,7 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
         }
         changes.mark_unchanged();
         give_back(&node, &mut unkept).await;
-        let leased = lease(&node, &places, &mut running, &mut ahead).await;
+        let leased = lease(&node, &places, &mut running).await;
         let more = leased == Some(true);
         // Where more is due than there are places, a place that becomes free is what is waited for, and nothing else: whether
         // one is free by now is not asked, for it may have become so a moment ago.
@@ -58,30 +52,7 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
             () = tokio::time::sleep(pause) => {}
         }
     }
-    ahead.let_go(&node);
     while running.join_next().await.is_some() {}
-}
-
-/// Messages that are leased and wait for a place.
-#[derive(Default)]
-struct Ahead {
-    messages: VecDeque<OutMessage>,
-    read: Timestamp,
-}
-
-impl Ahead {
-    /// The next message; those that were read too long ago are let go.
-    fn next(&mut self, node: &Node) -> Option<OutMessage> {
-        let age = node.clock.now().duration_since(self.read);
-        if age > FRESH || age < SignedDuration::ZERO {
-            self.let_go(node);
-        }
-        self.messages.pop_front()
-    }
-
-    fn let_go(&mut self, node: &Node) {
-        node.store.let_go(self.messages.drain(..).map(|message| message.id));
-    }
 }
 
 /// Ends leases that nobody uses; what the store does not take now waits. A start ends all leases: nothing is kept for it.
@@ -94,60 +65,33 @@ async fn give_back(node: &Node, unkept: &mut Vec<Unkept>) {
     }
 }
 
-/// Leases as many messages as there are free places, and some for those that will be free soon; true when more may be due than were
-/// leased, nothing when the store fails.
-async fn lease(
-    node: &Arc<Node>,
-    places: &Arc<Semaphore>,
-    running: &mut Running,
-    ahead: &mut Ahead,
-) -> Option<bool> {
-    while places.available_permits() > 0
-        && let Some(message) = ahead.next(node)
-    {
-        start(node, places, running, message);
-    }
+/// Leases as many messages as there are free places; true when more may be due than were leased, nothing when the store fails.
+async fn lease(node: &Arc<Node>, places: &Arc<Semaphore>, running: &mut Running) -> Option<bool> {
     let free = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
     if free == 0 {
         return Some(true);
     }
-    // Where nothing runs, nothing will be free soon.
-    let more = if node.store.leases_freely() && !running.is_empty() { AHEAD.min(free_soon(node)) } else { 0 };
-    let wanted = free.saturating_add(more);
     let now = node.clock.now();
     let lease =
         SignedDuration::try_from(node.limits.exchange + MARGIN).unwrap_or(SignedDuration::from_mins(10));
-    let due = match node.store.lease_due(now, wanted, now + lease).await {
+    let due = match node.store.lease_due(now, free, now + lease).await {
         Ok(due) => due,
         Err(error) => {
             tracing::error!(%error, "the queue cannot be read");
             return None;
         }
     };
-    let all = due.len() < wanted as usize;
-    *ahead = Ahead { messages: due.into(), read: now };
-    while places.available_permits() > 0
-        && let Some(message) = ahead.messages.pop_front()
-    {
-        start(node, places, running, message);
+    let count = due.len();
+    for message in due {
+        let place = places.clone().acquire_owned().await.ok()?;
+        let node = node.clone();
+        running.spawn(async move {
+            let unkept = super::send(&node, message).await.err();
+            drop(place);
+            unkept
+        });
     }
-    Some(!all || !ahead.messages.is_empty())
-}
-
-/// As many messages are leased ahead as are sent at once.
-fn free_soon(node: &Node) -> u32 {
-    u32::try_from(node.limits.sending).unwrap_or(u32::MAX)
-}
-
-/// Sends a message in a place that is free.
-fn start(node: &Arc<Node>, places: &Arc<Semaphore>, running: &mut Running, message: OutMessage) {
-    let Ok(place) = places.clone().try_acquire_owned() else { return };
-    let node = node.clone();
-    running.spawn(async move {
-        let unkept = super::send(&node, message).await.err();
-        drop(place);
-        unkept
-    });
+    Some(count == free as usize)
 }
 
 async fn until_due(node: &Node) -> Duration {
