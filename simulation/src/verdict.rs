@@ -57,7 +57,7 @@ const EXPECTED: [&str; 8] = [
     "cannot connect to ",
     "DeliveryFailure",
     "stopped before the outcome was known",
-    "evidence came before the outcome was known",
+    "the message was settled before the outcome was known",
     // The network sends some octets twice.
     "there is text outside the root element",
 ];

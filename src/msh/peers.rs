@@ -125,7 +125,7 @@ impl Peers {
     /// Certificates that a signature may mean by that hint without bringing them along.
     pub fn named_by(&self, hint: &KeyHint) -> Vec<Certificate> {
         match hint {
-            KeyHint::IssuerSerial(_, serial) => self.known.by_serial(serial),
+            KeyHint::IssuerSerial(issuer, serial) => self.known.by_issuer_serial(issuer, serial),
             KeyHint::Ski(_, ski) => self.known.by_ski(ski),
             KeyHint::Thumbprint(sha1) => self.known.by_thumbprint(sha1),
             _ => Vec::new(),

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Certificate, Error};
+use super::{Certificate, Error, Name, der};
 
 /// A certificate as its octets, with what messages name it by. As OpenSSL holds it, it takes five times the room. Cheap to clone.
 #[derive(Clone)]
@@ -41,6 +41,15 @@ impl Kept {
     pub fn sha256(&self) -> [u8; 32] {
         self.0.sha256
     }
+
+    /// The issuer: behind version, serial number and algorithm (RFC 5280 4.1).
+    fn issuer(&self) -> Option<Name> {
+        let (signed, _) = der::tagged(&self.0.der, der::SEQUENCE)?;
+        let (fields, _) = der::tagged(signed.content, der::SEQUENCE)?;
+        let fields = der::values(fields.content)?;
+        let serial = fields.iter().position(|field| field.tag == der::INTEGER)?;
+        fields.get(serial + 2).and_then(|issuer| Name::from_der(issuer.whole))
+    }
 }
 
 /// Kept certificates, found by what messages name them by.
@@ -69,9 +78,14 @@ impl Names {
         names
     }
 
-    /// Those with this serial number, in decimal: whose they are is for the caller to see.
-    pub fn by_serial(&self, serial: &str) -> Vec<Certificate> {
-        self.read(self.serials.get(digits(serial)).into_iter().flatten())
+    /// Those of that issuer with this serial number, in decimal.
+    pub fn by_issuer_serial(&self, issuer: &str, serial: &str) -> Vec<Certificate> {
+        let Some(issuer) = Name::parse(issuer.trim()) else { return Vec::new() };
+        let of_issuer = |place: &&usize| {
+            let own = self.kept.get(**place).and_then(Kept::issuer);
+            own.is_some_and(|own| own.means_the_same(&issuer))
+        };
+        self.read(self.serials.get(digits(serial)).into_iter().flatten().filter(of_issuer))
     }
 
     /// Those with this subject key identifier.
@@ -108,7 +122,9 @@ mod tests {
         let names = Names::new(leaves.iter().chain(&leaves).map(Kept::of));
         for leaf in &leaves {
             let own = vec![leaf.clone()];
-            assert!(names.by_serial(&format!(" 0{} ", leaf.serial_decimal())).contains(leaf));
+            let serial = format!(" 0{} ", leaf.serial_decimal());
+            assert!(names.by_issuer_serial(&leaf.issuer(), &serial).contains(leaf));
+            assert!(names.by_issuer_serial("CN=another", &serial).is_empty());
             assert_eq!(names.by_thumbprint(&leaf.sha1()), own);
             match leaf.ski() {
                 Some(ski) => assert!(names.by_ski(&ski).contains(leaf)),
@@ -116,7 +132,7 @@ mod tests {
             }
         }
         assert_eq!(names.kept.len(), leaves.len(), "each once");
-        assert!(names.by_thumbprint(b"short").is_empty() && names.by_serial("x").is_empty());
+        assert!(names.by_thumbprint(b"short").is_empty() && names.by_issuer_serial("CN=ca", "x").is_empty());
         assert!(names.by_ski(b"").is_empty());
     }
 }

@@ -308,7 +308,7 @@ async fn stop_sending(
         sql::query(STOP_SENDING).bind(next).bind(recipient.column()).execute(&mut work.conn).await?;
     if stopped > 0 {
         sql::query(
-            "UPDATE attempt SET ended = ?1, outcome = 'uncertain', detail = 'evidence came before the outcome was known'
+            "UPDATE attempt SET ended = ?1, outcome = 'uncertain', detail = 'the message was settled before the outcome was known'
              WHERE ended IS NULL AND message IN (SELECT id FROM message WHERE recipient = ?2 AND direction = 'out')",
         )
         .bind(micros(now))

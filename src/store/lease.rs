@@ -13,21 +13,30 @@ use super::writer::{Announce, Work};
 use super::{Error, MessageRow, RecipientId, Store};
 use crate::clock::Timestamp;
 
-/// The leases of one process, each with the time at which it runs out.
+/// The leases of one process.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    held: Mutex<HashMap<MessageRow, Timestamp>>,
+    held: Mutex<HashMap<MessageRow, Held>>,
+}
+
+/// A lease.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    /// When it runs out.
+    until: Timestamp,
+    /// Somebody wants the message to be sent again when it ends.
+    again: bool,
 }
 
 impl Leases {
-    fn lock(&self) -> MutexGuard<'_, HashMap<MessageRow, Timestamp>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<MessageRow, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is leased at `now`; what ran out is not, from now on.
     fn at(&self, now: Timestamp) -> HashSet<MessageRow> {
         let mut held = self.lock();
-        held.retain(|_, until| *until > now);
+        held.retain(|_, lease| lease.until > now);
         held.keys().copied().collect()
     }
 
@@ -36,18 +45,24 @@ impl Leases {
         match self.lock().entry(message) {
             std::collections::hash_map::Entry::Occupied(_) => false,
             std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(until);
+                free.insert(Held { until, again: false });
                 true
             }
         }
     }
 
-    fn end(&self, message: MessageRow) {
-        self.lock().remove(&message);
+    /// Whether somebody wants the message to be sent again.
+    fn end(&self, message: MessageRow) -> bool {
+        self.lock().remove(&message).is_some_and(|lease| lease.again)
+    }
+
+    /// False when the message is not leased.
+    fn send_again(&self, message: MessageRow) -> bool {
+        self.lock().get_mut(&message).map(|lease| lease.again = true).is_some()
     }
 
     fn earliest_end(&self) -> Option<Timestamp> {
-        self.lock().values().min().copied()
+        self.lock().values().map(|lease| lease.until).min()
     }
 }
 
@@ -105,7 +120,9 @@ impl Store {
         let due = self.due(now, &held, limit).await?;
         let mut leased: Vec<OutMessage> = due.into_iter().filter(|m| leases.take(m.id, until)).collect();
         if let Err(error) = self.end_lost(&mut leased, now).await {
-            leased.iter().for_each(|message| leases.end(message.id));
+            for message in &leased {
+                leases.end(message.id);
+            }
             return Err(error);
         }
         Ok(leased)
@@ -174,8 +191,15 @@ impl Store {
     /// To be called after the commit of what became of a message: only then may it be leased again, if it is still `queued`.
     pub(super) fn lease_ended(&self, message: MessageRow, queued: bool) {
         let Some(leases) = self.leases() else { return };
-        leases.end(message);
-        self.ring(&Announce { outbound: queued, ..Announce::default() });
+        let again = leases.end(message);
+        self.ring(&Announce { outbound: queued || again, ..Announce::default() });
+    }
+
+    /// To be called after the commit that made a message due. One that is under way is not sent by two at once: what it comes to decides.
+    pub(super) fn made_due(&self, message: MessageRow) {
+        let under_way = self.leases().is_some_and(|leases| leases.send_again(message));
+        // Whoever was rung for by the commit may have found the lease that has ended since.
+        self.ring(&Announce { outbound: !under_way, ..Announce::default() });
     }
 }
 

@@ -142,7 +142,7 @@ impl Store {
     }
 
     /// An operator's order to try again: the last message of the recipient becomes due now, with a row that says who and
-    /// why. Earlier verdicts of ours are void from here on.
+    /// why. Earlier verdicts of ours are void from here on. A message that is under way is what was asked for.
     ///
     /// # Errors
     /// [`Error::Conflict`] when the other side has the message already.
@@ -163,7 +163,7 @@ impl Store {
             })
         });
         let (message, record) = queued.await?;
-        self.lease_ended(message, true);
+        self.made_due(message);
         Ok(record)
     }
 
@@ -198,8 +198,8 @@ impl Store {
         self.write(move |work| {
             Box::pin(async move {
                 let done = sql::query(
-                    "UPDATE message SET state = 'queued', due = ?, lease_until = NULL WHERE id = ? AND direction = 'out'
-                         AND recipient IS NULL AND state IN ('queued', 'failed', 'uncertain')",
+                    "UPDATE message SET state = 'queued', due = ?, lease_until = CASE state WHEN 'queued' THEN lease_until END
+                         WHERE id = ? AND direction = 'out' AND recipient IS NULL AND state IN ('queued', 'failed', 'uncertain')",
                 )
                 .bind(micros(now))
                 .bind(message.column())
@@ -211,7 +211,7 @@ impl Store {
             })
         })
         .await?;
-        self.lease_ended(message, true);
+        self.made_due(message);
         Ok(())
     }
 
@@ -364,8 +364,8 @@ impl Moved {
 
 async fn requeue(work: &mut Work, recipient: RecipientId, now: Timestamp) -> Result<MessageRow, Error> {
     let queued: Option<String> = sql::query_scalar(
-        "UPDATE message SET state = 'queued', due = ?1, lease_until = NULL, deadline = CASE WHEN deadline <= ?1 THEN NULL
-             ELSE deadline END
+        "UPDATE message SET state = 'queued', due = ?1, lease_until = CASE state WHEN 'queued' THEN lease_until END,
+             deadline = CASE WHEN deadline <= ?1 THEN NULL ELSE deadline END
          WHERE id = (SELECT id FROM message WHERE recipient = ?2 AND direction = 'out' AND state <> 'superseded'
              ORDER BY id DESC LIMIT 1) AND state IN ('queued', 'failed', 'uncertain') RETURNING id",
     )

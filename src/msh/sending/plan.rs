@@ -118,7 +118,8 @@ fn to_partner<'m>(node: &Node, message: &'m OutMessage, pmode: PMode) -> Result<
     let url =
         partner.url.clone().ok_or_else(|| Unplanned::never(format!("[[partner]] {name:?} has no url")))?;
     let certificates: Result<Vec<_>, _> = partner.encryption.iter().map(|kept| kept.read()).collect();
-    let certificates = certificates.map_err(|e| Unplanned::never(format!("[[partner]] {name:?}: {e}")))?;
+    let certificates = certificates
+        .map_err(|e| Unplanned::Later { reason: format!("[[partner]] {name:?}: {e}"), steps: json!([]) })?;
     let fitting = pmode.profile.security_policy().recipient(&certificates).or(certificates.first());
     let endpoint = Endpoint { url, certificate: fitting.cloned(), transport_profile: None };
     let client = format!("{PARTNER}{name}");

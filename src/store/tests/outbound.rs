@@ -178,6 +178,20 @@ async fn a_failed_lookup_fails_the_recipient_and_an_operator_may_retry() {
     assert_eq!(leased(&store, later(99)).await.len(), 1);
 }
 
+/// Two tasks that send one message do not know of each other's uncertain attempts.
+#[tokio::test]
+async fn a_message_that_is_under_way_is_not_sent_by_another_because_an_operator_asks_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let message = leased(&store, noon()).await.remove(0);
+    let first = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    store.retry(view.recipients[0].id, "clerk", "impatient").await.unwrap();
+    assert!(leased(&store, later(1)).await.is_empty(), "it is under way");
+    store.settle(first, settlement(Outcome::Uncertain, Next::RetryAt(later(5)), Vec::new())).await.unwrap();
+    assert_eq!(leased(&store, later(5)).await.len(), 1);
+}
+
 #[tokio::test]
 async fn evidence_that_overtakes_the_receipt_stops_the_sending() {
     let folder = tempfile::tempdir().unwrap();
