@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use conformance::demo::status_of;
+use conformance::demo::{list, status_of};
 use conformance::http;
 use conformance::node::{free, tilts_binary};
 use conformance::world::{AccessPoint, ENVELOPE, EVIDENCE, PROCESS, Registry, World};
@@ -148,4 +148,38 @@ async fn only_what_nobody_will_settle_can_be_closed() -> Result<()> {
     }
     ensure!(scene.shown(&id).await? == ("Apstrādē".into(), "-".into()), "{:?}", scene.shown(&id).await?);
     Ok(())
+}
+
+/// An endpoint that nobody reaches is left alone for a while; who orders a message to be sent now knows why.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_orders_is_tried_at_once_even_where_an_endpoint_is_left_alone() -> Result<()> {
+    let scene = Scene::set().await?;
+    let mut ids = Vec::new();
+    for number in 0..12 {
+        ids.push(scene.submit(&format!("ordered-{number}")).await?);
+    }
+    let until = Instant::now() + Duration::from_secs(90);
+    let (id, tries) = 'left: loop {
+        for id in &ids {
+            let message = scene.detail(id).await?["recipients"][0]["messages"][0].clone();
+            if message["detail"].as_str().is_some_and(|detail| detail.starts_with("put off")) {
+                break 'left (id, list(&message["attempts"]).count());
+            }
+        }
+        ensure!(Instant::now() < until, "nothing is ever put off");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let recipient = scene.tried(id).await?;
+    let ordered = scene.act(&recipient, "retry", &json!({ "who": "Anna", "why": "they are back" })).await?;
+    ensure!(ordered.0 == 200, "{ordered:?}");
+    // Whatever is put off waits for five seconds at least.
+    let until = Instant::now() + Duration::from_secs(3);
+    loop {
+        let detail = scene.detail(id).await?;
+        if list(&detail["recipients"][0]["messages"][0]["attempts"]).count() > tries {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "it is not tried: {detail}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

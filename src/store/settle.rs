@@ -167,6 +167,23 @@ impl Store {
         Ok(record)
     }
 
+    /// Whether an operator has ordered the recipient's message to be sent again and nothing was tried since.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_ordered(&self, recipient: RecipientId) -> Result<bool, Error> {
+        let ordered: Option<i64> = sql::query_scalar(
+            "SELECT 1 FROM evidence AS last WHERE recipient = ?1 AND signal = 'retried'
+                 AND sequence = (SELECT max(sequence) FROM evidence WHERE recipient = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM attempt JOIN message ON message.id = attempt.message
+                     WHERE message.recipient = ?1 AND attempt.started > last.received)",
+        )
+        .bind(recipient.column())
+        .fetch_optional(&mut self.read())
+        .await?;
+        Ok(ordered.is_some())
+    }
+
     /// An operator's order to stop: what has not been sent is not sent, with a row that says who and why.
     ///
     /// # Errors

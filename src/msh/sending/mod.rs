@@ -56,7 +56,11 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
     let endpoint = gate::endpoint(&planned.client, &planned.endpoint.url);
     let pass = match node.gates.pass(&endpoint, &node.clock).await {
         Ok(pass) => pass,
-        Err(again) if message.class != Class::Test && settle::may_wait(&message, retry, again) => {
+        Err(again)
+            if message.class != Class::Test
+                && settle::may_wait(&message, retry, again)
+                && !is_ordered(node, &message).await? =>
+        {
             return settle::put_off(node, &message, again).await;
         }
         Err(_) => node.gates.insist(&endpoint, node.clock.now()),
@@ -83,4 +87,12 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
         plan::forget(node, &sealed.packaged.planned);
     }
     settle::settled(node, &message, retry, (attempt, verdict)).await
+}
+
+/// Who orders a message to be sent now knows why, and is not told to wait.
+async fn is_ordered(node: &Node, message: &OutMessage) -> Result<bool, store::Error> {
+    match &message.recipient {
+        Some(recipient) => node.store.is_ordered(recipient.id).await,
+        None => Ok(false),
+    }
 }

@@ -186,10 +186,15 @@ async fn a_message_that_is_under_way_is_not_sent_by_another_because_an_operator_
     let view = submitted(&store, "a", "1@test").await;
     let message = leased(&store, noon()).await.remove(0);
     let first = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
-    store.retry(view.recipients[0].id, "clerk", "impatient").await.unwrap();
+    let recipient = view.recipients[0].id;
+    assert!(!store.is_ordered(recipient).await.unwrap());
+    store.retry(recipient, "clerk", "impatient").await.unwrap();
+    assert!(store.is_ordered(recipient).await.unwrap());
     assert!(leased(&store, later(1)).await.is_empty(), "it is under way");
     store.settle(first, settlement(Outcome::Uncertain, Next::RetryAt(later(5)), Vec::new())).await.unwrap();
     assert_eq!(leased(&store, later(5)).await.len(), 1);
+    store.begin_attempt(message.id, attempt(later(5))).await.unwrap();
+    assert!(!store.is_ordered(recipient).await.unwrap(), "it was tried");
 }
 
 #[tokio::test]
