@@ -11,23 +11,10 @@ pub struct Report {
     pub seed: u64,
     /// Whether the nodes tried for days.
     pub patient: bool,
-    /// Letters handed in.
-    pub messages: u64,
-    /// Exchanges between the nodes.
-    pub exchanges: u64,
-    /// Faults of exchanges, by kind.
-    pub faults: BTreeMap<String, u64>,
-    /// Deaths of nodes, by side and place.
-    pub deaths: BTreeMap<String, u64>,
-    /// Times in which a disk was not as it should be.
-    pub troubles: u64,
-    /// Jumps of clocks.
-    pub jumps: u64,
-    /// Seconds of simulated time.
-    pub seconds: f64,
-    /// Events of the trace ...
-    pub events: u64,
-    /// ... and their digest.
+    /// What happened.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// The digest of its events.
     pub digest: String,
     /// What is not as it must be. Empty when all is well.
     pub findings: Vec<String>,
@@ -40,11 +27,9 @@ impl Report {
     }
 }
 
-/// All runs together.
-#[derive(Debug, Default, serde::Serialize)]
-pub struct Sum {
-    /// Runs.
-    pub runs: u64,
+/// What happened in one run, or in several.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Counts {
     /// Letters handed in.
     pub messages: u64,
     /// Exchanges between the nodes.
@@ -59,8 +44,34 @@ pub struct Sum {
     pub jumps: u64,
     /// Seconds of simulated time.
     pub seconds: f64,
-    /// Events.
+    /// Events of the trace.
     pub events: u64,
+}
+
+impl Counts {
+    fn add(&mut self, one: &Self) {
+        self.messages += one.messages;
+        self.exchanges += one.exchanges;
+        self.troubles += one.troubles;
+        self.jumps += one.jumps;
+        self.seconds += one.seconds;
+        self.events += one.events;
+        for (sum, one) in [(&mut self.faults, &one.faults), (&mut self.deaths, &one.deaths)] {
+            for (kind, count) in one {
+                *sum.entry(kind.clone()).or_default() += count;
+            }
+        }
+    }
+}
+
+/// All runs together.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Sum {
+    /// Runs.
+    pub runs: u64,
+    /// What happened in all.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// Seeds of the runs in which something was found.
     pub failed: Vec<u64>,
 }
@@ -69,17 +80,7 @@ impl Sum {
     /// Adds a run.
     pub fn add(&mut self, report: &Report) {
         self.runs += 1;
-        self.messages += report.messages;
-        self.exchanges += report.exchanges;
-        self.troubles += report.troubles;
-        self.jumps += report.jumps;
-        self.seconds += report.seconds;
-        self.events += report.events;
-        for (sum, one) in [(&mut self.faults, &report.faults), (&mut self.deaths, &report.deaths)] {
-            for (kind, count) in one {
-                *sum.entry(kind.clone()).or_default() += count;
-            }
-        }
+        self.counts.add(&report.counts);
         if !report.is_good() {
             self.failed.push(report.seed);
         }

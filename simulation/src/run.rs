@@ -19,7 +19,7 @@ use crate::machine::{Machine, host, name};
 use crate::net::{Net, OUTSIDE};
 use crate::people::People;
 use crate::plan::{CALM, FAR, Jump, Place, Plan, Strike};
-use crate::report::Report;
+use crate::report::{Counts, Report};
 use crate::trace::Trace;
 use crate::verdict::{Shown, judge};
 use crate::way::Way;
@@ -354,14 +354,16 @@ impl Run {
         Report {
             seed: self.plan.seed,
             patient: self.plan.patient,
-            messages: self.plan.letters.len() as u64,
-            exchanges: self.exchanges.load(std::sync::atomic::Ordering::Relaxed),
-            faults: self.faults.counts(),
-            deaths: self.deaths.counts(),
-            troubles: self.plan.troubles.iter().flatten().count() as u64,
-            jumps: self.plan.jumps.len() as u64,
-            seconds: self.now.as_secs_f64(),
-            events,
+            counts: Counts {
+                messages: self.plan.letters.len() as u64,
+                exchanges: self.exchanges.load(std::sync::atomic::Ordering::Relaxed),
+                faults: self.faults.counts(),
+                deaths: self.deaths.counts(),
+                troubles: self.plan.troubles.iter().flatten().count() as u64,
+                jumps: self.plan.jumps.len() as u64,
+                seconds: self.now.as_secs_f64(),
+                events,
+            },
             digest,
             findings,
         }

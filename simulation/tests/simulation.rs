@@ -15,17 +15,18 @@ fn hundreds_of_seeds_lose_double_and_pretend_nothing() -> Result<()> {
     let reports = run_all(first..first + seeds, None, &|_| {})?;
     let mut sum = Sum::default();
     reports.iter().for_each(|report| sum.add(report));
+    let counts = &sum.counts;
     println!("{sum:#?}");
     let bad: Vec<&Report> = reports.iter().filter(|report| !report.is_good()).collect();
     ensure!(bad.is_empty(), "run tilts-sim --seed N --trace for each seed N of {bad:#?}");
     // A run in which nothing goes wrong proves nothing.
-    ensure!(sum.faults.len() == 10, "every kind of fault: {:?}", sum.faults);
-    ensure!(sum.deaths.values().sum::<u64>() > seeds, "deaths: {:?}", sum.deaths);
+    ensure!(counts.faults.len() == 10, "every kind of fault: {:?}", counts.faults);
+    ensure!(counts.deaths.values().sum::<u64>() > seeds, "deaths: {:?}", counts.deaths);
     ensure!(
-        sum.troubles > seeds / 2 && sum.jumps > seeds / 2,
+        counts.troubles > seeds / 2 && counts.jumps > seeds / 2,
         "{} troubles, {} jumps",
-        sum.troubles,
-        sum.jumps
+        counts.troubles,
+        counts.jumps
     );
     Ok(())
 }
@@ -37,8 +38,13 @@ fn a_seed_gives_the_same_run_again_event_for_event() -> Result<()> {
     for seed in first..first + 12 {
         let [one, again] = [(); 2].map(|()| run(&World::new()?, &Plan::new(seed), Trace::default()));
         let (one, again) = (one?, again?);
-        ensure!(one.digest == again.digest, "seed {seed}: {} events, then {}", one.events, again.events);
-        ensure!(one.events > 100, "seed {seed}: {} events", one.events);
+        ensure!(
+            one.digest == again.digest,
+            "seed {seed}: {} events, then {}",
+            one.counts.events,
+            again.counts.events
+        );
+        ensure!(one.counts.events > 100, "seed {seed}: {} events", one.counts.events);
     }
     Ok(())
 }
