@@ -130,10 +130,10 @@ async fn crowded(args: &Args, report: &mut Report) -> Result<()> {
     }
     let (waiting, partners) = (args.waiting, args.partners);
     let crowds = [(waiting, 0, "W"), (0, partners, "P"), (waiting, partners, "WP")];
-    let one = |(waiting, partners, _): &(u64, u64, &str)| *waiting > 0 || *partners > 0;
-    let both =
-        |(waiting, partners, mark): &(u64, u64, &str)| *mark != "WP" || (*waiting > 0 && *partners > 0);
-    for (waiting, partners, mark) in crowds.into_iter().filter(one).filter(both) {
+    let asked = |(waiting, partners, mark): &(u64, u64, &str)| {
+        mark.len() == usize::from(*waiting > 0) + usize::from(*partners > 0)
+    };
+    for (waiting, partners, mark) in crowds.into_iter().filter(asked) {
         among(args, report, (waiting, partners), &format!("{name} {mark}")).await.context(mark)?;
         report.crowd = Some((args.waiting, args.partners));
     }
