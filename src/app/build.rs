@@ -366,9 +366,7 @@ fn routes(settings: &Settings) -> Routes {
             take_within: d.take_within.map(|t| t.0),
         }
     });
-    // Backwards: the first agreement of a partner is the one that stays.
-    let agreements = settings.file.agreements.iter().rev().map(|a| (a.partner.as_str(), a)).collect();
-    let partners = settings.file.partners.iter().filter_map(|p| partner_route(settings, &agreements, p));
+    let partners = settings.file.partners.iter().filter_map(|p| partner_route(settings, p));
     let addresses = settings.file.addresses.iter().map(|a| (a.eaddress.clone(), a.participant.clone()));
     Routes::new(domains.chain(partners).collect(), addresses.collect())
 }
@@ -379,18 +377,9 @@ fn domain_envelope(settings: &Settings, name: &str) -> Envelope {
     dynamic.map_or(Envelope::None, |d| d.profile.envelope)
 }
 
-/// Business envelope under the first agreement with a partner.
-fn partner_envelope(settings: &Settings, party: &str) -> Envelope {
-    settings.agreements.with(party).next().map_or(Envelope::None, |a| a.profile.envelope)
-}
-
 /// The first agreement of a partner gives the route's defaults.
-fn partner_route(
-    settings: &Settings,
-    agreements: &HashMap<&str, &file::Agreement>,
-    p: &file::Partner,
-) -> Option<Route> {
-    let agreement = agreements.get(p.party_id.as_str())?;
+fn partner_route(settings: &Settings, p: &file::Partner) -> Option<Route> {
+    let agreement = settings.agreements.with(&p.party_id).next()?;
     let (profile, policy) = policy(settings, &p.party_id);
     Some(Route {
         name: format!("{PARTNER}{}", p.party_id),
@@ -399,10 +388,10 @@ fn partner_route(
         scheme: String::new(),
         document_type: None,
         process: None,
-        service: agreement.service.clone().map(|s| (s, agreement.service_type.clone())),
+        service: agreement.service.clone().map(|s| (s.value, s.service_type)),
         action: agreement.action.clone(),
         form: Form::Plain,
-        envelope: partner_envelope(settings, &p.party_id),
+        envelope: agreement.profile.envelope,
         profile,
         policy,
         send_within: crate::clock::SignedDuration::from_hours(24),
