@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::ids::{digest, from_json, json, micros};
+use super::payload_reader::PayloadReader;
 use super::spool::{Form, Measure, Place, Published, Spool, StagedPayload};
 use super::sql::{self, Conn};
 use super::writer::Work;
@@ -33,19 +34,6 @@ pub struct PartView {
     pub sent: Option<Measure>,
 }
 
-/// Reads one form of a payload. Blocking: use it on a worker thread.
-pub struct PayloadReader {
-    /// Size and digest of what will be read.
-    pub measure: Measure,
-    inner: Box<dyn Read + Send>,
-}
-
-impl Read for PayloadReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer)
-    }
-}
-
 impl Store {
     /// Opens `form` of a payload. The original of a payload that is kept compressed is unpacked while it is read.
     ///
@@ -53,7 +41,7 @@ impl Store {
     /// [`Error::NotFound`] when the payload does not exist or the form was never made.
     pub async fn open_payload(&self, id: PayloadId, form: Form) -> Result<PayloadReader, Error> {
         if let Some((measure, inner)) = self.stored_form(id, form).await? {
-            return Ok(PayloadReader { measure, inner });
+            return Ok(PayloadReader::new(id, measure, inner));
         }
         let packed = match form {
             Form::Original => self.stored_form(id, Form::Gzip).await?,
@@ -65,10 +53,8 @@ impl Store {
             .bind(id.column())
             .fetch_one(&mut self.look())
             .await?;
-        Ok(PayloadReader {
-            measure: measure(&row, "size", "sha256")?,
-            inner: Box::new(flate2::read::GzDecoder::new(packed)),
-        })
+        let unpacked = Box::new(flate2::read::GzDecoder::new(packed));
+        Ok(PayloadReader::new(id, measure(&row, "size", "sha256")?, unpacked))
     }
 
     /// Removes files that no row names and that nobody has touched for `older`: of a process that died, or of a commit whose outcome

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The payload's key is HKDF-SHA-256 of the configured key with the salt, so that a nonce need only count: number of the chunk, and
-//! whether it is the last. A chunk that is changed, missing, doubled or out of place is an error of whoever reads.
+//! whether it is the last. A chunk that is changed, missing, doubled or out of place is an error of whoever reads. The row of a payload
+//! says its salt ([`Seal`]): so is another payload in its place, which would else be sent to a recipient that it is not for.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -81,19 +82,59 @@ impl PayloadKeys {
         self.0.first()
     }
 
-    /// A reader of what lies under the key of that name; of plain octets without one.
+    /// A reader of what lies as the row of a payload says (`seal`, [`Seal::column`]); of plain octets without that.
     ///
     /// # Errors
-    /// [`Error::NoKey`].
+    /// [`Error::NoKey`], [`Error::Damaged`] when the row says something else.
     pub(super) fn open(
         &self,
-        name: Option<&str>,
+        seal: Option<&str>,
         held: Box<dyn Read + Send>,
     ) -> Result<Box<dyn Read + Send>, Error> {
-        let Some(name) = name else { return Ok(held) };
+        let Some(seal) = seal else { return Ok(held) };
+        // Rows of before the salt was written have the name only.
+        let (name, salt) = seal.split_once(':').map_or((seal, None), |(name, salt)| (name, Some(salt)));
         let key = self.0.iter().find(|key| key.name() == name);
         let key = key.ok_or_else(|| Error::NoKey { name: name.to_owned() })?;
-        Ok(Box::new(Opener::new(held, key.clone())))
+        let read = |salt| -> Option<[u8; SALT]> { hex::decode(salt).ok()?.try_into().ok() };
+        let damaged = || Error::Damaged { what: "salt of a payload", value: seal.to_owned() };
+        let salt = salt.map(|salt| read(salt).ok_or_else(damaged)).transpose()?;
+        Ok(Box::new(Opener::new(held, key.clone(), salt)))
+    }
+}
+
+/// What one payload is encrypted with: the configured key, and a salt that no other payload has.
+#[derive(Clone)]
+pub(super) struct Seal {
+    key: PayloadKey,
+    salt: [u8; SALT],
+}
+
+impl Seal {
+    /// For a new payload.
+    ///
+    /// # Errors
+    /// Those of the source of randomness.
+    pub fn new(key: &PayloadKey) -> io::Result<Self> {
+        let mut salt = [0; SALT];
+        rand_bytes(&mut salt).map_err(io::Error::other)?;
+        Ok(Self { key: key.clone(), salt })
+    }
+
+    /// What the row of the payload says: `name of the key:salt in hexadecimal digits`.
+    pub fn column(&self) -> String {
+        format!("{}:{}", self.key.name(), hex::encode(self.salt))
+    }
+
+    /// The keys that read the payload.
+    pub fn keys(&self) -> PayloadKeys {
+        PayloadKeys(vec![self.key.clone()])
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seal({})", self.column())
     }
 }
 
@@ -153,6 +194,11 @@ fn damaged() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "an encrypted payload is damaged")
 }
 
+fn exchanged() -> io::Error {
+    let said = "another payload lies where an encrypted payload was kept: put its file back from a backup";
+    io::Error::new(io::ErrorKind::InvalidData, said)
+}
+
 /// Encrypts what is written to it.
 pub(super) struct Sealer<W> {
     out: W,
@@ -165,11 +211,10 @@ impl<W: Write> Sealer<W> {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn new(mut out: W, key: &PayloadKey) -> io::Result<Self> {
-        let mut head = [VERSION; HEAD];
-        rand_bytes(&mut head[1..]).map_err(io::Error::other)?;
-        let chunks = Chunks { key: key.of_payload(&head[1..])?, number: 0 };
-        out.write_all(&head)?;
+    pub fn new(mut out: W, seal: &Seal) -> io::Result<Self> {
+        let chunks = Chunks { key: seal.key.of_payload(&seal.salt)?, number: 0 };
+        out.write_all(&[VERSION])?;
+        out.write_all(&seal.salt)?;
         Ok(Self { out, chunks, waiting: Vec::with_capacity(CHUNK) })
     }
 
@@ -206,6 +251,8 @@ impl<W: Write> Write for Sealer<W> {
 struct Opener<R> {
     held: R,
     key: PayloadKey,
+    /// Of the payload that is wanted, where its row says so.
+    salt: Option<[u8; SALT]>,
     chunks: Option<Chunks>,
     /// The next chunk as it lies there: whether it is the last shows when nothing follows.
     next: Vec<u8>,
@@ -214,8 +261,8 @@ struct Opener<R> {
 }
 
 impl<R: Read> Opener<R> {
-    fn new(held: R, key: PayloadKey) -> Self {
-        Self { held, key, chunks: None, next: Vec::new(), plain: io::Cursor::default(), ended: false }
+    fn new(held: R, key: PayloadKey, salt: Option<[u8; SALT]>) -> Self {
+        Self { held, key, salt, chunks: None, next: Vec::new(), plain: io::Cursor::default(), ended: false }
     }
 
     fn chunk(&mut self) -> io::Result<Vec<u8>> {
@@ -230,6 +277,9 @@ impl<R: Read> Opener<R> {
             self.held.read_exact(&mut head).map_err(|_| damaged())?;
             if head[0] != VERSION {
                 return Err(damaged());
+            }
+            if self.salt.is_some_and(|salt| salt != head[1..]) {
+                return Err(exchanged());
             }
             self.chunks = Some(Chunks { key: self.key.of_payload(&head[1..])?, number: 0 });
             self.next = self.chunk()?;
@@ -266,7 +316,11 @@ mod tests {
     }
 
     fn seal(plain: &[u8], step: usize) -> Vec<u8> {
-        let mut sealer = Sealer::new(Vec::new(), &key('1')).unwrap();
+        seal_as(&Seal::new(&key('1')).unwrap(), plain, step)
+    }
+
+    fn seal_as(seal: &Seal, plain: &[u8], step: usize) -> Vec<u8> {
+        let mut sealer = Sealer::new(Vec::new(), seal).unwrap();
         plain.chunks(step.max(1)).for_each(|some| sealer.write_all(some).unwrap());
         sealer.finish().unwrap()
     }
@@ -306,6 +360,23 @@ mod tests {
             let bent: Vec<u8> = order.iter().fold(head.to_vec(), |all, n| [&all, chunks[*n]].concat());
             assert!(open(bent, &key('1')).is_err(), "{order:?}");
         }
+    }
+
+    #[test]
+    fn another_payload_in_the_place_of_one_is_noticed_before_an_octet_of_it_is_read() {
+        let (one, other) = (Seal::new(&key('1')).unwrap(), Seal::new(&key('1')).unwrap());
+        let read = |lying: Vec<u8>, seal: &str| {
+            let mut plain = Vec::new();
+            let mut reader = one.keys().open(Some(seal), Box::new(io::Cursor::new(lying))).unwrap();
+            reader.read_to_end(&mut plain).map(|_| plain).map_err(|error| error.to_string())
+        };
+        let (mine, another) = (seal_as(&one, b"a letter", 8), seal_as(&other, b"not for you", 8));
+        assert_eq!(read(mine.clone(), &one.column()).unwrap(), b"a letter");
+        assert!(read(another, &one.column()).unwrap_err().contains("another payload"));
+        let of_before = key('1').name().to_owned();
+        assert_eq!(read(mine.clone(), &of_before).unwrap(), b"a letter");
+        let bent = one.keys().open(Some(&format!("{of_before}:12")), Box::new(io::empty()));
+        assert!(matches!(bent, Err(Error::Damaged { .. })));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::direct::DirectFile;
-use super::sealed::{PayloadKey, PayloadKeys, Sealer};
+use super::sealed::{PayloadKey, PayloadKeys, Seal, Sealer};
 use super::shelf::{Shelf, read_dir};
 use super::{Error, PayloadId};
 
@@ -319,10 +319,12 @@ impl StagedPayload {
     pub(super) fn open_held(&self) -> Result<Box<dyn Read + Send>, Error> {
         Ok(match &self.held {
             Settled::Memory(octets) => Box::new(io::Cursor::new(octets.clone())),
-            Settled::File(file, key) => {
+            Settled::File(file, seal) => {
                 let held = Box::new(File::open(file.path()).map_err(Error::io(file.path()))?);
-                let keys = PayloadKeys(key.iter().cloned().collect());
-                keys.open(key.as_ref().map(PayloadKey::name), held)?
+                match seal {
+                    Some(seal) => seal.keys().open(Some(&seal.column()), held)?,
+                    None => held,
+                }
             }
         })
     }
@@ -350,7 +352,7 @@ pub(super) struct Published {
     pub form: Form,
     pub stored: Measure,
     pub place: Place,
-    /// Name of the key under which the octets lie there.
+    /// Key and salt under which the octets lie there ([`Seal::column`]).
     pub sealed: Option<String>,
 }
 
@@ -364,19 +366,19 @@ pub(super) enum Place {
 #[derive(Debug)]
 enum Settled {
     Memory(Vec<u8>),
-    File(NamedTempFile, Option<PayloadKey>),
+    File(NamedTempFile, Option<Seal>),
 }
 
 impl Settled {
     fn publish(self, spool: &Spool, id: PayloadId, form: Form) -> Result<(Place, Option<String>), Error> {
         match self {
             Self::Memory(octets) => inline(octets, spool.keys().first()).map_err(Error::spool),
-            Self::File(temporary, key) => {
+            Self::File(temporary, seal) => {
                 // The last octets of a UUIDv7 are random: an even spread over the shards.
                 let shard = hex::encode(&id.0.as_bytes()[15..]);
                 let file = format!("{shard}/{id}.{}", form.as_str());
                 spool.shelf().publish(temporary, &file)?;
-                Ok((Place::File(file), key.map(|key| key.name().to_owned())))
+                Ok((Place::File(file), seal.map(|seal| seal.column())))
             }
         }
     }
@@ -384,9 +386,10 @@ impl Settled {
 
 fn inline(octets: Vec<u8>, key: Option<&PayloadKey>) -> io::Result<(Place, Option<String>)> {
     let Some(key) = key else { return Ok((Place::Inline(octets), None)) };
-    let mut sealer = Sealer::new(Vec::with_capacity(octets.len() + 64), key)?;
+    let seal = Seal::new(key)?;
+    let mut sealer = Sealer::new(Vec::with_capacity(octets.len() + 64), &seal)?;
     sealer.write_all(&octets)?;
-    Ok((Place::Inline(sealer.finish()?), Some(key.name().to_owned())))
+    Ok((Place::Inline(sealer.finish()?), Some(seal.column())))
 }
 
 /// Counts, hashes and holds octets: in memory first, in a temporary file when they grow.
@@ -402,17 +405,16 @@ struct Sink {
 enum Held {
     Memory(Vec<u8>),
     File(DirectFile),
-    Sealed(Sealer<DirectFile>, PayloadKey),
+    Sealed(Sealer<DirectFile>, Seal),
 }
 
 impl Held {
     /// A file, encrypted where there is a key.
     fn file(folder: &Path, key: Option<&PayloadKey>) -> io::Result<Self> {
         let file = DirectFile::new_in(folder)?;
-        match key {
-            Some(key) => Ok(Self::Sealed(Sealer::new(file, key)?, key.clone())),
-            None => Ok(Self::File(file)),
-        }
+        let Some(key) = key else { return Ok(Self::File(file)) };
+        let seal = Seal::new(key)?;
+        Ok(Self::Sealed(Sealer::new(file, &seal)?, seal))
     }
 
     fn push(&mut self, octets: &[u8]) -> io::Result<()> {
@@ -427,7 +429,7 @@ impl Held {
         match self {
             Self::Memory(octets) => Ok(Settled::Memory(octets)),
             Self::File(file) => Ok(Settled::File(file.finish()?, None)),
-            Self::Sealed(sealer, key) => Ok(Settled::File(sealer.finish()?.finish()?, Some(key))),
+            Self::Sealed(sealer, seal) => Ok(Settled::File(sealer.finish()?.finish()?, Some(seal))),
         }
     }
 }

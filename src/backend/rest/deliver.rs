@@ -186,7 +186,10 @@ fn stream(mut reader: PayloadReader) -> Body {
             let chunk = match reader.read(&mut buffer) {
                 Ok(0) => return,
                 Ok(count) => Ok(bytes::Bytes::copy_from_slice(&buffer[..count])),
-                Err(error) => Err(error),
+                Err(error) => {
+                    tracing::error!(%error, "a part that is being fetched cannot be read");
+                    Err(error)
+                }
             };
             if sender.blocking_send(chunk).is_err() {
                 return;

@@ -37,6 +37,7 @@ everywhere! {
     octets_stay_as_long_as_anyone_they_went_to_keeps_them,
     recomputing_finds_files_that_are_gone_or_cut_or_that_nobody_names,
     payloads_are_encrypted_under_the_first_key_and_read_under_any,
+    a_payload_that_was_changed_or_exchanged_where_it_lies_is_not_read_whole,
 }
 
 fn noise(size: usize) -> Vec<u8> {
@@ -311,6 +312,37 @@ async fn payloads_are_encrypted_under_the_first_key_and_read_under_any(place: &P
     for file in payload_files(&place.payloads()) {
         let octets = std::fs::read(file).unwrap();
         assert!(!octets.windows(64).any(|w| w == &large[1000..1064]), "it can be read");
+    }
+}
+
+async fn a_payload_that_was_changed_or_exchanged_where_it_lies_is_not_read_whole(place: &Place) {
+    let (one, other) = (noise(3 * INLINE), noise(3 * INLINE));
+    for (digits, word) in [("", "SHA-256"), ("1", "another payload")] {
+        let store = open_with(place, digits).await;
+        let before = published(&store);
+        let ids = [
+            kept(&store, &format!("one{digits}"), &one).await,
+            kept(&store, &format!("other{digits}"), &other).await,
+        ];
+        let files: Vec<_> = published(&store).into_iter().filter(|file| !before.contains(file)).collect();
+        let [first, second] = [0, 1].map(|n| place.payloads().join(&files[n]));
+        let aside = place.path().join("aside");
+        std::fs::rename(&first, &aside).unwrap();
+        std::fs::rename(&second, &first).unwrap();
+        std::fs::rename(&aside, &second).unwrap();
+        for id in ids {
+            let mut octets = Vec::new();
+            let mut reader = store.open_payload(id, Form::Original).await.unwrap();
+            let said = reader.read_to_end(&mut octets).unwrap_err().to_string();
+            assert!(said.contains(word) && said.contains("backup"), "{said}");
+            assert!(octets.len() < one.len());
+            // What is sent without a comparison of ours is compared by the peer; of an encrypted one nothing comes out at all.
+            let mut sent = Vec::new();
+            let mut reader = store.open_payload(id, Form::Original).await.unwrap().unchecked();
+            assert_eq!(reader.read_to_end(&mut sent).is_ok(), digits.is_empty());
+            assert_eq!(sent.is_empty(), !digits.is_empty());
+        }
+        store.close().await.unwrap();
     }
 }
 
