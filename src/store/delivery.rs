@@ -143,7 +143,14 @@ impl Store {
             .await?;
         let mut leased = Vec::with_capacity(ids.len());
         for id in ids {
-            leased.push(self.delivery(DeliveryId::read(&id)?).await?);
+            match self.delivery(DeliveryId::read(&id)?).await {
+                Ok(delivery) => leased.push(delivery),
+                // It must hold up nobody else: it stays leased, and is looked at again when the lease has run out.
+                Err(error @ Error::Damaged { .. }) => {
+                    tracing::error!(delivery.id = id, %error, "a delivery cannot be read; the others go on");
+                }
+                Err(error) => return Err(error),
+            }
         }
         leased.sort_by_key(|d| d.id);
         Ok(leased)

@@ -3,7 +3,8 @@
 //! Where several nodes share a PostgreSQL database a lease is written into the row of the message. A SQLite database has one
 //! process: there a lease is known to that process alone and costs no commit, and a process that starts finds none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::ids::{micros, optional_time};
@@ -17,6 +18,8 @@ use crate::clock::Timestamp;
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     held: Mutex<HashMap<MessageRow, Held>>,
+    /// Messages that were due behind those leased at the last look, oldest due first. A hint: the row decides.
+    next: Mutex<VecDeque<MessageRow>>,
 }
 
 /// A lease.
@@ -40,15 +43,24 @@ impl Leases {
         held.keys().copied().collect()
     }
 
-    /// False when somebody else was faster.
-    fn take(&self, message: MessageRow, until: Timestamp) -> bool {
+    /// False when it is leased already, and that lease has not run out.
+    fn take(&self, message: MessageRow, now: Timestamp, until: Timestamp) -> bool {
+        let new = Held { until, again: false };
         match self.lock().entry(message) {
-            std::collections::hash_map::Entry::Occupied(_) => false,
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(Held { until, again: false });
+            Entry::Occupied(mut held) if held.get().until <= now => {
+                held.insert(new);
+                true
+            }
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(new);
                 true
             }
         }
+    }
+
+    fn next(&self) -> MutexGuard<'_, VecDeque<MessageRow>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether somebody wants the message to be sent again.
@@ -114,44 +126,72 @@ impl Store {
         limit: u32,
         until: Timestamp,
     ) -> Result<Vec<OutMessage>, Error> {
-        // Before the rows are read: the lease of a message ends after the commit of what became of it, so that a message whose
-        // lease ends from now on is passed over, and of one whose lease had ended the rows tell the truth.
-        let held = leases.at(now);
-        let due = self.due(now, &held, limit).await?;
-        let mut leased: Vec<OutMessage> = due.into_iter().filter(|m| leases.take(m.id, until)).collect();
-        if let Err(error) = self.end_lost(&mut leased, now).await {
-            for message in &leased {
-                leases.end(message.id);
-            }
-            return Err(error);
+        let mut leased = Vec::new();
+        let mut found = self.find_due(leases, (now, until), limit as usize, &mut leased).await;
+        if found.is_ok() {
+            found = self.end_lost(&mut leased, now).await;
         }
+        found.inspect_err(|_| leased.iter().for_each(|message| self.lease_ended(message.id, false)))?;
         Ok(leased)
     }
 
-    /// Messages that are due and not held, as of one moment.
-    async fn due(
+    /// Leases what is due into `leased`: first what the last look has found, then what a new one finds.
+    async fn find_due(
         &self,
-        now: Timestamp,
-        held: &HashSet<MessageRow>,
-        limit: u32,
-    ) -> Result<Vec<OutMessage>, Error> {
-        let mut moment = self.moment()?;
-        let conn = moment.conn();
-        let due: Vec<String> = sql::query_scalar(DUE)
-            .bind(micros(now))
-            .bind(held.len() as i64 + i64::from(limit))
-            .fetch_all(conn)
-            .await?;
-        let mut found = Vec::new();
-        for id in due {
-            if found.len() < limit as usize && !held.contains(&MessageRow::read(&id)?) {
-                let queued = concat!(with_plan!(), " WHERE id = ? AND state = 'queued'");
-                if let Some(row) = sql::query(queued).bind(id).fetch_optional(conn).await? {
-                    found.push(out_message(conn, &row).await?);
+        leases: &Leases,
+        (now, until): (Timestamp, Timestamp),
+        limit: usize,
+        leased: &mut Vec<OutMessage>,
+    ) -> Result<(), Error> {
+        let mut looked = false;
+        while leased.len() < limit {
+            let next = leases.next().pop_front();
+            match next {
+                Some(id) if leases.take(id, now, until) => match readable(id, self.due(id, now).await) {
+                    Ok(Read::Message(message)) => leased.push(*message),
+                    Ok(Read::Damaged) => {}
+                    // It was put off, cancelled or settled since it was seen, or the database fails.
+                    gone => {
+                        self.lease_ended(id, false);
+                        gone?;
+                    }
+                },
+                Some(_) => {}
+                None if looked => break,
+                None => {
+                    self.look_for_due(leases, now, limit).await?;
+                    looked = true;
                 }
             }
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// Sees what is due, some more than there is a place for: to find what is not yet leased means to pass over all that is.
+    async fn look_for_due(&self, leases: &Leases, now: Timestamp, limit: usize) -> Result<(), Error> {
+        let held = leases.at(now);
+        let due: Vec<String> = sql::query_scalar(DUE)
+            .bind(micros(now))
+            .bind((held.len() + limit + AHEAD) as i64)
+            .fetch_all(&mut self.look())
+            .await?;
+        let due: Result<VecDeque<MessageRow>, Error> = due.iter().map(|id| MessageRow::read(id)).collect();
+        let mut due = due?;
+        due.retain(|id| !held.contains(id));
+        *leases.next() = due;
+        Ok(())
+    }
+
+    /// A message that this process has leased, if it is due: what the row says from then on, nobody else changes by sending.
+    async fn due(&self, id: MessageRow, now: Timestamp) -> Result<Option<OutMessage>, Error> {
+        let mut moment = self.moment()?;
+        let conn = moment.conn();
+        let queued =
+            concat!(with_plan!(), " WHERE id = ? AND state = 'queued' AND direction = 'out' AND due <= ?");
+        match sql::query(queued).bind(id.column()).bind(micros(now)).fetch_optional(conn).await? {
+            Some(row) => out_message(conn, &row).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// An attempt that was begun and never settled counts as uncertain, now that nobody makes it.
@@ -203,7 +243,32 @@ impl Store {
     }
 }
 
+/// What a row of the queue turned out to be.
+enum Read {
+    Message(Box<OutMessage>),
+    NotDue,
+    Damaged,
+}
+
+/// A row that cannot be read must hold up nobody else: it stays leased, and is looked at again when the lease has run out.
+fn readable(id: MessageRow, row: Result<Option<OutMessage>, Error>) -> Result<Read, Error> {
+    match row {
+        Ok(Some(message)) => Ok(Read::Message(Box::new(message))),
+        Ok(None) => Ok(Read::NotDue),
+        Err(error @ Error::Damaged { .. }) => {
+            tracing::error!(message.row = %id, %error, "a message that waits to be sent cannot be read; the others go on");
+            Ok(Read::Damaged)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Messages that one look sees besides those that it leases.
+const AHEAD: usize = 64;
+
 pub(super) const DUE: &str = "SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ? ORDER BY due, id LIMIT ?";
+pub(super) const IF_DUE: &str =
+    concat!(with_plan!(), " WHERE id = ? AND state = 'queued' AND direction = 'out' AND due <= ?");
 pub(super) const FIRST_DUE: &str = "SELECT id, due FROM message WHERE state = 'queued' AND direction = 'out' AND due IS NOT NULL ORDER BY due LIMIT ?";
 
 const NEXT_DUE: [&str; 2] = [
@@ -242,10 +307,13 @@ async fn lease(
         .await?;
     let mut leased = Vec::with_capacity(rows.len());
     for row in &rows {
+        let id = MessageRow::read(row.get("id")?)?;
         if row.get::<i64>("attempts")? > 0 {
-            end_lost_attempts(work, MessageRow::read(row.get("id")?)?, now).await?;
+            end_lost_attempts(work, id, now).await?;
         }
-        leased.push(out_message(&mut work.conn, row).await?);
+        if let Read::Message(message) = readable(id, out_message(&mut work.conn, row).await.map(Some))? {
+            leased.push(*message);
+        }
     }
     leased.sort_by_key(|message| (message.due, message.id));
     Ok(leased)

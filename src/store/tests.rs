@@ -5,6 +5,7 @@ mod chains;
 mod cluster;
 mod crash;
 mod inbound;
+mod leases;
 mod migration;
 mod outbound;
 mod payloads;

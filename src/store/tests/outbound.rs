@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::status::State;
 
-fn planned(message: &OutMessage) -> Planned {
+pub(super) fn planned(message: &OutMessage) -> Planned {
     Planned {
         messaging: format!("<eb:Messaging id='{}'/>", message.message_id).into_bytes(),
         signed_references: json!([]),
@@ -20,17 +20,17 @@ fn planned(message: &OutMessage) -> Planned {
     }
 }
 
-fn attempt(started: Timestamp) -> NewAttempt {
+pub(super) fn attempt(started: Timestamp) -> NewAttempt {
     NewAttempt { url: "https://them.test/as4".to_owned(), certificate: Some([1; 32]), started, plan: None }
 }
 
 /// The first attempt of a message, with its plan.
-async fn first_attempt(store: &Store, message: &OutMessage) -> AttemptId {
+pub(super) async fn first_attempt(store: &Store, message: &OutMessage) -> AttemptId {
     let first = NewAttempt { plan: Some(planned(message)), ..attempt(noon()) };
     store.begin_attempt(message.id, first).await.unwrap()
 }
 
-fn settlement(outcome: Outcome, next: Next, evidence: Vec<NewEvidence>) -> Settlement {
+pub(super) fn settlement(outcome: Outcome, next: Next, evidence: Vec<NewEvidence>) -> Settlement {
     Settlement { ended: later(2), outcome, detail: "test".to_owned(), signal: None, evidence, next }
 }
 

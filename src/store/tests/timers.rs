@@ -34,6 +34,8 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
             assert!(!counted || statement.contains("LIMIT 1"), "{line}: {statement}");
         }
     }
+    let leased = plan(folder.path(), crate::store::lease::IF_DUE).await;
+    assert!(leased[0].contains("(id=?)"), "{leased:?}");
     // Without statistics SQLite takes the first of two indices that look equally good.
     for (statement, index) in
         [(evidence::STOP_SENDING, "message_recipient"), (reading::MESSAGE_COUNTS, "message_counts")]
