@@ -186,9 +186,7 @@ impl Store {
     async fn due(&self, id: MessageRow, now: Timestamp) -> Result<Option<OutMessage>, Error> {
         let mut moment = self.moment()?;
         let conn = moment.conn();
-        let queued =
-            concat!(with_plan!(), " WHERE id = ? AND state = 'queued' AND direction = 'out' AND due <= ?");
-        match sql::query(queued).bind(id.column()).bind(micros(now)).fetch_optional(conn).await? {
+        match sql::query(IF_DUE).bind(id.column()).bind(micros(now)).fetch_optional(conn).await? {
             Some(row) => out_message(conn, &row).await.map(Some),
             None => Ok(None),
         }
