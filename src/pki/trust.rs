@@ -5,7 +5,7 @@ use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
 use openssl::x509::{X509, X509PurposeId, X509StoreContext, X509VerifyResult};
 
-use super::{Certificate, Error};
+use super::{Certificate, Error, memo};
 use crate::clock::Timestamp;
 
 /// X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL.
@@ -45,15 +45,24 @@ impl std::fmt::Display for Trust {
 }
 
 /// Trust anchors: CA certificates, or leaves that are pinned by standing here.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct TrustStore {
     anchors: Vec<Certificate>,
+    /// SHA-256 over those of the anchors: stores of the same anchors find the same paths.
+    id: [u8; 32],
+}
+
+impl Default for TrustStore {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
 }
 
 impl TrustStore {
     /// A store of these anchors; an empty one trusts nobody.
     pub fn new(anchors: Vec<Certificate>) -> Self {
-        Self { anchors }
+        let digests: Vec<[u8; 32]> = anchors.iter().map(Certificate::sha256).collect();
+        Self { anchors, id: openssl::sha::sha256(digests.as_flattened()) }
     }
 
     /// The anchors.
@@ -82,6 +91,24 @@ impl TrustStore {
     /// The path from `leaf` to an anchor, both among it, that holds at `at`; an anchor alone is its own path. It ends with the
     /// first anchor: what the sender brought along behind that is nobody's word.
     pub fn path(&self, leaf: &Certificate, extra: &[Certificate], at: Timestamp) -> Option<Vec<Certificate>> {
+        let way = (self.id, leaf.sha256());
+        if let Some(path) = memo::find_path(&way).filter(|path| self.still_leads(path, extra, at)) {
+            return Some(path);
+        }
+        let path = self.new_path(leaf, extra, at)?;
+        memo::keep_path(way, &path);
+        Some(path)
+    }
+
+    /// Whether a path that was found before holds for this question too. Of all that makes a path only the dates change with
+    /// time; and what stands between must have come along this time as well.
+    fn still_leads(&self, path: &[Certificate], extra: &[Certificate], at: Timestamp) -> bool {
+        let dated = |one: &Certificate| one.not_before() <= at && at < one.not_after();
+        let known = |one: &Certificate| self.anchors.contains(one) || extra.contains(one);
+        path.iter().all(dated) && path.iter().skip(1).all(known)
+    }
+
+    fn new_path(&self, leaf: &Certificate, extra: &[Certificate], at: Timestamp) -> Option<Vec<Certificate>> {
         let (verdict, path) = self.validate(leaf, extra, Some(at)).ok()?;
         if verdict != X509VerifyResult::OK {
             return None;
@@ -190,6 +217,32 @@ mod tests {
         let store = TrustStore::new(vec![ca.0]);
         assert_eq!(store.judge(&forged, &[], at("2026-06-01T00:00:00Z")), Trust::Untrusted);
         assert_eq!(store.judge(&forged, &[], at("2028-06-01T00:00:00Z")), Trust::Untrusted);
+    }
+
+    #[test]
+    fn a_path_that_is_remembered_answers_as_one_that_is_looked_for() {
+        let ca = testing::ca("CN=root");
+        let middle = testing::sub_ca("CN=middle", &ca);
+        let (leaf, _) = testing::issued("CN=leaf", &middle, YEAR_2026);
+        let other = testing::ca("CN=root");
+        let store = TrustStore::new(vec![ca.0.clone()]);
+        let brought = [middle.0.clone()];
+        let (first, last) = (leaf.not_before(), leaf.not_after());
+        let second = crate::clock::SignedDuration::from_secs(1);
+        let times = [first - second, first, first + second, last - second, last, last + second];
+        for extra in [&brought[..], &[], &[other.0.clone()]] {
+            for at in times {
+                for _ in 0..2 {
+                    assert_eq!(store.path(&leaf, extra, at), store.new_path(&leaf, extra, at), "{at}");
+                }
+            }
+        }
+        let good = at("2026-06-01T00:00:00Z");
+        assert!(store.path(&leaf, &brought, good).is_some());
+        for anchors in [vec![], vec![other.0.clone()], vec![leaf.clone()]] {
+            let elsewhere = TrustStore::new(anchors);
+            assert_eq!(elsewhere.path(&leaf, &brought, good), elsewhere.new_path(&leaf, &brought, good));
+        }
     }
 
     #[test]

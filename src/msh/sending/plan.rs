@@ -1,6 +1,7 @@
 //! Stage 1: where the message goes and under which rules. The header is made once and kept; URL and certificate may change
 //! between attempts, the MessageId not (model.md 2).
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -274,7 +275,8 @@ fn kept_endpoint(message: &OutMessage) -> Option<Endpoint> {
 impl Endpoint {
     /// The endpoint as it is kept with the message.
     pub(super) fn to_json(&self) -> Value {
-        let certificate = self.certificate.as_ref().map(|c| hex::encode(c.der()));
+        // Some thousand digits: this encoder writes them at once.
+        let certificate = self.certificate.as_ref().map(|c| HEXLOWER.encode(c.der()));
         let kept =
             Kept { url: self.url.clone(), certificate, transport_profile: self.transport_profile.clone() };
         serde_json::to_value(kept).unwrap_or_default()
