@@ -74,18 +74,23 @@ impl Store {
         let spool = self.spool().clone();
         let published = blocking(move || staged.publish_as(&spool, id, form)).await?;
         let measure = published.stored;
-        self.write(move |work| {
-            Box::pin(async move {
-                let known: Option<i64> = sql::query_scalar("SELECT 1 FROM payload WHERE id = ?")
-                    .bind(id.column())
-                    .fetch_optional(&mut work.conn)
-                    .await?;
-                known.ok_or_else(|| Error::missing("payload", id))?;
-                insert_form(work, &published).await
-            })
-        })
-        .await?;
-        Ok(measure)
+        let files = files(std::slice::from_ref(&published));
+        let added =
+            self.write(move |work| Box::pin(async move { add_form(work, id, &published).await })).await;
+        match added {
+            Ok(true) => Ok(measure),
+            // Somebody else made it meanwhile.
+            Ok(false) => {
+                withdraw(self.spool(), files).await;
+                self.open_payload(id, form).await.map(|reader| reader.measure)
+            }
+            // A row may name the file.
+            Err(Error::Undecided(error)) => Err(Error::Undecided(error)),
+            Err(error) => {
+                withdraw(self.spool(), files).await;
+                Err(error)
+            }
+        }
     }
 
     async fn stored_form(
@@ -174,15 +179,26 @@ pub(super) async fn insert_payload(
         .bind(micros(now))
         .execute(&mut work.conn)
         .await?;
+    insert_form(work, published).await.map(drop)
+}
+
+/// False when the form is there already.
+async fn add_form(work: &mut Work, id: PayloadId, published: &Published) -> Result<bool, Error> {
+    let known: Option<i64> = sql::query_scalar("SELECT 1 FROM payload WHERE id = ?")
+        .bind(id.column())
+        .fetch_optional(&mut work.conn)
+        .await?;
+    known.ok_or_else(|| Error::missing("payload", id))?;
     insert_form(work, published).await
 }
 
-async fn insert_form(work: &mut Work, published: &Published) -> Result<(), Error> {
+/// False when the form is there already.
+async fn insert_form(work: &mut Work, published: &Published) -> Result<bool, Error> {
     let (content, file) = match &published.place {
         Place::Inline(octets) => (Some(octets.clone()), None),
         Place::File(file) => (None, Some(file.clone())),
     };
-    sql::query(
+    let inserted = sql::query(
         "INSERT INTO payload_form (payload, form, size, sha256, content, file, sealed) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (payload, form) DO NOTHING",
     )
@@ -195,7 +211,7 @@ async fn insert_form(work: &mut Work, published: &Published) -> Result<(), Error
     .bind(&published.sealed)
     .execute(&mut work.conn)
     .await?;
-    Ok(())
+    Ok(inserted == 1)
 }
 
 /// A part row to be written.

@@ -332,14 +332,16 @@ impl StagedPayload {
     /// Makes the octets durable and gives what the rows need. Blocking.
     pub(super) fn publish(self, spool: &Spool) -> Result<Published, Error> {
         let id = PayloadId::new();
-        let (place, sealed) = self.held.publish(spool, id, self.form)?;
+        let (place, sealed) = self.held.publish(spool, id, self.form.as_str())?;
         Ok(Published { id, original: self.original, form: self.form, stored: self.stored, place, sealed })
     }
 
     /// The same for another form of a payload that exists.
     pub(super) fn publish_as(mut self, spool: &Spool, id: PayloadId, form: Form) -> Result<Published, Error> {
         self.form = form;
-        let (place, sealed) = self.held.publish(spool, id, form)?;
+        // Two may make the form at the same time: neither may touch the file that the other's row names.
+        let name = format!("{}.{}", form.as_str(), crate::id::row_id());
+        let (place, sealed) = self.held.publish(spool, id, &name)?;
         Ok(Published { id, original: self.original, form, stored: self.stored, place, sealed })
     }
 }
@@ -370,13 +372,13 @@ enum Settled {
 }
 
 impl Settled {
-    fn publish(self, spool: &Spool, id: PayloadId, form: Form) -> Result<(Place, Option<String>), Error> {
+    fn publish(self, spool: &Spool, id: PayloadId, form: &str) -> Result<(Place, Option<String>), Error> {
         match self {
             Self::Memory(octets) => inline(octets, spool.keys().first()).map_err(Error::spool),
             Self::File(temporary, seal) => {
                 // The last octets of a UUIDv7 are random: an even spread over the shards.
                 let shard = hex::encode(&id.0.as_bytes()[15..]);
-                let file = format!("{shard}/{id}.{}", form.as_str());
+                let file = format!("{shard}/{id}.{form}");
                 spool.shelf().publish(temporary, &file)?;
                 Ok((Place::File(file), seal.map(|seal| seal.column())))
             }

@@ -30,6 +30,7 @@ macro_rules! everywhere {
 everywhere! {
     payloads_of_every_size_read_back_in_both_forms,
     a_form_that_is_missing_is_made_once,
+    a_form_that_several_make_at_once_is_one_that_all_can_read,
     files_that_no_row_names_are_collected_when_they_are_old,
     files_that_no_row_names_are_gone_after_a_start,
     a_refused_submission_leaves_no_file,
@@ -99,6 +100,23 @@ async fn with_a_file(store: &Store) -> Vec<String> {
     new.payloads = vec![staged(store, &noise(2 * INLINE))];
     store.submit(new).await.unwrap();
     published(store)
+}
+
+async fn a_form_that_several_make_at_once_is_one_that_all_can_read(place: &Place) {
+    let store = open_with(place, "1").await;
+    let octets = noise(3 * INLINE);
+    let id = kept(&store, "a", &octets).await;
+    let makers = (0..5).map(|_| {
+        let mut writer = store.spool().writer();
+        writer.write_all(&octets).unwrap();
+        store.add_form(id, Form::Canonical, writer.finish().unwrap())
+    });
+    for made in futures_util::future::join_all(makers).await {
+        assert_eq!(made.unwrap().sha256, openssl::sha::sha256(&octets));
+    }
+    assert!(read(&store, id, Form::Canonical).await.1 == octets);
+    let found = store.recompute().await.unwrap();
+    assert!(found.differences.is_empty() && found.orphans.is_empty(), "{found:?}");
 }
 
 async fn files_that_no_row_names_are_collected_when_they_are_old(place: &Place) {
