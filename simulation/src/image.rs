@@ -128,9 +128,16 @@ fn files(store: &Path) -> io::Result<Vec<PathBuf>> {
     if !payloads.exists() {
         return Ok(all);
     }
-    for shard in fs::read_dir(payloads)? {
-        for file in fs::read_dir(shard?.path())? {
-            all.push(file?.path());
+    for entry in fs::read_dir(payloads)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => {
+                for file in fs::read_dir(path)? {
+                    all.push(file?.path());
+                }
+            }
+            // Whose the payloads are.
+            false => all.push(path),
         }
     }
     Ok(all)

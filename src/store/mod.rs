@@ -173,15 +173,16 @@ pub enum Error {
         /// What to do about it.
         remedy: &'static str,
     },
-    /// Configuration: a bucket holds payloads of another database below this prefix.
+    /// Configuration: a folder or a prefix of a bucket holds payloads of another database.
     #[error(
-        "{place} holds the payloads of another database (id {owner:?}), which would be lost: give this one a prefix or bucket of its own in \
-         [store.s3]; if that database is no more, remove the object `owner` there"
+        "{place} holds the payloads of another database (id {owner:?}), which would be lost: name that database, or put it back from a \
+         backup, or give this one a place of its own ([store] path, payloads or s3.prefix); if it is no more, move away what lies there, \
+         `owner` too"
     )]
     Foreign {
-        /// Bucket and prefix.
+        /// The folder, or bucket and prefix.
         place: String,
-        /// The id of that database.
+        /// The id of that database; `unknown` where nothing says it.
         owner: String,
     },
     /// Configuration: a payload is encrypted under a key that is not there.

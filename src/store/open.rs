@@ -306,8 +306,9 @@ async fn cluster(
     shelf::claim(spool.shelf(), &id, node).await?;
     let mut conn = Conn::Postgres(pool.begin().await?);
     end_leases(&mut conn, Some(node)).await?;
-    tidy(&mut conn, config, spool).await?;
     conn.end(true).await?;
+    // To list a large folder may take long: in no transaction, which the server would end.
+    tidy(&mut Conn::PostgresPool(pool.clone()), config, spool).await?;
     let mut heard = listen(&pool, CHANNEL).await?;
     let (bells, own) = (wake.clone(), Arc::clone(node));
     tokio::spawn(async move {
@@ -330,7 +331,11 @@ async fn tidy(conn: &mut Conn, config: &Config, spool: &Spool) -> Result<(), Err
     if config.s3.is_some() {
         return Ok(());
     }
-    payload::remove_orphans(conn, spool, config.payloads.is_some().then_some(SETTLED)).await.map(drop)
+    let removed = payload::remove_orphans(conn, spool, config.payloads.is_some().then_some(SETTLED)).await?;
+    if removed > 0 {
+        tracing::info!(removed, "payload files that no row names are removed: of a process that died");
+    }
+    Ok(())
 }
 
 /// Ends the leases of `node`, or all of them.

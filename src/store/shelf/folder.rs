@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,6 +70,29 @@ impl Folder {
     /// Waits until the names in a folder are on the disk.
     fn sync(&self, folder: &Path) -> Result<(), Error> {
         File::open(folder).and_then(|open| self.hands.sync(&open, folder)).map_err(Error::io(folder))
+    }
+
+    /// Whose the payloads are.
+    pub fn owner(&self) -> Result<Option<String>, Error> {
+        let path = self.path("owner");
+        match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => Ok(Some(read.map_err(Error::io(&path))?.trim().to_owned())),
+        }
+    }
+
+    /// Makes them ours, unless somebody else is faster.
+    pub fn take(&self, id: &str) -> Result<(), Error> {
+        let path = self.path("owner");
+        let mut file = NamedTempFile::new_in(&self.path).map_err(Error::io(&self.path))?;
+        file.write_all(id.as_bytes()).map_err(Error::io(&path))?;
+        self.hands.sync(file.as_file(), file.path()).map_err(Error::io(&path))?;
+        match file.persist_noclobber(&path) {
+            Err(failed) if failed.error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::io(&path)(failed.error));
+            }
+            _ => self.sync(&self.path),
+        }
     }
 
     pub fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, Error> {

@@ -364,8 +364,37 @@ async fn a_payload_that_was_changed_or_exchanged_where_it_lies_is_not_read_whole
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_theirs_removes_no_payloads() {
+    let place = Place::folder();
+    let octets = noise(2 * INLINE);
+    let store = place.open().await;
+    let id = kept(&store, "a", &octets).await;
+    store.close().await.unwrap();
+    drop(store);
+    let owner = place.payloads().join("owner");
+    let files = payload_files(&place.payloads());
+    for known in [true, false] {
+        if !known {
+            std::fs::remove_file(&owner).unwrap();
+        }
+        let other = tempfile::tempdir().unwrap();
+        let foreign = Config { payloads: Some(place.payloads()), ..config(other.path()).await };
+        let refused = Store::open(&foreign, Clock::manual(noon())).await.unwrap_err();
+        assert!(
+            matches!(&refused, Error::Foreign { owner, .. } if (owner == "unknown") != known),
+            "{refused}"
+        );
+        assert_eq!(payload_files(&place.payloads()), files);
+    }
+    // Their own database takes them, as it does after an update of tilts.
+    let store = place.open().await;
+    assert!(read_back(&store, id).await.unwrap() == octets && owner.exists());
+}
+
 fn payload_files(folder: &Path) -> Vec<std::path::PathBuf> {
     let shards = std::fs::read_dir(folder).unwrap().map(|shard| shard.unwrap().path());
-    let shards = shards.filter(|shard| shard.is_dir());
+    let shards =
+        shards.filter(|shard| shard.is_dir() && shard.file_name().is_some_and(|name| name.len() == 2));
     shards.flat_map(|shard| std::fs::read_dir(shard).unwrap().map(|file| file.unwrap().path())).collect()
 }
