@@ -98,7 +98,7 @@ async fn collect(office: Arc<Office>, id: String, stop: impl Future<Output = ()>
     loop {
         if let Some(backend) = office.backend(&id) {
             let looked = match &backend.adapter {
-                Adapter::Folder(path) => backend::folder::collect(&office, backend, path).await,
+                Adapter::Folder(path) => backend::outbox::collect(&office, backend, path).await,
                 Adapter::Div(Some(path)) => backend::div::collect(&office, backend, path).await,
                 Adapter::Rest | Adapter::Div(None) => return,
             };

@@ -5,11 +5,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Office, delivery};
+use super::{Office, delivery, folder};
 use crate::clock::{SignedDuration, Timestamp};
-use crate::id;
 use crate::status::{Row, Signal};
-use crate::store::{DeliveryOutcome, NewEvidence, RecipientId, SETTLED};
+use crate::store::{DeliveryOutcome, DeliveryState, DeliveryView, NewEvidence, RecipientId, SETTLED};
+use crate::{id, thread};
 
 /// Deadlines are looked at no more often than this, however much happens.
 const LOOK: Duration = Duration::from_millis(500);
@@ -89,19 +89,73 @@ async fn tidy(office: &Office) -> Result<(), crate::store::Error> {
     Ok(())
 }
 
+/// What cannot be settled is logged and holds up nothing behind it.
 async fn look(office: &Office) -> Result<(), delivery::Error> {
     let now = office.clock.now();
-    for missed in office.store.deliveries_past_deadline(now, BATCH).await? {
-        match delivery::settle(office, missed.id, DeliveryOutcome::Missed).await {
-            // The backend was faster: its word is final.
-            Err(delivery::Error::Store(crate::store::Error::Conflict { .. })) | Ok(_) => {}
-            Err(error) => return Err(error),
+    for late in office.store.deliveries_past_deadline(now, BATCH).await? {
+        if let Err(error) = past_deadline(office, &late).await {
+            tracing::error!(delivery.id = %late.id, %error, "a delivery past its deadline");
         }
     }
     let late = now.checked_sub(GRACE).unwrap_or(now);
     for recipient in office.store.overdue_recipients(late, BATCH).await? {
-        overdue(office, recipient).await?;
+        if let Err(error) = overdue(office, recipient).await {
+            tracing::error!(recipient.id = %recipient, %error, "a recipient past its deadline");
+        }
     }
+    for recipient in office.store.unevidenced_recipients(now, BATCH).await? {
+        if let Err(error) = unevidenced(office, recipient).await {
+            tracing::error!(recipient.id = %recipient, %error, "a recipient without evidence");
+        }
+    }
+    Ok(())
+}
+
+/// Nobody took it in time, or it was never there to be taken: the second is ours, and no recipient's fault (model.md 4).
+async fn past_deadline(office: &Office, late: &DeliveryView) -> Result<(), delivery::Error> {
+    let outcome = match late.state {
+        DeliveryState::Waiting => {
+            let reason = "it could not be put at the recipient's disposal before the deadline".to_owned();
+            let text = format!(
+                "message {:?}: {reason}; see the log of backend {:?}",
+                late.message.message_id, late.backend
+            );
+            office.store.raise_once("undeliverable", &late.id.to_string(), &text).await?;
+            DeliveryOutcome::Undeliverable { reason }
+        }
+        _ if may_be_answered(office, late).await? => return Ok(()),
+        _ => DeliveryOutcome::Missed,
+    };
+    match delivery::settle(office, late.id, outcome).await {
+        // Something else was faster: its word is final, or the next look decides.
+        Err(delivery::Error::Store(crate::store::Error::Conflict { .. })) | Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the consumer of a folder has answered and nobody has looked yet, or nobody can look.
+async fn may_be_answered(office: &Office, late: &DeliveryView) -> Result<bool, delivery::Error> {
+    let Some(inbox) = office.backend(&late.backend).and_then(|backend| backend.adapter.inbox()) else {
+        return Ok(false);
+    };
+    let (there, answered) = thread::apart(|| (inbox.is_dir(), folder::is_answered(&inbox, late.id)));
+    if !there {
+        let text = format!(
+            "the folder {} is away: whether messages were taken in time cannot be seen",
+            inbox.display()
+        );
+        office.store.raise_once("folder-away", &late.backend, &text).await?;
+    }
+    Ok(answered || !there)
+}
+
+/// A row of our own: there is a receipt, and the evidence that the other side has agreed to send has not come. A notice, and no status.
+async fn unevidenced(office: &Office, recipient: RecipientId) -> Result<(), delivery::Error> {
+    let text =
+        "the other side has receipted the message and sent no evidence since: ask it, or close the message";
+    office.store.raise_once("no-evidence", &recipient.to_string(), text).await?;
+    let row = Row::local(Signal::ConsignmentFailed, office.clock.now(), format!("evidence-{}", id::row_id()));
+    office.store.append_evidence(recipient, vec![NewEvidence::statement(row.because(text))]).await?;
     Ok(())
 }
 

@@ -11,6 +11,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+
 use super::{Adapter, Office, div, folder, proof};
 use crate::clock::SignedDuration;
 use crate::crash::{self, Point};
@@ -50,20 +53,51 @@ pub enum Error {
     Form(String),
 }
 
-/// Carries deliveries until `stop` is ready.
-pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
+/// Carries deliveries until `stop` is ready, each backend's by itself: one whose folder does not answer holds up no other.
+pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()> + Send + 'static) {
+    if let Err(error) = strangers(&office).await {
+        tracing::error!(%error, "deliveries of backends that are not configured");
+    }
+    let stop = stop.shared();
+    let mut carriers = JoinSet::new();
+    for backend in &office.backends {
+        carriers.spawn(carrier(office.clone(), backend.id.clone(), stop.clone()));
+    }
+    while let Some(ended) = carriers.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+    stop.await;
+}
+
+/// Messages that wait for a backend which the configuration no longer names wait for ever: somebody must know.
+async fn strangers(office: &Office) -> Result<(), store::Error> {
+    for backend in office.store.backends_with_deliveries().await? {
+        if office.backend(&backend).is_none() {
+            let text = format!(
+                "messages wait for the backend {backend:?}, which is no [[backend]] of the configuration: name it again"
+            );
+            office.store.raise_once("unknown-backend", &backend, &text).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn carrier(office: Arc<Office>, backend: String, stop: impl Future<Output = ()>) {
+    let Some(adapter) = office.backend(&backend).map(|backend| &backend.adapter) else { return };
     let mut changes = office.store.delivery_changes();
     let mut stop = std::pin::pin!(stop);
     let mut unkept = Vec::new();
     loop {
         changes.mark_unchanged();
         give_back(&office, &mut unkept).await;
-        for backend in &office.backends {
-            if let Err(error) = round(&office, (&backend.id, &backend.adapter), &mut unkept).await {
-                tracing::error!(backend = backend.id, %error, "delivery");
-            }
+        if let Err(error) = round(&office, (&backend, adapter), &mut unkept).await {
+            tracing::error!(backend, %error, "delivery");
         }
-        let pause = pause(&office, unkept.is_empty()).await;
+        let pause = pause(&office, adapter, unkept.is_empty()).await;
         tokio::select! {
             biased;
             () = &mut stop => return,
@@ -74,8 +108,8 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
 }
 
 /// Until something is due again. Folders tell nobody that there is something in them: they are looked at.
-async fn pause(office: &Office, kept: bool) -> Duration {
-    if !kept || office.backends.iter().any(|backend| backend.adapter.inbox().is_some()) {
+async fn pause(office: &Office, adapter: &Adapter, kept: bool) -> Duration {
+    if !kept || adapter.inbox().is_some() {
         return LOOK;
     }
     let Ok(next) = office.store.next_delivery().await else { return LOOK };
@@ -92,13 +126,16 @@ async fn give_back(office: &Office, unkept: &mut Vec<DeliveryId>) {
     }
 }
 
-/// One look at a backend: carry what waits, gather what it answered. What is leased when the store fails is `unkept`: its lease
+/// One look at a backend: gather what it answered, which may have a deadline, then carry what waits. What is leased when the store fails is `unkept`: its lease
 /// would hold it back for long.
 async fn round(
     office: &Office,
     (backend, adapter): (&str, &Adapter),
     unkept: &mut Vec<DeliveryId>,
 ) -> Result<(), Error> {
+    if let Some(inbox) = adapter.inbox() {
+        folder::gather(office, backend, &inbox).await?;
+    }
     let now = office.clock.now();
     let mut waiting = office.store.lease_deliveries(backend, now, BATCH, now + LEASE).await?.into_iter();
     while let Some(delivery) = waiting.next() {
@@ -111,10 +148,7 @@ async fn round(
             }
         }
     }
-    match adapter.inbox() {
-        Some(inbox) => folder::gather(office, backend, &inbox).await,
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 async fn carry(office: &Office, adapter: &Adapter, delivery: &DeliveryView) -> Result<(), Error> {

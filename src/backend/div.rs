@@ -16,7 +16,7 @@ use super::document::Part;
 use super::folder::{self, Content};
 use super::routes::{Form as WireForm, Route, Unroutable};
 use super::submission::{self, Draft, DraftRecipient, Target};
-use super::{Backend, Office};
+use super::{Backend, Office, outbox};
 use crate::div::{self, ALIAS_PREFIX, Envelope, LocalRecipient, MOST_FILES, NewEnvelope, NewFile, Origin};
 use crate::pki::{Certificate, TrustStore};
 use crate::store::{self, Class, DeliveryView, Form, Keep, NewPart, StagedPayload, Submitted};
@@ -51,13 +51,23 @@ pub struct National {
 pub enum Error {
     /// The envelope, its signature or an attachment: HTTP 422, nothing stored.
     #[error(transparent)]
-    Envelope(#[from] div::Error),
+    Envelope(div::Error),
     /// The submission.
     #[error(transparent)]
     Submission(#[from] submission::Error),
     /// There is no `[div]` in the configuration.
     #[error("this node has no [div]")]
     NotNational,
+}
+
+impl From<div::Error> for Error {
+    fn from(error: div::Error) -> Self {
+        match error {
+            // Our disk, not the sender's envelope: it is to come again.
+            div::Error::Io(error) => store::Error::of_writing(&error).into(),
+            error => Self::Envelope(error),
+        }
+    }
 }
 
 impl From<store::Error> for Error {
@@ -135,7 +145,7 @@ async fn original_sender(office: &Office, envelope: &Envelope) -> Result<String,
 
 fn stage_octets(office: &Office, octets: &[u8]) -> Result<StagedPayload, Error> {
     let mut writer = office.store.spool().writer_keeping(Keep::Compressed);
-    io::Write::write_all(&mut writer, octets).map_err(div::Error::from)?;
+    io::Write::write_all(&mut writer, octets).map_err(|error| store::Error::of_writing(&error))?;
     Ok(writer.finish()?)
 }
 
@@ -220,28 +230,25 @@ fn properties(route: &Route, envelope: &Envelope) -> Vec<(String, Option<String>
 /// Submits every folder in `div-out/` that is ready.
 pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<(), DeliveryError> {
     let outbox = root.join(OUT);
-    fs::create_dir_all(&outbox).map_err(folder::folder(&outbox))?;
-    for name in folder::entries(&outbox)? {
-        let Some(stem) = name.strip_suffix(".ready") else { continue };
-        let from = outbox.join(&name);
+    for (from, stem) in outbox::ready(office, &outbox)? {
         let taken = match take(office, backend, &from).await {
             Ok((submitted, _)) => Ok(submitted),
             Err(Error::Submission(error)) => Err(error),
             Err(error) => Err(submission::Error::invalid("envelope", error.to_string())),
         };
-        folder::finish(&outbox, &from, stem, taken)?;
+        outbox::finish(&outbox, &from, &stem, taken)?;
     }
     Ok(())
 }
 
 async fn take(office: &Office, backend: &Backend, from: &Path) -> Result<(Submitted, String), Error> {
-    let unread = |e: io::Error| Error::Envelope(div::Error::Io(e));
     let path = from.join(ENVELOPE);
-    let octets = folder::regular(&path).and_then(|()| fs::read(&path)).map_err(unread)?;
+    let octets = outbox::regular(&path).and_then(|()| fs::read(&path));
+    let octets = octets.map_err(|error| outbox::unreadable("envelope", &error))?;
     let mut files = Vec::new();
     for name in folder::entries(from).map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
-        if name != ENVELOPE && name != "status.json" {
-            let staged = folder::stage(office, &from.join(&name)).map_err(unread)?;
+        if name != ENVELOPE && name != outbox::STATUS {
+            let staged = outbox::stage(office, &from.join(&name))?;
             let media_type = "application/octet-stream".to_owned();
             files.push(Part { id: name.clone(), media_type, name: Some(name), content_id: None, staged });
         }

@@ -4,8 +4,9 @@
 //! in/<delivery id>/            appears by rename: metadata.json and the parts
 //! in/<delivery id>.accepted    the consumer's answer, by rename
 //! in/<delivery id>.refused     the same, with reason.txt
-//! out/<name>.ready/            submitted, then renamed to .done or .failed, with status.json
 //! ```
+//!
+//! What is submitted: [`super::outbox`].
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -14,26 +15,17 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::Office;
 use super::delivery::{self, Error};
-use super::document::{Document, Part};
-use super::submission::{self, submit};
-use super::{Backend, Office};
-use crate::store::{
-    DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, Keep, PartView, PayloadReader,
-    StagedPayload, Submitted,
-};
+use crate::store::{DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, PartView, PayloadReader};
 use crate::{id, thread};
 
 /// Folder of what is delivered.
 pub const IN: &str = "in";
-/// Folder of what is submitted.
-pub const OUT: &str = "out";
 /// Answer of a consumer that took a message.
 const ACCEPTED: &str = "accepted";
 /// Answer of a consumer that refused a message.
 const REFUSED: &str = "refused";
-/// What became of a folder that was submitted.
-const STATUS: &str = "status.json";
 /// Longest reason that is read, in octets.
 const REASON: usize = 4096;
 /// A folder that was not touched for so long is no longer being written.
@@ -53,9 +45,12 @@ pub(super) async fn put(office: &Office, root: &Path, delivery: &DeliveryView) -
 
 /// Whether nobody has put it at the consumer's disposal meanwhile: another node may take over from one that stood still. Called where
 /// a thread may wait.
-pub(super) fn waits(office: &Office, delivery: &DeliveryView) -> bool {
-    let now = tokio::runtime::Handle::current().block_on(office.store.delivery(delivery.id));
-    now.is_ok_and(|now| now.state == DeliveryState::Waiting)
+///
+/// # Errors
+/// The store's: nobody knows then.
+pub(super) fn waits(office: &Office, delivery: &DeliveryView) -> Result<bool, Error> {
+    let now = tokio::runtime::Handle::current().block_on(office.store.delivery(delivery.id))?;
+    Ok(now.state == DeliveryState::Waiting)
 }
 
 /// What a file is made of.
@@ -73,7 +68,7 @@ pub(super) fn place(
     inbox: &Path,
     name: &str,
     files: Vec<(String, Content)>,
-    still: impl FnOnce() -> bool,
+    still: impl FnOnce() -> Result<bool, Error>,
 ) -> Result<(), Error> {
     thread::apart(|| {
         fs::create_dir_all(inbox).map_err(folder(inbox))?;
@@ -89,10 +84,13 @@ pub(super) fn place(
             write(&path, content).map_err(folder(&path))?;
         }
         sync(&hidden)?;
-        let shown = inbox.join(name);
-        if !still() || exists(inbox, name)? {
-            return fs::remove_dir_all(&hidden).map_err(folder(&hidden));
+        // An error here says that nobody knows, and not that it was taken: it is tried again, and nothing is shown.
+        let wanted = still().and_then(|still| Ok(still && !exists(inbox, name)?));
+        if !matches!(wanted, Ok(true)) {
+            fs::remove_dir_all(&hidden).map_err(folder(&hidden))?;
+            return wanted.map(drop);
         }
+        let shown = inbox.join(name);
         fs::rename(&hidden, &shown).map_err(folder(&shown))?;
         sync(inbox)
     })
@@ -198,9 +196,24 @@ pub(super) async fn gather(office: &Office, backend: &str, inbox: &Path) -> Resu
             tracing::warn!(delivery.id = %id, %error, "the answer in the folder cannot be taken; it is left there");
             continue;
         }
-        fs::remove_dir_all(&path).map_err(folder(&path))?;
+        take_away(inbox, &name);
     }
     Ok(())
+}
+
+/// Removes an answered folder. It is out of the way first: what cannot be removed (of another owner, or still open on another machine) must
+/// not be found again and again, nor keep the answers behind it waiting.
+fn take_away(inbox: &Path, name: &str) {
+    let hidden = inbox.join(format!(".{name}.{}.gone", id::row_id()));
+    let gone = fs::rename(inbox.join(name), &hidden).and_then(|()| fs::remove_dir_all(&hidden));
+    if let Err(error) = gone {
+        tracing::warn!(folder = %inbox.join(name).display(), %error, "an answered folder cannot be removed; remove it by hand");
+    }
+}
+
+/// Whether the consumer has answered already, and nobody has looked yet.
+pub(super) fn is_answered(inbox: &Path, id: DeliveryId) -> bool {
+    [ACCEPTED, REFUSED].iter().any(|answer| inbox.join(format!("{id}.{answer}")).exists())
 }
 
 async fn answered(
@@ -229,113 +242,6 @@ fn reason(path: &Path) -> String {
     if text.is_empty() { "no reason was given".into() } else { text }
 }
 
-/// Submits every folder that is ready.
-pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<(), Error> {
-    let outbox = root.join(OUT);
-    if !outbox.is_dir() {
-        fs::create_dir_all(&outbox).map_err(folder(&outbox))?;
-    }
-    for name in entries(&outbox)? {
-        let Some(stem) = name.strip_suffix(".ready") else { continue };
-        let from = outbox.join(&name);
-        let taken = take(office, backend, &from, stem).await;
-        finish(&outbox, &from, stem, taken)?;
-    }
-    Ok(())
-}
-
-async fn take(
-    office: &Office,
-    backend: &Backend,
-    from: &Path,
-    stem: &str,
-) -> Result<Submitted, submission::Error> {
-    let invalid = |what, e: io::Error| submission::Error::invalid(what, format!("cannot be read: {e}"));
-    let described = from.join("metadata.json");
-    let octets =
-        regular(&described).and_then(|()| fs::read(&described)).map_err(|e| invalid("metadata.json", e))?;
-    let document = Document::read(&octets)?;
-    let mut parts = Vec::new();
-    for name in payloads(from).map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
-        parts.push(part(office, from, &name).map_err(|e| invalid("file", e))?);
-    }
-    let draft = document.draft(office, backend, octets, parts, Some(stem.to_owned()))?;
-    submit(office, draft).await
-}
-
-fn part(office: &Office, from: &Path, name: &str) -> io::Result<Part> {
-    let staged = stage(office, &from.join(name))?;
-    let media_type = media_type(name).to_owned();
-    Ok(Part { id: name.to_owned(), media_type, name: Some(name.to_owned()), content_id: None, staged })
-}
-
-/// The files to be sent. `status.json` is ours: a process that died before the last rename left it, and as a part it would make
-/// the same folder another message.
-fn payloads(from: &Path) -> Result<Vec<String>, Error> {
-    let mut names = entries(from)?;
-    names.retain(|name| name != "metadata.json" && name != STATUS);
-    Ok(names)
-}
-
-/// A link could name any file that this process may read: only what lies in the folder itself is sent.
-pub(super) fn regular(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path)?.is_file() {
-        true => Ok(()),
-        false => {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no regular file", path.display())))
-        }
-    }
-}
-
-/// Takes a file into the spool.
-pub(super) fn stage(office: &Office, path: &Path) -> io::Result<StagedPayload> {
-    thread::apart(|| {
-        regular(path)?;
-        let mut file = fs::File::open(path)?;
-        let mut writer = office.store.spool().writer_keeping(Keep::Compressed);
-        io::copy(&mut file, &mut writer)?;
-        writer.finish().map_err(io::Error::other)
-    })
-}
-
-fn media_type(name: &str) -> &'static str {
-    match name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).as_deref() {
-        Some("xml") => "application/xml",
-        Some("pdf") => "application/pdf",
-        Some("txt") => "text/plain",
-        Some("json") => "application/json",
-        Some("edoc" | "asice") => "application/vnd.etsi.asic-e+zip",
-        Some("zip") => "application/zip",
-        _ => "application/octet-stream",
-    }
-}
-
-/// `.done` with the submission's id, `.failed` with the reason; a store that is not available leaves `.ready` for the next
-/// look.
-pub(super) fn finish(
-    outbox: &Path,
-    from: &Path,
-    stem: &str,
-    taken: Result<Submitted, submission::Error>,
-) -> Result<(), Error> {
-    let (end, status) = match taken {
-        Ok(Submitted::Created(id) | Submitted::Existing(id)) => ("done", json!({ "submission": id })),
-        Ok(Submitted::Conflict(id)) => {
-            let text = "this client_id was submitted before with other content";
-            ("failed", json!({ "error": text, "submission": id }))
-        }
-        Err(submission::Error::Store(error)) => return Err(Error::Store(error)),
-        Err(error) => ("failed", json!({ "error": error.to_string() })),
-    };
-    let to = outbox.join(format!("{stem}.{end}"));
-    let path = from.join(STATUS);
-    fs::write(&path, serde_json::to_vec_pretty(&status).unwrap_or_default()).map_err(folder(&path))?;
-    if to.exists() {
-        fs::remove_dir_all(&to).map_err(folder(&to))?;
-    }
-    fs::rename(from, &to).map_err(folder(&to))
-}
-
 /// Names in a folder, sorted, without hidden ones.
 pub(super) fn entries(path: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
@@ -359,37 +265,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_left_by_a_process_that_died_is_no_payload() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["metadata.json", "letter.pdf", STATUS, ".hidden"] {
-            fs::write(folder.path().join(name), "x").unwrap();
-        }
-        assert_eq!(payloads(folder.path()).unwrap(), ["letter.pdf"]);
-    }
-
-    #[test]
-    fn a_link_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
-        fs::write(&file, "x").unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        assert!(regular(&file).is_ok());
-        assert!(regular(&link).unwrap_err().to_string().contains("no regular file"));
-        assert!(regular(folder.path()).is_err());
-    }
-
-    #[test]
     fn a_folder_appears_whole_and_only_once() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let inbox = folder.path().join("in");
         let put = |text: &str| {
             let files = vec![("a.txt".to_owned(), Content::Octets(text.into()))];
-            runtime.block_on(async { place(&inbox, "id", files, || true) }).unwrap();
+            runtime.block_on(async { place(&inbox, "id", files, || Ok(true)) }).unwrap();
         };
         put("first");
         fs::rename(inbox.join("id"), inbox.join("id.accepted")).unwrap();
         put("second");
+        // Nobody knows whether it waits: that is no delivery.
+        let unknown = || Err(Error::Store(crate::store::Error::Closed));
+        runtime.block_on(async { place(&inbox, "other", Vec::new(), unknown) }).unwrap_err();
+        runtime.block_on(async { place(&inbox, "taken", Vec::new(), || Ok(false)) }).unwrap();
         assert_eq!(entries(&inbox).unwrap(), ["id.accepted"]);
         assert_eq!(fs::read_to_string(inbox.join("id.accepted/a.txt")).unwrap(), "first");
     }

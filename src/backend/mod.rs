@@ -12,6 +12,7 @@ pub mod div;
 pub mod document;
 mod envelope;
 pub mod folder;
+pub mod outbox;
 mod proof;
 pub mod rest;
 pub mod routes;

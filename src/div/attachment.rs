@@ -1,6 +1,6 @@
 //! Attachments: encryption and compression undone, the digest checked, all of it streaming (national-div 5).
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 
 use flate2::write::GzDecoder;
 use openssl::pkey::{PKey, Private};
@@ -82,10 +82,16 @@ pub fn open_attachment(
         false => decrypt(input, key, &mut wire, &mut plain),
     };
     copied.map_err(|error| match error {
-        Error::Io(error) if error.kind() != std::io::ErrorKind::StorageFull => wrong(file, error.to_string()),
+        Error::Io(error) if is_of_the_content(error.kind()) => wrong(file, error.to_string()),
         other => other,
     })?;
     judge(file, key.is_some(), plain, wire)
+}
+
+/// What a decompressor or the limit says; everything else comes from our disk.
+fn is_of_the_content(kind: ErrorKind) -> bool {
+    use ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof, WriteZero};
+    matches!(kind, InvalidData | InvalidInput | Other | UnexpectedEof | WriteZero)
 }
 
 fn judge(file: &FileEntry, encrypted: bool, plain: Plain<'_>, wire: Sha512) -> Result<Opened, Error> {

@@ -143,14 +143,8 @@ impl Store {
             .await?;
         let mut leased = Vec::with_capacity(ids.len());
         for id in ids {
-            match self.delivery(DeliveryId::read(&id)?).await {
-                Ok(delivery) => leased.push(delivery),
-                // It must hold up nobody else: it stays leased, and is looked at again when the lease has run out.
-                Err(error @ Error::Damaged { .. }) => {
-                    tracing::error!(delivery.id = id, %error, "a delivery cannot be read; the others go on");
-                }
-                Err(error) => return Err(error),
-            }
+            // One that cannot be read stays leased, and is looked at again when the lease has run out.
+            leased.extend(readable(&id, self.delivery(DeliveryId::read(&id)?).await)?);
         }
         leased.sort_by_key(|d| d.id);
         Ok(leased)
@@ -169,10 +163,12 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn next_deadline(&self) -> Result<Option<Timestamp>, Error> {
-        let [here, abroad] = NEXT_DEADLINE;
-        let here: Option<i64> = sql::query_scalar(here).fetch_one(&mut self.read()).await?;
-        let abroad: Option<i64> = sql::query_scalar(abroad).fetch_one(&mut self.read()).await?;
-        optional_time([here, abroad].into_iter().flatten().min())
+        let mut next = None;
+        for statement in NEXT_DEADLINE {
+            let found: Option<i64> = sql::query_scalar(statement).fetch_one(&mut self.read()).await?;
+            next = next.into_iter().chain(found).min();
+        }
+        optional_time(next)
     }
 
     /// Gives a lease back: the backend could not be reached, try again at `due`.
@@ -212,7 +208,7 @@ impl Store {
     /// Settles a delivery; `evidence` goes out in the same transaction. The same outcome again is no error.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] when it was settled otherwise before.
+    /// [`Error::NotFound`]; [`Error::Conflict`] when it was settled otherwise before, or is to be missed and was never at disposal.
     pub async fn settle_delivery(
         &self,
         id: DeliveryId,
@@ -260,11 +256,7 @@ impl Store {
         .bind(limit)
         .fetch_all(&mut self.read())
         .await?;
-        let mut views = Vec::with_capacity(rows.len());
-        for row in &rows {
-            views.push(self.delivery_view(row).await?);
-        }
-        Ok(views)
+        self.delivery_views(&rows).await
     }
 
     /// Deliveries that nobody settled before their deadline.
@@ -278,11 +270,24 @@ impl Store {
     ) -> Result<Vec<DeliveryView>, Error> {
         let rows =
             sql::query(PAST_DEADLINE).bind(micros(now)).bind(limit).fetch_all(&mut self.read()).await?;
+        self.delivery_views(&rows).await
+    }
+
+    async fn delivery_views(&self, rows: &[sql::Row]) -> Result<Vec<DeliveryView>, Error> {
         let mut views = Vec::with_capacity(rows.len());
-        for row in &rows {
-            views.push(self.delivery_view(row).await?);
+        for row in rows {
+            views.extend(readable(row.get("id")?, self.delivery_view(row).await)?);
         }
         Ok(views)
+    }
+
+    /// Backends that open deliveries are for.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn backends_with_deliveries(&self) -> Result<Vec<String>, Error> {
+        let all = "SELECT DISTINCT backend FROM delivery WHERE state IN ('waiting', 'at-disposal')";
+        sql::query_scalar(all).fetch_all(&mut self.read()).await
     }
 
     async fn delivery_view(&self, row: &sql::Row) -> Result<DeliveryView, Error> {
@@ -330,14 +335,26 @@ impl Store {
     }
 }
 
+/// A delivery that cannot be read must hold up nobody else.
+fn readable(id: &str, view: Result<DeliveryView, Error>) -> Result<Option<DeliveryView>, Error> {
+    match view {
+        Err(error @ Error::Damaged { .. }) => {
+            tracing::error!(delivery.id = id, %error, "a delivery cannot be read; the others go on");
+            Ok(None)
+        }
+        view => view.map(Some),
+    }
+}
+
 pub(super) const NEXT_DELIVERY: [&str; 2] = [
     "SELECT due FROM delivery WHERE state = 'waiting' AND lease_until IS NULL ORDER BY due LIMIT 1",
     "SELECT lease_until FROM delivery WHERE lease_until IS NOT NULL AND state = 'waiting' ORDER BY lease_until LIMIT 1",
 ];
-pub(super) const NEXT_DEADLINE: [&str; 2] = [
+pub(super) const NEXT_DEADLINE: [&str; 3] = [
     "SELECT min(deadline) FROM delivery WHERE deadline IS NOT NULL AND state IN ('waiting', 'at-disposal')",
     "SELECT min(deadline) FROM recipient WHERE deadline IS NOT NULL AND state IN ('at-remote-gateway', 'available')
          AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local' AND signal = 'expired')",
+    "SELECT min(evidence_due) FROM recipient WHERE evidence_due IS NOT NULL",
 ];
 pub(super) const PAST_DEADLINE: &str = "SELECT * FROM delivery WHERE deadline IS NOT NULL AND deadline <= ?
      AND state IN ('waiting', 'at-disposal') ORDER BY deadline LIMIT ?";
@@ -381,6 +398,10 @@ async fn settle(
     let open = matches!(state, DeliveryState::Waiting | DeliveryState::AtDisposal);
     if state == outcome.state() {
         return Ok(Settled::Before);
+    }
+    // What was never at its disposal no recipient can have missed (model 4).
+    if state == DeliveryState::Waiting && *outcome == DeliveryOutcome::Missed {
+        return Err(Error::conflict("delivery", id, "is not at the recipient's disposal yet"));
     }
     if !open {
         return Err(Error::conflict(

@@ -113,6 +113,24 @@ impl Store {
         self.write(move |work| Box::pin(async move { notice(work, now, &kind, &subject, &text).await })).await
     }
 
+    /// Raises a notice, unless the same one about the same subject still stands.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn raise_once(&self, kind: &str, subject: &str, text: &str) -> Result<(), Error> {
+        let stands: Option<i64> = sql::query_scalar(
+            "SELECT 1 FROM notice WHERE kind = ? AND subject = ? AND cleared IS NULL LIMIT 1",
+        )
+        .bind(kind)
+        .bind(subject)
+        .fetch_optional(&mut self.read())
+        .await?;
+        match stands {
+            Some(_) => Ok(()),
+            None => self.raise(kind, subject, text).await,
+        }
+    }
+
     /// Notices, newest first; those that were cleared only when asked for.
     ///
     /// # Errors

@@ -7,9 +7,9 @@ use super::ids::{digest, from_json, json, micros, optional_time, time};
 use super::sql::{self, Conn, Dialect, Sql};
 use super::writer::Work;
 use super::{Error, MessageRow, RecipientId, Store, events};
-use crate::clock::Timestamp;
+use crate::clock::{SignedDuration, Timestamp};
 use crate::status::chain::{Link, RawDigest, START};
-use crate::status::{Record, Row, State, fold};
+use crate::status::{Kind, Record, Row, Signal, State, fold};
 
 /// A row to be appended to a recipient's chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -266,8 +266,9 @@ async fn keep_record(
     chain: &[StoredEvidence],
 ) -> Result<(), Error> {
     let changed = sql::query(
-        "UPDATE recipient SET state = ?, send = ?, delivery = ?, sent_at = ?, delivered_at = ?, provisional = ?,
-             record = ?, chain_length = ?, chain_head = ?, unsealed = 1 WHERE id = ?",
+        "UPDATE recipient SET state = ?1, send = ?2, delivery = ?3, sent_at = ?4, delivered_at = ?5, provisional = ?6,
+             record = ?7, chain_length = ?8, chain_head = ?9, unsealed = 1,
+             evidence_due = CASE WHEN profile = 'rem' AND ?10 IS NOT NULL THEN coalesce(evidence_due, ?10) END WHERE id = ?11",
     )
     .bind(record.state.as_str())
     .bind(record.send.as_str())
@@ -278,6 +279,7 @@ async fn keep_record(
     .bind(json(record)?)
     .bind(chain.len() as i64)
     .bind(chain.last().map(|l| l.hash.to_vec()))
+    .bind(evidence_due(record, chain).map(micros))
     .bind(recipient.column())
     .execute(&mut work.conn)
     .await?;
@@ -286,6 +288,17 @@ async fn keep_record(
     }
     Ok(())
 }
+
+/// When evidence should be there, of a recipient that has none behind the receipt and of whom no row of ours says so yet.
+fn evidence_due(record: &Record, chain: &[StoredEvidence]) -> Option<Timestamp> {
+    let told =
+        |one: &StoredEvidence| one.row.kind == Kind::Local && one.row.signal == Signal::ConsignmentFailed;
+    let waits = record.state == State::AtRemoteGateway && !chain.iter().any(told);
+    chain.last().filter(|_| waits)?.row.received.checked_add(EVIDENCE_WITHIN).ok()
+}
+
+/// How long after the receipt the other side may take to say that the message is at the recipient's disposal, where it has agreed to say so.
+const EVIDENCE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) const STOP_SENDING: &str = "UPDATE message SET state = ?1, lease_until = NULL
          WHERE recipient = ?2 AND direction = 'out' AND state IN ('queued', 'uncertain', 'awaiting-evidence') AND state <> ?1";

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Error;
 use super::sql::{self, Conn, PostgresPool, Turn};
 
-pub(super) const SQLITE: [&str; 6] = [
+pub(super) const SQLITE: [&str; 7] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_lease_by.sql"),
     include_str!("migrations/0003_timers.sql"),
@@ -16,14 +16,19 @@ pub(super) const SQLITE: [&str; 6] = [
         include_str!("migrations/0005_by_key.sql")
     ),
     include_str!("migrations/0006_owner.sql"),
+    concat!(include_str!("migrations/0007_column.sql"), include_str!("migrations/0007_evidence_due.sql")),
 ];
-const POSTGRES: [&str; 6] = [
+const POSTGRES: [&str; 7] = [
     include_str!("migrations/postgres/0001_initial.sql"),
     include_str!("migrations/postgres/0002_nodes.sql"),
     include_str!("migrations/0003_timers.sql"),
     include_str!("migrations/0004_sealed.sql"),
     concat!(include_str!("migrations/postgres/0005_plan.sql"), include_str!("migrations/0005_short.sql")),
     include_str!("migrations/0006_owner.sql"),
+    concat!(
+        include_str!("migrations/postgres/0007_column.sql"),
+        include_str!("migrations/0007_evidence_due.sql")
+    ),
 ];
 
 /// Brings the schema of a SQLite store up to date.

@@ -232,6 +232,12 @@ impl Error {
         own.cloned().unwrap_or_else(|| Self::Damaged { what: "payload", value: error.to_string() })
     }
 
+    /// What the writer of a payload said through [`io::Write`]: ours, whatever it is.
+    pub fn of_writing(error: &io::Error) -> Self {
+        let own = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
+        own.cloned().unwrap_or_else(|| Self::spool(io::Error::new(error.kind(), error.to_string())))
+    }
+
     /// True when the payload is where it was, and cannot be had at this moment.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Bucket { .. })

@@ -241,8 +241,23 @@ impl Store {
             sql::query_scalar(OVERDUE).bind(micros(now)).bind(limit).fetch_all(&mut self.read()).await?;
         ids.iter().map(|id| RecipientId::read(id)).collect()
     }
+
+    /// Recipients of whom there should be evidence by now, and is a receipt alone, without a row of ours that says so.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn unevidenced_recipients(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<RecipientId>, Error> {
+        let ids: Vec<String> =
+            sql::query_scalar(UNEVIDENCED).bind(micros(now)).bind(limit).fetch_all(&mut self.read()).await?;
+        ids.iter().map(|id| RecipientId::read(id)).collect()
+    }
 }
 
+pub(super) const UNEVIDENCED: &str = "SELECT id FROM recipient WHERE evidence_due IS NOT NULL AND evidence_due <= ? ORDER BY evidence_due LIMIT ?";
 pub(super) const OVERDUE: &str = "SELECT id FROM recipient WHERE deadline IS NOT NULL AND deadline <= ? AND state IN ('at-remote-gateway', 'available')
      AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local'
      AND signal = 'expired') LIMIT ?";

@@ -87,6 +87,40 @@ async fn a_duplicate_is_known_after_a_restart() {
 }
 
 #[tokio::test]
+async fn what_was_never_at_disposal_is_not_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let id = delivery_of(&store, "1@sender").await;
+    let missed = || store.settle_delivery(id, DeliveryOutcome::Missed, Some(evidence_message("e1@us")));
+    assert!(matches!(missed().await, Err(Error::Conflict { .. })));
+    assert_eq!(store.delivery(id).await.unwrap().state, DeliveryState::Waiting);
+    store.delivery_at_disposal(id, None).await.unwrap();
+    assert_eq!(missed().await.unwrap(), Settled::Now);
+    let other = delivery_of(&store, "2@sender").await;
+    let reason = "the disk was away".to_owned();
+    let undeliverable = DeliveryOutcome::Undeliverable { reason };
+    assert_eq!(store.settle_delivery(other, undeliverable, None).await.unwrap(), Settled::Now);
+    assert_eq!(store.backends_with_deliveries().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_read_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let bad = delivery_of(&store, "1@sender").await;
+    let good = delivery_of(&store, "2@sender").await;
+    let mut behind = behind(folder.path()).await;
+    let bent = sql::query("UPDATE message SET properties = 'bent' WHERE message_id = '1@sender'");
+    assert_eq!(bent.execute(&mut behind).await.unwrap(), 1);
+    behind.end(true).await.unwrap();
+    let ids = |views: Vec<DeliveryView>| views.iter().map(|view| view.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.deliveries(Some("rest"), &[], None, 10).await.unwrap()), [good]);
+    assert_eq!(ids(store.deliveries_past_deadline(later(60), 10).await.unwrap()), [good]);
+    assert_eq!(ids(store.lease_deliveries("rest", noon(), 10, later(60)).await.unwrap()), [good]);
+    assert!(matches!(store.delivery(bad).await, Err(Error::Damaged { .. })));
+}
+
+#[tokio::test]
 async fn a_delivery_is_listed_taken_and_never_offered_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;

@@ -263,3 +263,35 @@ async fn overdue_recipients_are_named_until_a_row_says_so() {
     assert!(store.overdue_recipients(later(3601), 10).await.unwrap().is_empty());
     assert_eq!(store.notices(false, 10).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn who_agreed_to_send_evidence_and_sends_none_is_told_of_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut ids = Vec::new();
+    for (n, profile) in
+        [EvidenceProfile::Rem, EvidenceProfile::Rem, EvidenceProfile::ReceiptOnly].into_iter().enumerate()
+    {
+        let patient = NewRecipient { profile, deadline: None, ..recipient(&format!("{n}@test")) };
+        let new = submission(&store, &n.to_string(), vec![patient]);
+        let Submitted::Created(id) = store.submit(new).await.unwrap() else { panic!("not created") };
+        ids.push(store.submission(id).await.unwrap().recipients[0].id);
+        store.append_evidence(ids[n], vec![receipt(later(1))]).await.unwrap();
+    }
+    let due = store.next_deadline().await.unwrap().unwrap();
+    let before = due - SignedDuration::from_secs(1);
+    assert!(store.unevidenced_recipients(before, 10).await.unwrap().is_empty());
+    let consigned =
+        NewEvidence::new(Row::remote(Signal::Consigned, later(9), later(10), "rem-1"), "rem", "<rem/>");
+    store.append_evidence(ids[1], vec![consigned]).await.unwrap();
+    assert_eq!(store.unevidenced_recipients(due, 10).await.unwrap(), [ids[0]]);
+    let row = NewEvidence::statement(Row::local(Signal::ConsignmentFailed, due, "evidence"));
+    let record = store.append_evidence(ids[0], vec![row]).await.unwrap();
+    assert_eq!(
+        (record.state, record.send),
+        (State::AtRemoteGateway, crate::status::NationalSend::Processing)
+    );
+    assert_eq!(store.notices(false, 10).await.unwrap().len(), 1);
+    assert!(store.unevidenced_recipients(due, 10).await.unwrap().is_empty());
+    assert_eq!(store.next_deadline().await.unwrap(), None);
+}

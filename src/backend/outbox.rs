@@ -1,0 +1,203 @@
+//! What a folder's owner submits: `out/<name>.ready/` becomes `.done` or `.failed`, with `status.json` (model.md 6).
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::delivery::Error;
+use super::document::{Document, Part};
+use super::folder::{entries, folder};
+use super::submission::{self, submit};
+use super::{Backend, Office};
+use crate::store::{self, Keep, StagedPayload, Submitted};
+use crate::thread;
+
+/// Folder of what is submitted.
+pub const OUT: &str = "out";
+/// What became of a folder that was submitted.
+pub(super) const STATUS: &str = "status.json";
+/// Octets read at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// Submits every folder that is ready.
+///
+/// # Errors
+/// The folder's, or the store's: then what is ready stays so until the next look.
+pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<(), Error> {
+    let outbox = root.join(OUT);
+    for (from, stem) in ready(office, &outbox)? {
+        let taken = take(office, backend, &from, &stem).await;
+        finish(&outbox, &from, &stem, taken)?;
+    }
+    Ok(())
+}
+
+/// What is ready, with its name, where there is room for more. Whether we may write there is tried first: what could not be renamed would
+/// be taken anew with every look.
+///
+/// # Errors
+/// The folder's, or the store's when it has no room.
+pub(super) fn ready(office: &Office, outbox: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
+    fs::create_dir_all(outbox).map_err(folder(outbox))?;
+    let mut ready = Vec::new();
+    for name in entries(outbox)? {
+        let Some(stem) = name.strip_suffix(".ready") else { continue };
+        let from = outbox.join(&name);
+        match fs::write(from.join(STATUS), "{}") {
+            Ok(()) => ready.push((from, stem.to_owned())),
+            Err(error) => {
+                tracing::warn!(%error, folder = %from.display(), "tilts may not write there; it is left alone")
+            }
+        }
+    }
+    if !ready.is_empty() {
+        office.store.check_room()?;
+    }
+    Ok(ready)
+}
+
+async fn take(
+    office: &Office,
+    backend: &Backend,
+    from: &Path,
+    stem: &str,
+) -> Result<Submitted, submission::Error> {
+    let described = from.join("metadata.json");
+    let octets = regular(&described)
+        .and_then(|()| fs::read(&described))
+        .map_err(|e| unreadable("metadata.json", &e))?;
+    let document = Document::read(&octets)?;
+    let mut parts = Vec::new();
+    for name in payloads(from).map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
+        parts.push(part(office, from, &name)?);
+    }
+    let draft = document.draft(office, backend, octets, parts, Some(stem.to_owned()))?;
+    submit(office, draft).await
+}
+
+fn part(office: &Office, from: &Path, name: &str) -> Result<Part, submission::Error> {
+    let staged = stage(office, &from.join(name))?;
+    let media_type = media_type(name).to_owned();
+    Ok(Part { id: name.to_owned(), media_type, name: Some(name.to_owned()), content_id: None, staged })
+}
+
+/// The files to be sent. `status.json` is ours: a process that died before the last rename left it, and as a part it would make
+/// the same folder another message.
+fn payloads(from: &Path) -> Result<Vec<String>, Error> {
+    let mut names = entries(from)?;
+    names.retain(|name| name != "metadata.json" && name != STATUS);
+    Ok(names)
+}
+
+/// A link could name any file that this process may read: only what lies in the folder itself is sent.
+pub(super) fn regular(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path)?.is_file() {
+        true => Ok(()),
+        false => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no regular file", path.display())))
+        }
+    }
+}
+
+/// Takes a file into the spool. What cannot be read is the producer's to mend; what we cannot write waits until we can.
+///
+/// # Errors
+/// [`submission::Error::Invalid`] of the file, [`submission::Error::Store`] of the spool.
+pub(super) fn stage(office: &Office, path: &Path) -> Result<StagedPayload, submission::Error> {
+    let read = |error: io::Error| unreadable("file", &error);
+    thread::apart(|| {
+        regular(path).map_err(read)?;
+        let mut file = fs::File::open(path).map_err(read)?;
+        let mut writer = office.store.spool().writer_keeping(Keep::Compressed);
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(writer.finish()?),
+                Ok(count) => {
+                    writer.write_all(&buffer[..count]).map_err(|error| store::Error::of_writing(&error))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(read(error)),
+            }
+        }
+    })
+}
+
+pub(super) fn unreadable(what: &'static str, error: &io::Error) -> submission::Error {
+    submission::Error::invalid(what, format!("cannot be read: {error}"))
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).as_deref() {
+        Some("xml") => "application/xml",
+        Some("pdf") => "application/pdf",
+        Some("txt") => "text/plain",
+        Some("json") => "application/json",
+        Some("edoc" | "asice") => "application/vnd.etsi.asic-e+zip",
+        Some("zip") => "application/zip",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Ends what was taken: `.done` with the submission's id, `.failed` with the reason. A folder that cannot be renamed is logged and keeps
+/// nothing waiting behind it.
+///
+/// # Errors
+/// The store's: it takes nothing at this moment, and what is ready stays so until the next look.
+pub(super) fn finish(
+    outbox: &Path,
+    from: &Path,
+    stem: &str,
+    taken: Result<Submitted, submission::Error>,
+) -> Result<(), Error> {
+    let (end, status) = match taken {
+        Ok(Submitted::Created(id) | Submitted::Existing(id)) => ("done", json!({ "submission": id })),
+        Ok(Submitted::Conflict(id)) => {
+            let text = "this client_id was submitted before with other content";
+            ("failed", json!({ "error": text, "submission": id }))
+        }
+        Err(submission::Error::Store(error)) => return Err(Error::Store(error)),
+        Err(error) => ("failed", json!({ "error": error.to_string() })),
+    };
+    if let Err(error) = rename(outbox, from, stem, (end, &status)) {
+        tracing::error!(%error, folder = %from.display(), end, "a folder that was taken cannot be renamed: let tilts write there");
+    }
+    Ok(())
+}
+
+fn rename(outbox: &Path, from: &Path, stem: &str, (end, status): (&str, &Value)) -> Result<(), Error> {
+    let to = outbox.join(format!("{stem}.{end}"));
+    let path = from.join(STATUS);
+    fs::write(&path, serde_json::to_vec_pretty(status).unwrap_or_default()).map_err(folder(&path))?;
+    if to.exists() {
+        fs::remove_dir_all(&to).map_err(folder(&to))?;
+    }
+    fs::rename(from, &to).map_err(folder(&to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_left_by_a_process_that_died_is_no_payload() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["metadata.json", "letter.pdf", STATUS, ".hidden"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        assert_eq!(payloads(folder.path()).unwrap(), ["letter.pdf"]);
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "x").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(regular(&file).is_ok());
+        assert!(regular(&link).unwrap_err().to_string().contains("no regular file"));
+        assert!(regular(folder.path()).is_err());
+    }
+}

@@ -1,0 +1,1 @@
+ALTER TABLE recipient ADD COLUMN evidence_due INTEGER;
