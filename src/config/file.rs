@@ -252,9 +252,8 @@ pub struct Domain {
     pub revocation: RevocationRule,
     /// How long payloads of this domain are kept, where it is not as `[store]` says.
     pub keep_payloads: Option<Text<SignedDuration>>,
-    /// Until when a message may be sent, from its submission.
-    #[serde(default = "send_within")]
-    pub send_within: Text<SignedDuration>,
+    /// Until when a message may be sent, from its submission; as `retry.within_seconds` says when absent.
+    pub send_within: Option<Text<SignedDuration>>,
     /// How long the sender waits for the recipient to take a message, sent along as the property `deadline`.
     pub take_within: Option<Text<SignedDuration>>,
     /// Policy of this domain.
@@ -439,8 +438,4 @@ fn div_form() -> String {
 
 fn ports() -> Vec<u16> {
     vec![443]
-}
-
-fn send_within() -> Text<SignedDuration> {
-    Text(SignedDuration::from_hours(24))
 }

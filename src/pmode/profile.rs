@@ -215,7 +215,7 @@ pub struct Retry {
     pub factor: u32,
     /// No pause is longer, in seconds.
     pub longest_seconds: u32,
-    /// Seconds from the first attempt after which no new one begins.
+    /// Seconds from the submission after which no new attempt begins, where no `send_within` says otherwise.
     pub within_seconds: u32,
 }
 
@@ -228,7 +228,7 @@ impl Retry {
         SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
-    /// How long after the first attempt new ones may begin.
+    /// How long after the submission attempts may begin.
     pub fn within(&self) -> SignedDuration {
         SignedDuration::from_secs(i64::from(self.within_seconds))
     }

@@ -88,6 +88,14 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
+    /// The system failed to write, or to force what was written onto the disk.
+    fn is_io(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure),
+            Self::Postgres(_) => false,
+        }
+    }
+
     fn is_full(&self) -> bool {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
@@ -149,7 +157,7 @@ pub enum Error {
     /// Environment: the database's own words.
     #[error("database: {0}")]
     Database(Arc<DatabaseError>),
-    /// Environment: the database went away while it committed. Nobody knows whether it did; whoever asked must ask again, and
+    /// Environment: the database went away while it committed, or the disk failed under it. Nobody knows whether it did; whoever asked must ask again, and
     /// what the rows may name must stay.
     #[error("database, during a commit whose outcome is not known: {0}")]
     Undecided(Arc<DatabaseError>),

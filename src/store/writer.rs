@@ -332,11 +332,22 @@ async fn end(work: &mut Work, mut fate: Result<(), Error>) -> Result<(), Error> 
 }
 
 async fn commit(work: &mut Work) -> Result<(), Error> {
-    let Some(commits) = work.hands.commits() else { return work.conn.control("COMMIT").await };
+    let Some(commits) = work.hands.commits() else {
+        return work.conn.control("COMMIT").await.map_err(undecided);
+    };
     commits.begin().await.map_err(Error::io(Path::new("tilts.db")))?;
-    work.conn.control("COMMIT").await?;
+    work.conn.control("COMMIT").await.map_err(undecided)?;
     commits.committed();
     Ok(())
+}
+
+/// Where the disk fails in a commit, the log may hold all of it: a process that starts before something else is written over it finds a
+/// commit that stands.
+fn undecided(error: Error) -> Error {
+    match error {
+        Error::Database(error) if error.is_io() => Error::Undecided(error),
+        error => error,
+    }
 }
 
 /// One command in its savepoint; the second value is an error when the whole transaction can no longer stand.
@@ -349,4 +360,23 @@ async fn in_savepoint(work: &mut Work, command: Command) -> (Reply, Result<(), E
     let undone = if ok { Ok(()) } else { work.conn.control("ROLLBACK TO command").await };
     let ended = work.conn.control("RELEASE command").await;
     (reply, undone.and(ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::DatabaseError;
+
+    #[test]
+    fn a_commit_under_which_the_disk_failed_may_stand_and_one_without_room_does_not() {
+        let commit = |code| {
+            let failed = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            undecided(Error::Database(Arc::new(DatabaseError::Sqlite(failed))))
+        };
+        assert!(matches!(commit(rusqlite::ffi::SQLITE_IOERR_FSYNC), Error::Undecided(_)));
+        assert!(matches!(commit(rusqlite::ffi::SQLITE_FULL), Error::Database(_)));
+        assert!(matches!(undecided(Error::Closed), Error::Closed));
+    }
 }

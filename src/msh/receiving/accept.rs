@@ -75,7 +75,10 @@ async fn duplicate(node: &Node, came: &Copy<'_>, stored: Stored, new: Vec<u8>) -
     if again == Again::Same {
         return Ok(Done { receipt: stored.receipt });
     }
-    node.store.replace_receipt(stored.message, new.clone()).await.map_err(|e| Refusal::store(&e))?;
+    // The message is ours, whatever becomes of the receipt: it may be made anew for the next repeat.
+    if let Err(error) = node.store.replace_receipt(stored.message, new.clone()).await {
+        tracing::warn!(message.id = came.message.info.message_id, %error, "a new receipt was sent and not kept");
+    }
     Ok(Done { receipt: new })
 }
 

@@ -65,6 +65,10 @@ impl Refusal {
 
     /// Our own store cannot take the message now.
     pub(super) fn store(error: &store::Error) -> Self {
+        // EBMS:0202 would say that we have not taken it, and nobody knows: silence says that.
+        if let store::Error::Undecided(_) = error {
+            return Self::http(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+        }
         let reason = if error.is_full() { "the disk is full" } else { "the store is not available" };
         Self::not_now(format!("{reason}: {error}"))
     }

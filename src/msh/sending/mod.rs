@@ -24,33 +24,47 @@ use serde_json::Value;
 
 use super::Node;
 use crate::crash;
-use crate::store::{self, Class, MessageRow, OutMessage};
+use crate::store::{self, AttemptId, Class, MessageRow, OutMessage, Settlement};
 
 /// A message of which the store could not keep what became of it. Its lease outlives the longest exchange: it is given back
 /// as soon as the store can hear of it.
 struct Unkept {
     message: MessageRow,
     lookup: Value,
+    /// What became of the attempt that was made.
+    settlement: Option<(AttemptId, Settlement)>,
+}
+
+/// The store does not answer, and what it was to keep.
+struct Lost {
+    error: store::Error,
+    settlement: Option<(AttemptId, Settlement)>,
+}
+
+impl From<store::Error> for Lost {
+    fn from(error: store::Error) -> Self {
+        Self { error, settlement: None }
+    }
 }
 
 /// Leads one leased message one attempt further.
 async fn send(node: &Node, message: OutMessage) -> Result<(), Unkept> {
     let id = message.message_id.clone();
     let lookup = message.lookup.clone().unwrap_or(Value::Array(Vec::new()));
-    let unkept = Unkept { message: message.id, lookup };
-    flow(node, message).await.map_err(|error| {
+    let row = message.id;
+    flow(node, message).await.map_err(|Lost { error, settlement }| {
         tracing::error!(message.id = id, %error, "the store could not keep what became of the message");
-        unkept
+        Unkept { message: row, lookup, settlement }
     })
 }
 
-async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
+async fn flow(node: &Node, message: OutMessage) -> Result<(), Lost> {
     if let Some(over) = settle::deadline_passed(node, &message) {
-        return settle::given_up(node, &message, over).await;
+        return Ok(settle::given_up(node, &message, over).await?);
     }
     let planned = match plan::plan(node, &message).await {
         Ok(planned) => planned,
-        Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
+        Err(unplanned) => return Ok(settle::unplanned(node, &message, unplanned).await?),
     };
     let retry = planned.pmode.profile.retry;
     let endpoint = gate::endpoint(&planned.client, &planned.endpoint.url);
@@ -61,21 +75,21 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), store::Error> {
                 && settle::may_wait(&message, retry, again)
                 && !is_ordered(node, &message).await? =>
         {
-            return settle::put_off(node, &message, again).await;
+            return Ok(settle::put_off(node, &message, again).await?);
         }
         Err(_) => node.gates.insist(&endpoint, node.clock.now()),
     };
     let packaged = match package::package(node, planned).await {
         Ok(packaged) => packaged,
-        Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
+        Err(unplanned) => return Ok(settle::unplanned(node, &message, unplanned).await?),
     };
     let sealed = match seal::seal(node, packaged) {
         Ok(sealed) => sealed,
-        Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
+        Err(unplanned) => return Ok(settle::unplanned(node, &message, unplanned).await?),
     };
     let payloads = match transmit::open(node, &sealed).await {
         Ok(payloads) => payloads,
-        Err(unplanned) => return settle::unplanned(node, &message, unplanned).await,
+        Err(unplanned) => return Ok(settle::unplanned(node, &message, unplanned).await?),
     };
     let attempt = seal::on_disk(node, &message, &sealed).await?;
     let sent = transmit::transmit(node, &sealed, payloads).await;

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::super::Node;
-use super::Unkept;
 use super::judge::Verdict;
 use super::plan::Unplanned;
+use super::{Lost, Unkept};
 use crate::clock::Timestamp;
 use crate::crash::{self, Point};
 use crate::id;
@@ -36,7 +36,7 @@ pub(super) async fn given_up(node: &Node, message: &OutMessage, reason: String) 
 
 /// Whether a message that is put off until then will still be tried after it.
 pub(super) fn may_wait(message: &OutMessage, retry: Retry, until: Timestamp) -> bool {
-    until < last_time(message, retry)
+    until < last_time(message.created, message.deadline, retry)
 }
 
 /// Nobody is asked now ([`super::gate`]): no attempt, and no verdict.
@@ -46,10 +46,9 @@ pub(super) async fn put_off(node: &Node, message: &OutMessage, until: Timestamp)
     node.store.lookup_failed(message.id, (lookup, reason), Next::RetryAt(until), Vec::new()).await.map(drop)
 }
 
-/// The last time at which an attempt may begin.
-fn last_time(message: &OutMessage, retry: Retry) -> Timestamp {
-    let last = message.created + retry.within();
-    message.deadline.map_or(last, |deadline| deadline.min(last))
+/// The last time at which an attempt may begin: fixed with the submission, and anew when an operator orders it to be sent again later.
+fn last_time(created: Timestamp, deadline: Option<Timestamp>, retry: Retry) -> Timestamp {
+    deadline.unwrap_or(created + retry.within())
 }
 
 /// No way was found, or none now.
@@ -106,22 +105,30 @@ pub(super) async fn settled(
     message: &OutMessage,
     retry: Retry,
     (attempt, verdict): (AttemptId, Verdict),
-) -> Result<(), store::Error> {
+) -> Result<(), Lost> {
     let settlement = settlement(node, message, retry, verdict);
     let outcome = settlement.outcome.as_str();
     tracing::info!(message.id = message.message_id, outcome, detail = settlement.detail, "attempt ended");
     metrics::counter!(crate::metrics::ATTEMPTS, "outcome" => outcome).increment(1);
-    if !matches!(settlement.next, Next::RetryAt(_) | Next::AwaitEvidence | Next::Done) {
-        notify(node, message, settlement.next, &settlement.detail).await?;
-    }
-    crash::at(Point::SettleBegun);
-    node.store.settle(attempt, settlement).await?;
+    let kept = Some((attempt, settlement.clone()));
+    let outcome = async {
+        if !matches!(settlement.next, Next::RetryAt(_) | Next::AwaitEvidence | Next::Done) {
+            notify(node, message, settlement.next, &settlement.detail).await?;
+        }
+        crash::at(Point::SettleBegun);
+        node.store.settle(attempt, settlement).await
+    };
+    outcome.await.map_err(|error| Lost { error, settlement: kept })?;
     crash::at(Point::SettleCommitted);
     Ok(())
 }
 
-/// Ends the lease of a message of which nothing could be kept. It is due now; an attempt that was begun is uncertain.
+/// Keeps at last what could not be kept: what became of an attempt, said again where the first time was heard after all, changes nothing.
+/// Where there was none the lease ends, and the message is due now; an attempt that was begun is uncertain.
 pub(super) async fn given_back(node: &Node, unkept: &Unkept) -> Result<(), store::Error> {
+    if let Some((attempt, settlement)) = &unkept.settlement {
+        return node.store.settle(*attempt, settlement.clone()).await.map(drop);
+    }
     let (lookup, reason) = (unkept.lookup.clone(), "the store could not keep what became of it".to_owned());
     let next = Next::RetryAt(node.clock.now());
     node.store.lookup_failed(unkept.message, (lookup, reason), next, Vec::new()).await.map(drop)
@@ -179,7 +186,7 @@ fn again(
 ) -> Settlement {
     let ended = node.clock.now();
     let at = ended + retry.pause(message.attempts + 1);
-    let last = last_time(message, retry);
+    let last = last_time(message.created, message.deadline, retry);
     let uncertain = message.uncertain_attempts + u32::from(outcome == Outcome::Uncertain);
     let detail = if at <= last { detail } else { missing(&detail) };
     let (next, evidence) = if at <= last {
@@ -231,4 +238,19 @@ fn retry_of_lookups(node: &Node, message: &OutMessage) -> Retry {
         node.agreements.dynamic.iter().find(|d| Some(d.domain.as_str()) == domain).map(|d| d.profile.retry)
     };
     planned.or_else(dynamic).unwrap_or_else(|| Profile::edelivery_1_15().retry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SignedDuration;
+
+    #[test]
+    fn what_was_fixed_with_the_submission_is_neither_shortened_nor_ended_by_the_schedule() {
+        let created: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
+        let retry = Retry { first_seconds: 1, factor: 2, longest_seconds: 60, within_seconds: 3600 };
+        let days = created + SignedDuration::from_hours(240);
+        assert_eq!(last_time(created, Some(days), retry), days);
+        assert_eq!(last_time(created, None, retry), created + SignedDuration::from_hours(1));
+    }
 }

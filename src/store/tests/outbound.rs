@@ -295,3 +295,21 @@ async fn who_agreed_to_send_evidence_and_sends_none_is_told_of_once() {
     assert!(store.unevidenced_recipients(due, 10).await.unwrap().is_empty());
     assert_eq!(store.next_deadline().await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn after_its_deadline_a_message_that_is_ordered_again_has_as_long_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let message = leased(&store, noon()).await.remove(0);
+    let first = first_attempt(&store, &message).await;
+    store.settle(first, settlement(Outcome::Definite, Next::Failed, Vec::new())).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let (deadline, now) = (message.deadline.unwrap(), later(100_000));
+    assert!(deadline < now);
+    let store = Store::open(&config(folder.path()).await, Clock::manual(now)).await.unwrap();
+    store.retry(view.recipients[0].id, "a person", "the way is mended").await.unwrap();
+    let again = leased(&store, now).await.remove(0);
+    assert_eq!(again.deadline, Some(now + deadline.duration_since(message.created)));
+}
