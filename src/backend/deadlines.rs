@@ -69,22 +69,15 @@ async fn pause(office: &Office, sealed: Timestamp) -> Duration {
     office.clock.until(Some(next), LOOK, CHECKPOINT.unsigned_abs())
 }
 
-/// Lets go of payloads whose time is over, some at a time, so that nothing else waits long for the store.
+/// Lets go of payloads whose time is over, and of files that nobody names.
 async fn tidy(office: &Office) -> Result<(), crate::store::Error> {
     let files = office.store.collect_files(SETTLED).await?;
     if files > 0 {
         tracing::info!(files, "payload files removed that no row names");
     }
-    let mut sum = 0;
-    loop {
-        let dropped = office.store.drop_payloads(&office.retention, office.clock.now(), BATCH).await?;
-        sum += dropped;
-        if dropped == 0 {
-            break;
-        }
-    }
-    if sum > 0 {
-        tracing::info!(payloads = sum, "octets of payloads let go, their time is over");
+    let payloads = office.store.drop_payloads(&office.retention, office.clock.now(), BATCH).await?;
+    if payloads > 0 {
+        tracing::info!(payloads, "octets of payloads let go, their time is over");
     }
     Ok(())
 }

@@ -35,6 +35,7 @@ everywhere! {
     files_that_no_row_names_are_gone_after_a_start,
     a_refused_submission_leaves_no_file,
     octets_leave_only_when_nobody_waits_for_them,
+    octets_that_are_for_nobody_stay_as_long_as_where_nothing_was_said,
     octets_stay_as_long_as_anyone_they_went_to_keeps_them,
     recomputing_finds_files_that_are_gone_or_cut_or_that_nobody_names,
     payloads_are_encrypted_under_the_first_key_and_read_under_any,
@@ -215,10 +216,30 @@ async fn octets_leave_only_when_nobody_waits_for_them(place: &Place) {
     assert!(matches!(store.open_payload(part.payload, Form::Original).await, Err(Error::NotFound { .. })));
     assert_eq!(part.original.size, 2 * INLINE as u64, "the digest stays");
 
+    // A receipt is not the last word where evidence was agreed.
+    let sent = store.lease_due(noon(), 1, later(60)).await.unwrap().remove(0);
+    let attempt = super::outbound::first_attempt(&store, &sent).await;
+    let receipted =
+        super::outbound::settlement(Outcome::Receipted, Next::AwaitEvidence, vec![receipt(later(1))]);
+    store.settle(attempt, receipted).await.unwrap();
+    assert_eq!(store.drop_payloads(&at_once, later(1), 10).await.unwrap(), 0, "evidence may come");
+
     let taken = NewEvidence::new(Row::remote(Signal::Taken, later(9), later(10), "rem-1"), "rem", "<rem/>");
     store.append_evidence(view.recipients[0].id, vec![taken]).await.unwrap();
     assert_eq!(store.drop_payloads(&at_once, later(1), 10).await.unwrap(), 1);
     assert!(store.recompute().await.unwrap().differences.is_empty());
+}
+
+async fn octets_that_are_for_nobody_stay_as_long_as_where_nothing_was_said(place: &Place) {
+    let store = place.open().await;
+    for n in 0..7 {
+        let nobody = NewRecipient { parts: Vec::new(), message: None, ..recipient(&format!("{n}@test")) };
+        store.submit(submission(&store, &n.to_string(), vec![nobody])).await.unwrap();
+    }
+    let of = BTreeMap::from([("demo".to_owned(), SignedDuration::ZERO)]);
+    let short = Retention { otherwise: SignedDuration::from_secs(60), of };
+    assert_eq!(store.drop_payloads(&short, later(59), 3).await.unwrap(), 0);
+    assert_eq!(store.drop_payloads(&short, later(61), 3).await.unwrap(), 7, "in batches");
 }
 
 async fn octets_stay_as_long_as_anyone_they_went_to_keeps_them(place: &Place) {
