@@ -1,8 +1,9 @@
 //! Opening, sharing and closing a store.
 
+use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -16,7 +17,7 @@ use super::shelf::{self, S3Config, Shelf};
 use super::spool::Spool;
 use super::sql::{self, Access, Conn, Moment, PostgresConfig, PostgresPool, Readers, SqliteConn, listen};
 use super::writer::{Announce, CHANNEL, Work, Writer};
-use super::{Error, migrate, payload};
+use super::{Error, migrate, payload_files};
 use crate::clock::Clock;
 
 /// `[store]` of the configuration.
@@ -83,6 +84,8 @@ struct Inner {
     clock: Clock,
     /// Who this node is among those that share the store.
     node: Arc<str>,
+    /// Files that no row named in the last round that looked for them.
+    unnamed: Mutex<HashSet<String>>,
     /// Held as long as the store is open: a second process is refused.
     _lock: File,
 }
@@ -114,7 +117,9 @@ impl Store {
         let folders = std::iter::once(config.path.clone()).chain(config.payloads.clone()).collect();
         let room = Room::new(folders, config.keep_free);
         let leases = config.postgres.is_none().then(Leases::default);
-        let inner = Inner { writer, ended, read, spool, room, wake, leases, clock, node, _lock: lock };
+        let unnamed = Mutex::default();
+        let inner =
+            Inner { writer, ended, read, spool, room, wake, leases, clock, node, unnamed, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -144,6 +149,10 @@ impl Store {
     /// [`Error::NoRoom`]; the system's, when it cannot say how much is free.
     pub fn check_room(&self) -> Result<(), Error> {
         self.inner.room.check()
+    }
+
+    pub(super) fn unnamed(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.inner.unnamed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where payloads are written before they belong to a message.
@@ -325,13 +334,13 @@ async fn cluster(
     Ok((Read::Postgres(pool, Arc::new(pulse)), writer, ended))
 }
 
-/// Removes files that no row names, in a folder. To list a bucket may take minutes, which nobody should wait for before a start: the
-/// hourly round ([`Store::collect_files`]) does it, beginning with one soon after.
+/// Removes files that no row names, in a folder of this node alone. What others publish too, and a bucket, which may take minutes to list, the
+/// hourly round looks after ([`Store::collect_files`]), beginning with one soon after the start.
 async fn tidy(conn: &mut Conn, config: &Config, spool: &Spool) -> Result<(), Error> {
-    if config.s3.is_some() {
+    if config.s3.is_some() || config.payloads.is_some() {
         return Ok(());
     }
-    let removed = payload::remove_orphans(conn, spool, config.payloads.is_some().then_some(SETTLED)).await?;
+    let removed = payload_files::remove_orphans(conn, spool.shelf()).await?;
     if removed > 0 {
         tracing::info!(removed, "payload files that no row names are removed: of a process that died");
     }

@@ -1,6 +1,5 @@
 //! Payloads and parts: rows that name published octets, reference counts, readers.
 
-use std::collections::HashSet;
 use std::io::{self, Read};
 use std::time::Instant;
 
@@ -55,15 +54,6 @@ impl Store {
             .await?;
         let unpacked = Box::new(flate2::read::GzDecoder::new(packed));
         Ok(PayloadReader::new(id, measure(&row, "size", "sha256")?, unpacked))
-    }
-
-    /// Removes files that no row names and that nobody has touched for `older`: of a process that died, or of a commit whose outcome
-    /// was not known; how many.
-    ///
-    /// # Errors
-    /// The disk's and the database's.
-    pub async fn collect_files(&self, older: std::time::Duration) -> Result<u64, Error> {
-        remove_orphans(&mut self.read(), self.spool(), Some(older)).await
     }
 
     /// Adds another form to a payload, once; a form that exists already is left as it is (model 3).
@@ -281,32 +271,6 @@ fn part_view(row: &sql::Row) -> Result<PartView, Error> {
 fn measure(row: &sql::Row, size: &str, sha256: &str) -> Result<Measure, Error> {
     let octets: &[u8] = row.get(sha256)?;
     Ok(Measure { size: row.get::<i64>(size)? as u64, sha256: digest("payload digest", octets)? })
-}
-
-/// Removes files of a submission or message whose commit never came; where other nodes publish too, only those `older` than that.
-pub(super) async fn remove_orphans(
-    conn: &mut Conn,
-    spool: &Spool,
-    older: Option<std::time::Duration>,
-) -> Result<u64, Error> {
-    // The files first: one that is published from now on is not taken for one that nobody names.
-    let shelf = spool.shelf().clone();
-    let found = blocking(move || shelf.list()).await?;
-    if found.is_empty() {
-        return Ok(0);
-    }
-    let named: Vec<String> =
-        sql::query_scalar("SELECT file FROM payload_form WHERE file IS NOT NULL").fetch_all(conn).await?;
-    let named: HashSet<String> = named.into_iter().collect();
-    let mut left_over: Vec<String> = found.into_iter().map(|kept| kept.name).collect();
-    left_over.retain(|file| !named.contains(file));
-    let shelf = spool.shelf().clone();
-    blocking(move || {
-        left_over.retain(|file| older.is_none_or(|time| shelf.older(file, time)));
-        shelf.remove(&left_over)?;
-        Ok(left_over.len() as u64)
-    })
-    .await
 }
 
 /// Runs blocking work where it holds up nobody.

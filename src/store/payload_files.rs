@@ -1,4 +1,4 @@
-//! The proof that every payload row has its file and every file its row.
+//! That every payload row has its file and every file its row: the proof of it, and the round that looks after it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use super::payload::blocking;
 use super::sealed::sealed_size;
 use super::shelf::Shelf;
 use super::sql::{self, Conn, Row};
-use super::{Error, PayloadId};
+use super::{Error, PayloadId, Store};
 
 /// Compares where the payloads of a store lie with the rows. Sizes are compared, not digests: those are checked whenever
 /// a payload is read, and hashing everything that was ever carried would take hours.
@@ -76,6 +76,69 @@ async fn wrong(shelf: &Shelf, rows: Vec<Named>) -> Result<Vec<(PayloadId, String
 
 const PAGE: &str = "SELECT payload, form, size, file, sealed FROM payload_form
     WHERE file IS NOT NULL AND (payload, form) > (?, ?) ORDER BY payload, form LIMIT 500";
+
+/// Missing files of one round that are told one by one.
+const TOLD: usize = 20;
+
+impl Store {
+    /// Removes files that no row names, that nobody has touched for `older`, and that the round before has seen so: of a process that
+    /// died, or of a commit whose outcome was not known; how many. One round alone might follow a clock that was put forward between a
+    /// file and its row. A file that a row names and that is missing raises a notice.
+    ///
+    /// # Errors
+    /// The disk's and the database's.
+    pub async fn collect_files(&self, older: std::time::Duration) -> Result<u64, Error> {
+        let mut conn = self.read();
+        let Unmatched { orphans, missing } = unmatched(&mut conn, self.spool().shelf()).await?;
+        for file in missing.into_iter().take(TOLD) {
+            let shelf = self.spool().shelf().clone();
+            let name = file.clone();
+            let there = blocking(move || shelf.size(&name)).await?;
+            if there.is_err() && still_named(&mut conn, &file).await? {
+                let place = self.spool().shelf().told(&file);
+                let text = format!(
+                    "the payload {place} is missing: put it back from a backup; `tilts status --recompute` lists all"
+                );
+                self.raise_once("payload-missing", &file, &text).await?;
+            }
+        }
+        let before = std::mem::replace(&mut *self.unnamed(), orphans.iter().cloned().collect());
+        let mut left_over = orphans;
+        left_over.retain(|file| before.contains(file));
+        let shelf = self.spool().shelf().clone();
+        blocking(move || {
+            left_over.retain(|file| shelf.older(file, older));
+            shelf.remove(&left_over)?;
+            Ok(left_over.len() as u64)
+        })
+        .await
+    }
+}
+
+/// Removes files of a submission or message whose commit never came, at the start of the only node that publishes there.
+pub(super) async fn remove_orphans(conn: &mut Conn, shelf: &Shelf) -> Result<u64, Error> {
+    let orphans = unmatched(conn, shelf).await?.orphans;
+    let shelf = shelf.clone();
+    blocking(move || shelf.remove(&orphans).map(|()| orphans.len() as u64)).await
+}
+
+/// Files that no row names, and files that are named and not there.
+struct Unmatched {
+    orphans: Vec<String>,
+    missing: Vec<String>,
+}
+
+async fn unmatched(conn: &mut Conn, shelf: &Shelf) -> Result<Unmatched, Error> {
+    // The files first: one that is published from now on is not taken for one that nobody names.
+    let place = shelf.clone();
+    let found = blocking(move || place.list()).await?;
+    let mut found: HashSet<String> = found.into_iter().map(|kept| kept.name).collect();
+    let mut missing: Vec<String> = sql::query_scalar(FILES).fetch_all(conn).await?;
+    missing.retain(|named| !found.remove(named));
+    Ok(Unmatched { orphans: found.into_iter().collect(), missing })
+}
+
+pub(super) const FILES: &str = "SELECT file FROM payload_form WHERE file IS NOT NULL";
 
 /// Retention removes the row before the file: what it let go meanwhile is not missing.
 async fn still_named(conn: &mut Conn, file: &str) -> Result<bool, Error> {

@@ -139,6 +139,12 @@ pub(super) async fn submitted(store: &Store, client_id: &str, message_id: &str) 
     }
 }
 
+/// What two rounds remove: the first only sees what no row names.
+pub(super) async fn collected(store: &Store, older: std::time::Duration) -> u64 {
+    assert_eq!(store.collect_files(older).await.unwrap(), 0);
+    store.collect_files(older).await.unwrap()
+}
+
 pub(super) fn receipt(at: Timestamp) -> NewEvidence {
     NewEvidence::new(Row::remote(Signal::Receipted, at, at, "receipt-1"), "as4-receipt", "<receipt/>")
         .issued_by([7; 32])

@@ -139,7 +139,7 @@ async fn a_server_that_goes_in_the_middle_of_writing_leaves_no_row_that_points_a
         assert!(found.differences.is_empty(), "after {after}: {found:?}");
     }
     assert!(outcomes[0] > 4, "the server did not go: {outcomes:?}");
-    store.collect_files(Duration::ZERO).await.unwrap();
+    collected(&store, Duration::ZERO).await;
     let found = store.recompute().await.unwrap();
     assert!(found.differences.is_empty() && found.orphans.is_empty(), "{found:?}");
     assert_eq!(found.payload_files, 8);
@@ -156,7 +156,7 @@ async fn only_what_is_old_by_the_server_s_time_is_left_over() {
         let at = std::time::SystemTime::now() - Duration::from_secs(hours * 3600);
         file.set_modified(at).unwrap();
     }
-    assert_eq!(store.collect_files(SETTLED).await.unwrap(), 1);
+    assert_eq!(collected(&store, SETTLED).await, 1);
     assert_eq!(published(&store), ["00/young.original"]);
 }
 

@@ -124,8 +124,10 @@ async fn files_that_no_row_names_are_collected_when_they_are_old(place: &Place) 
     let store = place.open().await;
     let kept = with_a_file(&store).await;
     staged(&store, &noise(2 * INLINE)).publish(store.spool()).unwrap();
-    assert_eq!(store.collect_files(SETTLED).await.unwrap(), 0, "its row may be about to come");
-    assert_eq!(store.collect_files(std::time::Duration::ZERO).await.unwrap(), 1);
+    let collect = async |older| store.collect_files(older).await.unwrap();
+    assert_eq!(collect(std::time::Duration::ZERO).await, 0, "a clock that was put forward makes it look old");
+    assert_eq!(collect(SETTLED).await, 0, "its row may be about to come");
+    assert_eq!(collect(std::time::Duration::ZERO).await, 1);
     assert_eq!(published(&store), kept);
 }
 
@@ -145,7 +147,7 @@ async fn files_that_no_row_names_are_gone_after_a_start(place: &Place) {
     std::fs::write(place.path().join("spool/half-written"), "x").unwrap();
     let store = place.open().await;
     if place.server.is_some() {
-        store.collect_files(SETTLED).await.unwrap();
+        collected(&store, SETTLED).await;
     }
     assert_eq!(published(&store), kept);
     assert_eq!(std::fs::read_dir(place.path().join("spool")).unwrap().count(), 0);
@@ -418,4 +420,21 @@ fn payload_files(folder: &Path) -> Vec<std::path::PathBuf> {
     let shards =
         shards.filter(|shard| shard.is_dir() && shard.file_name().is_some_and(|name| name.len() == 2));
     shards.flat_map(|shard| std::fs::read_dir(shard).unwrap().map(|file| file.unwrap().path())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_a_row_names_and_that_is_gone_is_told_of_once() {
+    let place = Place::folder();
+    let store = place.open().await;
+    kept(&store, "a", &noise(2 * INLINE)).await;
+    collected(&store, SETTLED).await;
+    assert!(store.notices(false, 10).await.unwrap().is_empty());
+    let name = published(&store).remove(0);
+    std::fs::remove_file(place.payloads().join(&name)).unwrap();
+    collected(&store, SETTLED).await;
+    let told = store.notices(false, 10).await.unwrap();
+    assert_eq!(
+        (told.len(), told[0].kind.as_str(), told[0].subject.as_str()),
+        (1, "payload-missing", name.as_str())
+    );
 }

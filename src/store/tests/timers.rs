@@ -23,7 +23,13 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
         .into_iter()
         .chain(delivery::NEXT_DELIVERY)
         .chain(delivery::NEXT_DEADLINE)
-        .chain([delivery::PAST_DEADLINE, settle::OVERDUE, settle::UNEVIDENCED, delivery::LEASE.sqlite])
+        .chain([
+            delivery::PAST_DEADLINE,
+            settle::OVERDUE,
+            settle::UNEVIDENCED,
+            super::payload_files::FILES,
+            delivery::LEASE.sqlite,
+        ])
         .chain([reading::RECIPIENT_COUNTS, reading::MESSAGE_COUNTS, reading::BY_MESSAGE_ID]);
     for statement in statements {
         for line in plan(folder.path(), statement).await {
