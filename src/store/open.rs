@@ -77,7 +77,7 @@ struct Inner {
     ended: watch::Receiver<()>,
     read: Read,
     spool: Spool,
-    room: Room,
+    room: Arc<Room>,
     wake: Wake,
     /// What this node sends just now, where nobody else needs to know.
     leases: Option<Leases>,
@@ -108,14 +108,15 @@ impl Store {
         fs::create_dir_all(&config.path).map_err(Error::io(&config.path))?;
         let lock = lock(&config.path)?;
         let node = node(&config.path)?;
-        let spool = Spool::open(config.making(&node), Shelf::of(config)?, config.keys.clone())?;
+        let folders = std::iter::once(config.path.clone()).chain(config.payloads.clone()).collect();
+        let room = Arc::new(Room::new(folders, config.keep_free));
+        let shelf = Shelf::of(config)?;
+        let spool = Spool::open(config.making(&node), shelf, config.keys.clone(), Arc::clone(&room))?;
         let wake = Wake::new();
         let (read, writer, ended) = match &config.postgres {
             None => sqlite(config, (&spool, &wake, &node)).await?,
             Some(postgres) => cluster(config, postgres, (&spool, &wake, &node)).await?,
         };
-        let folders = std::iter::once(config.path.clone()).chain(config.payloads.clone()).collect();
-        let room = Room::new(folders, config.keep_free);
         let leases = config.postgres.is_none().then(Leases::default);
         let unnamed = Mutex::default();
         let inner =

@@ -250,11 +250,11 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn envelope(&self, id: SubmissionId) -> Result<Vec<u8>, Error> {
-        sql::query_scalar("SELECT envelope FROM submission WHERE id = ?")
+        let kept: Option<Vec<u8>> = sql::query_scalar("SELECT envelope FROM submission WHERE id = ?")
             .bind(id.column())
             .fetch_optional(&mut self.read())
-            .await?
-            .ok_or_else(|| Error::missing("submission", id))
+            .await?;
+        self.spool().keys().read_value(kept.ok_or_else(|| Error::missing("submission", id))?)
     }
 
     /// One recipient.

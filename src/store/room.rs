@@ -15,6 +15,7 @@ const OFTEN: Duration = Duration::from_secs(1);
 const PART: u64 = 20;
 
 /// The free octets that are to be kept on the disks of a store.
+#[derive(Debug)]
 pub(super) struct Room {
     folders: Vec<PathBuf>,
     keep: u64,
@@ -45,6 +46,15 @@ impl Room {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));
         self.asking.store(false, Ordering::Release);
         found
+    }
+
+    /// One that has none, for a second.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        let full = Error::NoRoom { path: "/full".into(), free: 1, wanted: 2 };
+        let room = Self::new(Vec::new(), 0);
+        *room.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Err(full)));
+        room
     }
 
     fn known(&self) -> Option<(Instant, Result<(), Error>)> {
@@ -82,8 +92,6 @@ mod tests {
         let room = Room::new(vec![PathBuf::from("/nowhere/at/all")], 1);
         let first = room.check().unwrap_err();
         assert!(matches!(&first, Error::Io { path, .. } if path.ends_with("all")), "{first}");
-        let full = Error::NoRoom { path: "/x".into(), free: 1, wanted: 2 };
-        *room.last.lock().unwrap() = Some((Instant::now(), Err(full)));
-        assert!(room.check().unwrap_err().is_full());
+        assert!(Room::none().check().unwrap_err().is_full());
     }
 }

@@ -103,6 +103,39 @@ impl PayloadKeys {
     }
 }
 
+/// How a sealed value of a column begins: no text does.
+const VALUE: &[u8] = b"\0sealed ";
+
+impl PayloadKeys {
+    /// A value of a column as it is kept: under the first key, plain without any.
+    ///
+    /// # Errors
+    /// Those of the source of randomness.
+    pub(super) fn keep_value(&self, plain: Vec<u8>) -> io::Result<Vec<u8>> {
+        let Some(key) = self.first() else { return Ok(plain) };
+        let seal = Seal::new(key)?;
+        let head = [VALUE, seal.column().as_bytes(), b"\n"].concat();
+        let mut sealer = Sealer::new(head, &seal)?;
+        sealer.write_all(&plain)?;
+        sealer.finish()
+    }
+
+    /// What [`PayloadKeys::keep_value`] was given.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`], [`Error::Damaged`].
+    pub(super) fn read_value(&self, kept: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let Some(sealed) = kept.strip_prefix(VALUE) else { return Ok(kept) };
+        let damaged = |value: String| Error::Damaged { what: "encrypted value", value };
+        let end = memchr::memchr(b'\n', sealed).ok_or_else(|| damaged("no seal".to_owned()))?;
+        let seal = String::from_utf8_lossy(&sealed[..end]).into_owned();
+        let held = Box::new(io::Cursor::new(sealed[end + 1..].to_vec()));
+        let mut plain = Vec::new();
+        self.open(Some(&seal), held)?.read_to_end(&mut plain).map_err(|error| damaged(error.to_string()))?;
+        Ok(plain)
+    }
+}
+
 /// What one payload is encrypted with: the configured key, and a salt that no other payload has.
 #[derive(Clone)]
 pub(super) struct Seal {
@@ -377,6 +410,25 @@ mod tests {
         assert_eq!(read(mine.clone(), &of_before).unwrap(), b"a letter");
         let bent = one.keys().open(Some(&format!("{of_before}:12")), Box::new(io::empty()));
         assert!(matches!(bent, Err(Error::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_value_of_a_column_is_kept_under_the_first_key_and_read_under_any() {
+        let (none, one) = (PayloadKeys::default(), PayloadKeys(vec![key('1')]));
+        let both = PayloadKeys(vec![key('2'), key('1')]);
+        let envelope = b"<Envelope>who writes to whom</Envelope>".to_vec();
+        assert_eq!(none.keep_value(envelope.clone()).unwrap(), envelope);
+        let kept = one.keep_value(envelope.clone()).unwrap();
+        assert!(!kept.windows(6).any(|w| w == b"writes"));
+        for keys in [&one, &both] {
+            assert_eq!(keys.read_value(kept.clone()).unwrap(), envelope);
+            assert_eq!(keys.read_value(envelope.clone()).unwrap(), envelope, "of before there was a key");
+        }
+        assert!(matches!(none.read_value(kept.clone()), Err(Error::NoKey { .. })));
+        let mut bent = kept.clone();
+        *bent.last_mut().unwrap() ^= 1;
+        assert!(matches!(one.read_value(bent), Err(Error::Damaged { .. })));
+        assert!(matches!(one.read_value(VALUE.to_vec()), Err(Error::Damaged { .. })));
     }
 
     #[test]

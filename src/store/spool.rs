@@ -15,12 +15,15 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::direct::DirectFile;
+use super::room::Room;
 use super::sealed::{PayloadKey, PayloadKeys, Seal, Sealer};
 use super::shelf::{Shelf, read_dir};
 use super::{Error, PayloadId};
 
 /// Payloads at or under this many octets live in their row; larger ones in files (design 4).
 pub const INLINE: usize = 64 * 1024;
+/// After so many octets more it is asked whether there is still room.
+const ROOM: u64 = 1 << 20;
 /// How much of a payload decides whether it is worth compressing.
 const SAMPLE: usize = 64 * 1024;
 
@@ -86,17 +89,23 @@ struct Inner {
     making: PathBuf,
     shelf: Shelf,
     keys: PayloadKeys,
+    room: Arc<Room>,
 }
 
 impl Spool {
     /// Payloads are made in the folder `making`, which is emptied, and published on the shelf.
-    pub(super) fn open(making: PathBuf, shelf: Shelf, keys: PayloadKeys) -> Result<Self, Error> {
+    pub(super) fn open(
+        making: PathBuf,
+        shelf: Shelf,
+        keys: PayloadKeys,
+        room: Arc<Room>,
+    ) -> Result<Self, Error> {
         fs::create_dir_all(&making).map_err(Error::io(&making))?;
         for left_over in read_dir(&making)? {
             fs::remove_file(&left_over).map_err(Error::io(&left_over))?;
         }
         shelf.prepare()?;
-        Ok(Self { inner: Arc::new(Inner { making, shelf, keys }) })
+        Ok(Self { inner: Arc::new(Inner { making, shelf, keys, room }) })
     }
 
     /// A writer for one payload that keeps it as it comes.
@@ -115,6 +124,7 @@ impl Spool {
         let sink = Sink {
             folder: self.inner.making.clone(),
             key: self.keys().first().cloned(),
+            room: Arc::clone(&self.inner.room),
             held: Held::Memory(Vec::new()),
             count: 0,
             hash: None,
@@ -398,6 +408,8 @@ fn inline(octets: Vec<u8>, key: Option<&PayloadKey>) -> io::Result<(Place, Optio
 struct Sink {
     folder: PathBuf,
     key: Option<PayloadKey>,
+    /// Asked as a file grows: what came in is to be sent, evidenced and answered after, and that needs the disk too.
+    room: Arc<Room>,
     held: Held,
     count: u64,
     /// Of what is held, where that is not what was written.
@@ -438,7 +450,11 @@ impl Held {
 
 impl Write for Sink {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let before = self.count / ROOM;
         self.count += octets.len() as u64;
+        if self.count / ROOM > before {
+            self.room.check().map_err(|error| io::Error::new(io::ErrorKind::StorageFull, error))?;
+        }
         if let Some(hash) = &mut self.hash {
             hash.update(octets);
         }

@@ -116,6 +116,7 @@ impl Store {
         let now = self.clock().now();
         let NewSubmission { channel, client_id, envelope, metadata, payloads, recipients } = new;
         let digest = digest(&envelope, &payloads);
+        let envelope = self.spool().keys().keep_value(envelope).map_err(Error::spool)?;
         let published = publish_all(self.spool(), payloads).await?;
         let files = payload::files(&published);
         let plan = Plan { channel, client_id, envelope, metadata, digest, published, recipients, now };

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::place::published;
+use super::room::Room;
 use super::shelf::Shelf;
 use super::*;
 use crate::clock::SignedDuration;
@@ -177,6 +179,7 @@ proptest! {
             folder.path().join("spool"),
             Shelf::of(&Config { path: folder.path().to_owned(), ..Config::default() }).unwrap(),
             PayloadKeys::default(),
+            Arc::new(Room::new(Vec::new(), 0)),
         )
         .unwrap();
         let octets: Vec<u8> = (0..size).map(|n| if plain { b'x' } else { (n * n / 7) as u8 }).collect();
@@ -437,4 +440,18 @@ async fn a_file_that_a_row_names_and_that_is_gone_is_told_of_once() {
         (told.len(), told[0].kind.as_str(), told[0].subject.as_str()),
         (1, "payload-missing", name.as_str())
     );
+}
+
+#[test]
+fn a_payload_ends_where_the_disk_has_no_room_for_more_and_is_nobody_s_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = Shelf::of(&Config { path: folder.path().to_owned(), ..Config::default() }).unwrap();
+    let spool =
+        Spool::open(folder.path().join("spool"), shelf, PayloadKeys::default(), Arc::new(Room::none()))
+            .unwrap();
+    let mut writer = spool.writer();
+    let octets = noise(64 * 1024);
+    let error = (0..).find_map(|_| writer.write_all(&octets).err()).unwrap();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    assert!(Error::of_writing(&error).is_full() && writer.size() <= 2 << 20);
 }
