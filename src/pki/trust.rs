@@ -230,7 +230,7 @@ mod tests {
         let (first, last) = (leaf.not_before(), leaf.not_after());
         let second = crate::clock::SignedDuration::from_secs(1);
         let times = [first - second, first, first + second, last - second, last, last + second];
-        for extra in [&brought[..], &[], &[other.0.clone()]] {
+        for extra in [&brought[..], &[], std::slice::from_ref(&other.0)] {
             for at in times {
                 for _ in 0..2 {
                     assert_eq!(store.path(&leaf, extra, at), store.new_path(&leaf, extra, at), "{at}");

@@ -89,7 +89,7 @@ impl Folder {
         self.hands.sync(file.as_file(), file.path()).map_err(Error::io(&path))?;
         match file.persist_noclobber(&path) {
             Err(failed) if failed.error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(Error::io(&path)(failed.error));
+                Err(Error::io(&path)(failed.error))
             }
             _ => self.sync(&self.path),
         }
