@@ -69,7 +69,7 @@ impl Default for Limits {
             header_seconds: 30,
             idle_seconds: 60,
             exchange_seconds: 120,
-            sending: 16,
+            sending: 32,
             rejected_per_minute: 60,
         }
     }
