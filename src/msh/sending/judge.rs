@@ -50,13 +50,18 @@ pub(super) async fn judge(
 /// what was encrypted for the certificate that was looked up.
 const STALE: [&str; 2] = ["PEPPOL:NOT_SERVICED", "EBMS:0102"];
 
+/// HTTP statuses of a server that has no such access point (any more): Not Found, Gone, Misdirected Request.
+const GONE: [u16; 3] = [404, 410, 421];
+
 /// Whether nobody listens where the metadata points, or somebody else does (discovery 2.8).
 pub(super) fn points_elsewhere(sent: &Result<Response, Unsent>) -> bool {
     use transport::Error;
     match sent {
         Err(Unsent::Transport(Error::Resolve { .. } | Error::Connect { .. } | Error::Tls { .. })) => true,
         Err(Unsent::Transport(Error::TimedOut { sent, .. })) => *sent == Sent::Nothing,
-        _ => false,
+        // Whether it took the message is another question (model.md 2).
+        Ok(answer) => GONE.contains(&answer.status.as_u16()),
+        Err(_) => false,
     }
 }
 
@@ -220,6 +225,18 @@ mod tests {
         assert!(!stale(timed_out(Sent::Maybe)), "it was there and read");
         assert!(!stale(transport::Error::Body { detail: "disk".into() }), "our own fault");
         assert!(!points_elsewhere(&Err(Unsent::NoClient("demo".into()))));
+        for (status, expected) in
+            [(404, true), (410, true), (421, true), (200, false), (500, false), (503, false)]
+        {
+            let answer = Response {
+                status: hyper::StatusCode::from_u16(status).unwrap(),
+                headers: hyper::HeaderMap::new(),
+                body: bytes::Bytes::new(),
+                peer: transport::PeerTls::default(),
+                sent: Sent::Maybe,
+            };
+            assert_eq!(points_elsewhere(&Ok(answer)), expected, "{status}");
+        }
     }
 
     #[test]
