@@ -26,6 +26,8 @@ const BATCH: u32 = 50;
 const LEASE: SignedDuration = SignedDuration::from_mins(10);
 /// Pause before an adapter that failed is tried again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(10);
+/// After so many tries a person must know: five minutes, where nothing else takes time.
+const PATIENCE: u32 = 30;
 /// Folders are looked at in this rhythm, and a store that failed.
 const LOOK: Duration = Duration::from_millis(500);
 /// Without an event the store is asked again after this time at the latest.
@@ -141,6 +143,14 @@ async fn round(
     while let Some(delivery) = waiting.next() {
         if let Err(error) = carry(office, adapter, &delivery).await {
             tracing::warn!(delivery.id = %delivery.id, %error, "not delivered yet");
+            if delivery.tries >= PATIENCE {
+                let text = format!(
+                    "message {:?} cannot be delivered to {backend:?}: {error}",
+                    delivery.message.message_id
+                );
+                // If that fails too, the log has it, and the next try says it again.
+                let _ = office.store.raise_once("not-delivered", &delivery.id.to_string(), &text).await;
+            }
             let postponed = office.store.postpone_delivery(delivery.id, office.clock.now() + AGAIN).await;
             if let Err(error) = postponed {
                 unkept.extend(std::iter::once(delivery).chain(waiting).map(|d| d.id));
