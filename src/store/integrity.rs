@@ -91,15 +91,24 @@ pub struct CheckpointProof {
 pub type SealedLeaf = Leaf;
 
 impl Store {
-    /// Writes a checkpoint over all chain heads that changed since the last one; `None` when none did.
+    /// Writes checkpoints over all chain heads that changed since the last one, the number of the last; `None` when none did. Each is a
+    /// transaction of its own over some of them: under load so many change in a minute that the store would stand still for one of all.
     ///
     /// # Errors
     /// The database's.
     pub async fn checkpoint(&self, now: Timestamp) -> Result<Option<i64>, Error> {
-        crash::at(crash::Point::CheckpointBegun);
-        let number = self.write(move |work| Box::pin(async move { checkpoint(work, now).await })).await?;
-        crash::at(crash::Point::CheckpointCommitted);
-        Ok(number)
+        let mut last = None;
+        loop {
+            crash::at(crash::Point::CheckpointBegun);
+            let written =
+                self.write(move |work| Box::pin(async move { checkpoint(work, now).await })).await?;
+            crash::at(crash::Point::CheckpointCommitted);
+            let Some((number, leaves)) = written else { return Ok(last) };
+            last = Some(number);
+            if leaves < LEAVES {
+                return Ok(last);
+            }
+        }
     }
 
     /// Folds all chains anew, compares with the records shown, verifies hash chains and checkpoints, looks for every payload
@@ -157,12 +166,18 @@ impl Store {
     }
 }
 
-async fn checkpoint(work: &mut Work, now: Timestamp) -> Result<Option<i64>, Error> {
+/// Chain heads of one checkpoint at most.
+const LEAVES: usize = 1000;
+
+/// Its number, and how many chain heads are in it.
+async fn checkpoint(work: &mut Work, now: Timestamp) -> Result<Option<(i64, usize)>, Error> {
     work.conn.take_turn(Turn::Checkpoint).await?;
     let rows = sql::query(
-        "UPDATE recipient SET unsealed = 0 WHERE unsealed = 1 AND chain_head IS NOT NULL
+        "UPDATE recipient SET unsealed = 0 WHERE id IN (
+             SELECT id FROM recipient WHERE unsealed = 1 AND chain_head IS NOT NULL LIMIT ?)
          RETURNING id, chain_length, chain_head",
     )
+    .bind(LEAVES as i64)
     .fetch_all(&mut work.conn)
     .await?;
     if rows.is_empty() {
@@ -175,7 +190,7 @@ async fn checkpoint(work: &mut Work, now: Timestamp) -> Result<Option<i64>, Erro
         leaves.push(Leaf { recipient: row.get("id")?, sequence, head: hex::encode(head) });
     }
     leaves.sort_by(|a, b| a.recipient.cmp(&b.recipient));
-    insert_checkpoint(work, &leaves, now).await.map(Some)
+    insert_checkpoint(work, &leaves, now).await.map(|number| Some((number, leaves.len())))
 }
 
 async fn insert_checkpoint(work: &mut Work, leaves: &[Leaf], now: Timestamp) -> Result<i64, Error> {

@@ -77,3 +77,19 @@ async fn every_forgery_is_seen() {
         assert!(found.contains(expected), "{forgery}: {found}");
     }
 }
+
+#[tokio::test]
+async fn many_chains_are_sealed_in_several_checkpoints_of_which_each_follows_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    for half in 0..2 {
+        let recipients = (0..600).map(|n| recipient(&format!("{half}-{n}@test"))).collect();
+        store.submit(submission(&store, &half.to_string(), recipients)).await.unwrap();
+    }
+    assert_eq!(store.checkpoint(later(60)).await.unwrap(), Some(2));
+    assert_eq!(store.checkpoint(later(120)).await.unwrap(), None);
+    let found = store.recompute().await.unwrap();
+    assert_eq!((found.recipients, found.checkpoints, found.differences.len()), (1200, 2, 0));
+    let view = store.submissions(None, None, None, 1).await.unwrap().remove(0);
+    assert_eq!(store.checkpoint_proofs(view.recipients[0].id).await.unwrap().len(), 1);
+}
