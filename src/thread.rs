@@ -1,5 +1,6 @@
 //! Work that takes its time, on a thread that has other things to do.
 
+use std::any::Any;
 use std::cell::Cell;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -35,6 +36,20 @@ pub async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
     match HERE.get() {
         true => Ok(work()),
         false => tokio::task::spawn_blocking(work).await,
+    }
+}
+
+/// What a panic said.
+pub fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
+}
+
+/// Why a task did not end as it should.
+pub fn why(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => format!("panicked: {}", words(&*panic)),
+        Err(_) => "was dropped".to_owned(),
     }
 }
 

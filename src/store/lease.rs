@@ -11,7 +11,7 @@ use super::ids::{micros, optional_time};
 use super::outbound::{OutMessage, out_message, uncertain_attempts, with_plan};
 use super::sql::{self, Conn};
 use super::writer::{Announce, Work};
-use super::{Error, MessageRow, RecipientId, Store};
+use super::{AttemptId, Error, MessageRow, RecipientId, Store};
 use crate::clock::Timestamp;
 
 /// The leases of one process.
@@ -196,7 +196,7 @@ impl Store {
     async fn end_lost(&self, leased: &mut [OutMessage], now: Timestamp) -> Result<(), Error> {
         for message in leased.iter_mut().filter(|message| message.attempts > 0) {
             let id = message.id;
-            if self.has_open_attempt(id).await? {
+            if self.open_attempt(id).await?.is_some() {
                 self.write(move |work| Box::pin(async move { end_lost_attempts(work, id, now).await }))
                     .await?;
                 message.uncertain_attempts = uncertain_attempts(&mut self.look(), &id.column()).await?;
@@ -205,13 +205,18 @@ impl Store {
         Ok(())
     }
 
-    async fn has_open_attempt(&self, id: MessageRow) -> Result<bool, Error> {
-        let open: Option<i64> =
-            sql::query_scalar("SELECT 1 FROM attempt WHERE message = ? AND ended IS NULL LIMIT 1")
-                .bind(id.column())
-                .fetch_optional(&mut self.look())
-                .await?;
-        Ok(open.is_some())
+    /// The attempt of a message that was begun last, if its end is not known.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open_attempt(&self, id: MessageRow) -> Result<Option<AttemptId>, Error> {
+        let open: Option<i64> = sql::query_scalar(
+            "SELECT id FROM attempt WHERE message = ? AND ended IS NULL ORDER BY number DESC LIMIT 1",
+        )
+        .bind(id.column())
+        .fetch_optional(&mut self.look())
+        .await?;
+        Ok(open.map(AttemptId))
     }
 
     /// Whether a message of the recipient is leased, where the database does not know.

@@ -20,11 +20,14 @@ mod worker;
 pub use gate::Gates;
 pub use worker::run;
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::Node;
-use crate::crash;
 use crate::store::{self, AttemptId, Class, MessageRow, OutMessage, Settlement};
+use crate::{crash, thread};
 
 /// A message of which the store could not keep what became of it. Its lease outlives the longest exchange: it is given back
 /// as soon as the store can hear of it.
@@ -47,24 +50,31 @@ impl From<store::Error> for Lost {
     }
 }
 
-/// Leads one leased message one attempt further.
+/// Leads one leased message one attempt further. A panic on the way is its own affair: the message is put off, and the others go on.
 async fn send(node: &Node, message: OutMessage) -> Result<(), Unkept> {
-    let id = message.message_id.clone();
-    let lookup = message.lookup.clone().unwrap_or(Value::Array(Vec::new()));
-    let row = message.id;
-    flow(node, message).await.map_err(|Lost { error, settlement }| {
+    let kept = match AssertUnwindSafe(flow(node, &message)).catch_unwind().await {
+        Ok(kept) => kept,
+        Err(panic) => {
+            let said = thread::words(&*panic);
+            tracing::error!(message.id = message.message_id, panic = said, "sending a message panicked");
+            settle::panicked(node, &message, said).await
+        }
+    };
+    kept.map_err(|Lost { error, settlement }| {
+        let id = &message.message_id;
         tracing::error!(message.id = id, %error, "the store could not keep what became of the message");
-        Unkept { message: row, lookup, settlement }
+        let lookup = message.lookup.unwrap_or(Value::Array(Vec::new()));
+        Unkept { message: message.id, lookup, settlement }
     })
 }
 
-async fn flow(node: &Node, message: OutMessage) -> Result<(), Lost> {
-    if let Some(over) = settle::deadline_passed(node, &message) {
-        return Ok(settle::given_up(node, &message, over).await?);
+async fn flow(node: &Node, message: &OutMessage) -> Result<(), Lost> {
+    if let Some(over) = settle::deadline_passed(node, message) {
+        return Ok(settle::given_up(node, message, over).await?);
     }
-    let planned = match plan::plan(node, &message).await {
+    let planned = match plan::plan(node, message).await {
         Ok(planned) => planned,
-        Err(unplanned) => return Ok(settle::unplanned(node, &message, unplanned).await?),
+        Err(unplanned) => return Ok(settle::unplanned(node, message, unplanned).await?),
     };
     let retry = planned.pmode.profile.retry;
     let endpoint = gate::endpoint(&planned.client, &planned.endpoint.url);
@@ -72,35 +82,35 @@ async fn flow(node: &Node, message: OutMessage) -> Result<(), Lost> {
         Ok(pass) => pass,
         Err(again)
             if message.class != Class::Test
-                && settle::may_wait(&message, retry, again)
-                && !is_ordered(node, &message).await? =>
+                && settle::may_wait(message, retry, again)
+                && !is_ordered(node, message).await? =>
         {
-            return Ok(settle::put_off(node, &message, again).await?);
+            return Ok(settle::put_off(node, message, again).await?);
         }
         Err(_) => node.gates.insist(&endpoint, node.clock.now()),
     };
     let packaged = match package::package(node, planned).await {
         Ok(packaged) => packaged,
-        Err(unplanned) => return Ok(settle::unplanned(node, &message, unplanned).await?),
+        Err(unplanned) => return Ok(settle::unplanned(node, message, unplanned).await?),
     };
     let sealed = match seal::seal(node, packaged) {
         Ok(sealed) => sealed,
-        Err(unplanned) => return Ok(settle::unplanned(node, &message, unplanned).await?),
+        Err(unplanned) => return Ok(settle::unplanned(node, message, unplanned).await?),
     };
     let payloads = match transmit::open(node, &sealed).await {
         Ok(payloads) => payloads,
-        Err(unplanned) => return Ok(settle::unplanned(node, &message, unplanned).await?),
+        Err(unplanned) => return Ok(settle::unplanned(node, message, unplanned).await?),
     };
-    let attempt = seal::on_disk(node, &message, &sealed).await?;
+    let attempt = seal::on_disk(node, message, &sealed).await?;
     let sent = transmit::transmit(node, &sealed, payloads).await;
     crash::at(crash::Point::ResponseRead);
     let elsewhere = judge::points_elsewhere(&sent);
     pass.over(!elsewhere, node.clock.now());
-    let verdict = judge::judge(node, &message, &sealed, sent).await;
+    let verdict = judge::judge(node, message, &sealed, sent).await;
     if elsewhere || verdict.says_stale() {
         plan::forget(node, &sealed.packaged.planned);
     }
-    settle::settled(node, &message, retry, (attempt, verdict)).await
+    settle::settled(node, message, retry, (attempt, verdict)).await
 }
 
 /// Who orders a message to be sent now knows why, and is not told to wait.

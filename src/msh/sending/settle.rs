@@ -76,6 +76,18 @@ pub(super) async fn unplanned(node: &Node, message: &OutMessage, why: Unplanned)
     }
 }
 
+/// What became of a message whose sending panicked is not known: an attempt that was begun may have been read. Without one it is put off
+/// like a message to which there is no way now.
+pub(super) async fn panicked(node: &Node, message: &OutMessage, said: &str) -> Result<(), Lost> {
+    let reason = format!("sending panicked: {said}");
+    let Some(attempt) = node.store.open_attempt(message.id).await? else {
+        let steps = message.lookup.clone().unwrap_or(Value::Array(Vec::new()));
+        return Ok(later(node, message, reason, steps).await?);
+    };
+    let verdict = Verdict::Unknown { reason, signal: None };
+    settled(node, message, retry_of_lookups(node, message), (attempt, verdict)).await
+}
+
 async fn later(node: &Node, message: &OutMessage, reason: String, steps: Value) -> Result<(), store::Error> {
     let now = node.clock.now();
     tracing::warn!(message.id = message.message_id, reason, "no way now; tried again later");

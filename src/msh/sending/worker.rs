@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::super::Node;
 use super::{Unkept, settle};
 use crate::clock::SignedDuration;
-use crate::store;
+use crate::{store, thread};
 
 /// A lease outlives the longest exchange by this.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
     loop {
         while let Some(ended) = running.try_join_next() {
-            unkept.extend(ended.ok().flatten());
+            unkept.extend(unkept_of(ended));
         }
         changes.mark_unchanged();
         give_back(&node, &mut unkept).await;
@@ -47,12 +47,21 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
         tokio::select! {
             biased;
             () = &mut stop => break,
-            Some(ended) = running.join_next(), if more => unkept.extend(ended.ok().flatten()),
+            Some(ended) = running.join_next(), if more => unkept.extend(unkept_of(ended)),
             _ = changes.changed(), if !more => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
     while running.join_next().await.is_some() {}
+}
+
+/// What an exchange gives back. One that panicked has said so, and its message is settled ([`super::send`]), unless that panicked too.
+fn unkept_of(ended: Result<Option<Unkept>, JoinError>) -> Option<Unkept> {
+    ended.unwrap_or_else(|error| {
+        let error = thread::why(error);
+        tracing::error!(error, "a message is left alone until its lease has run out");
+        None
+    })
 }
 
 /// Ends leases that nobody uses; what the store does not take now waits. A start ends all leases: nothing is kept for it.
