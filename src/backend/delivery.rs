@@ -8,6 +8,7 @@
 //! disposal (model.md 6).
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::clock::SignedDuration;
 use crate::crash::{self, Point};
 use crate::evidence::{self, Happening};
 use crate::store::{self, DeliveryId, DeliveryOutcome, DeliveryView, NewEvidenceMessage, Settled};
+use crate::thread;
 
 /// Deliveries carried at a time.
 const BATCH: u32 = 50;
@@ -53,6 +55,9 @@ pub enum Error {
     /// The message cannot take the form that the backend needs.
     #[error("cannot be delivered: {0}")]
     Form(String),
+    /// A defect of ours.
+    #[error("panicked: {0}")]
+    Panicked(String),
 }
 
 /// Carries deliveries until `stop` is ready, each backend's by itself: one whose folder does not answer holds up no other.
@@ -141,7 +146,7 @@ async fn round(
     let now = office.clock.now();
     let mut waiting = office.store.lease_deliveries(backend, now, BATCH, now + LEASE).await?.into_iter();
     while let Some(delivery) = waiting.next() {
-        if let Err(error) = carry(office, adapter, &delivery).await {
+        if let Err(error) = carried(office, adapter, &delivery).await {
             tracing::warn!(delivery.id = %delivery.id, %error, "not delivered yet");
             if delivery.tries >= PATIENCE {
                 let text = format!(
@@ -159,6 +164,12 @@ async fn round(
         }
     }
     Ok(())
+}
+
+/// A panic on the way is the delivery's own affair: it is tried again like any that failed, and the others go on.
+async fn carried(office: &Office, adapter: &Adapter, delivery: &DeliveryView) -> Result<(), Error> {
+    let carried = AssertUnwindSafe(carry(office, adapter, delivery)).catch_unwind().await;
+    carried.unwrap_or_else(|panic| Err(Error::Panicked(thread::words(&*panic).to_owned())))
 }
 
 async fn carry(office: &Office, adapter: &Adapter, delivery: &DeliveryView) -> Result<(), Error> {
