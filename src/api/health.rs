@@ -1,25 +1,33 @@
 //! Whether the node lives, whether it can take messages, and its figures.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
 use super::{Api, Problem};
-use crate::status;
+use crate::{status, store};
 
 /// `GET /health`: the process answers.
 pub(super) async fn health() -> &'static str {
     "ok\n"
 }
 
-/// `GET /ready`: the store answers and has room, so that messages can be taken.
+/// The store has committed nothing it was asked to for so long: messages cannot be taken.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// `GET /ready`: the store answers, commits what it is asked to, and has room, so that messages can be taken.
 pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, (StatusCode, String)> {
-    api.store.check_room().map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")))?;
-    match api.store.last_event().await {
-        Ok(_) => Ok("ready\n"),
-        Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, format!("the store does not answer: {error}\n"))),
-    }
+    api.store.check_room().map_err(not_ready)?;
+    api.store.check_writing(PATIENCE).await.map_err(not_ready)?;
+    api.store.last_event().await.map_err(not_ready)?;
+    Ok("ready\n")
+}
+
+fn not_ready(error: store::Error) -> (StatusCode, String) {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"))
 }
 
 /// `GET /metrics`: Prometheus text.

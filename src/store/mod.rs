@@ -9,6 +9,7 @@
 
 mod alias;
 mod alive;
+mod answering;
 mod delivery;
 mod direct;
 mod events;
@@ -211,6 +212,18 @@ pub enum Error {
         /// Octets that are kept.
         wanted: u64,
     },
+    /// Environment: what is asked of the database is not committed, and not refused either.
+    #[error(
+        "the database has committed nothing it was asked to for {seconds} s: look for a disk that stands still, or another program that has \
+         it locked"
+    )]
+    Silent {
+        /// For how long.
+        seconds: u64,
+    },
+    /// Environment: the PostgreSQL server follows another one.
+    #[error("the database is read only: [store.postgres] must name the server that takes writes")]
+    ReadOnly,
     /// The store was shut down.
     #[error("the store is shut down")]
     Closed,

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::alive::Pulse;
+use super::answering::Answering;
 use super::hands::Hands;
 use super::lease::Leases;
 use super::room::Room;
@@ -74,6 +75,7 @@ pub struct Store {
 
 struct Inner {
     writer: Writer,
+    answering: Answering,
     ended: watch::Receiver<()>,
     read: Read,
     spool: Spool,
@@ -118,9 +120,21 @@ impl Store {
             Some(postgres) => cluster(config, postgres, (&spool, &wake, &node)).await?,
         };
         let leases = config.postgres.is_none().then(Leases::default);
-        let unnamed = Mutex::default();
-        let inner =
-            Inner { writer, ended, read, spool, room, wake, leases, clock, node, unnamed, _lock: lock };
+        let (answering, unnamed) = (Answering::new(), Mutex::default());
+        let inner = Inner {
+            writer,
+            answering,
+            ended,
+            read,
+            spool,
+            room,
+            wake,
+            leases,
+            clock,
+            node,
+            unnamed,
+            _lock: lock,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -132,8 +146,7 @@ impl Store {
     pub async fn close(&self) -> Result<(), Error> {
         let last = self.checkpoint(self.clock().now()).await;
         self.inner.writer.stop();
-        let mut ended = self.inner.ended.clone();
-        while ended.changed().await.is_ok() {}
+        self.ended().await;
         match &self.inner.read {
             Read::Sqlite(readers) => readers.close(),
             Read::Postgres(pool, pulse) => {
@@ -142,6 +155,12 @@ impl Store {
             }
         }
         last.map(|_| ())
+    }
+
+    /// Ready when nothing is written any more: after [`Store::close`], or because whoever wrote is gone.
+    pub async fn ended(&self) {
+        let mut ended = self.inner.ended.clone();
+        while ended.changed().await.is_ok() {}
     }
 
     /// Whether more can be taken over; else peers and producers are to come again.
@@ -179,6 +198,14 @@ impl Store {
     /// The clock the store was opened with.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    pub(super) fn answering(&self) -> &Answering {
+        &self.inner.answering
+    }
+
+    pub(super) fn writer(&self) -> &Writer {
+        &self.inner.writer
     }
 
     /// The leases of messages, where they are not in the database.

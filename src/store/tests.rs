@@ -1,5 +1,6 @@
 //! The store on real files.
 
+mod answering;
 mod bucket;
 mod chains;
 mod cluster;
