@@ -150,6 +150,7 @@ fn limits(file: &file::Limits) -> Limits {
         },
         references: file.references,
         exchange: longest(file),
+        shutdown: Duration::from_secs(file.shutdown_seconds),
         sending: file.sending,
         rejected_per_minute: file.rejected_per_minute,
     }

@@ -73,7 +73,7 @@ async fn bind(built: &Built, address: std::net::SocketAddr, tls: Option<&file::T
         header_read: Duration::from_secs(limits.header_seconds),
         body_idle: idle,
         write_idle: idle,
-        ..ServerLimits::default()
+        shutdown: Duration::from_secs(limits.shutdown_seconds),
     };
     let tls = tls.map(|tls| server_tls(&built.base, tls)).transpose()?;
     Ok(Server::bind_on(&*built.network, address, tls.as_ref(), server).await?)

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -11,6 +12,9 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::config::file::LogFormat;
 use crate::crash;
+
+/// What is left on threads at the end has so long to end.
+const LEFT: Duration = Duration::from_secs(2);
 
 /// Arguments of `tilts serve` and `tilts check-config`.
 #[derive(clap::Args)]
@@ -32,7 +36,12 @@ pub fn run(args: Args) -> ExitCode {
     };
     log(&settings);
     keep_memory();
-    let outcome = runtime().and_then(|runtime| runtime.block_on(app::serve(settings, clock, told_to_stop())));
+    let outcome = runtime().and_then(|runtime| {
+        let served = runtime.block_on(app::serve(settings, clock, told_to_stop()));
+        // A thread that waits for a disk or a bucket is not waited for: the store is closed.
+        runtime.shutdown_timeout(LEFT);
+        served
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

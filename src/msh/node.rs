@@ -105,6 +105,8 @@ pub struct Limits {
     pub inflate_ratio: u64,
     /// Time that one exchange may take.
     pub exchange: Duration,
+    /// Time that exchanges have to end after the stop was asked for.
+    pub shutdown: Duration,
     /// Messages sent at once.
     pub sending: usize,
     /// Rejected rows per source address and minute.

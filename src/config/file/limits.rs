@@ -42,6 +42,8 @@ pub struct Limits {
     pub idle_seconds: u64,
     /// Seconds that one exchange with a partner may take besides the time that its octets need.
     pub exchange_seconds: u64,
+    /// Seconds that exchanges and requests under way have to end after the stop was asked for.
+    pub shutdown_seconds: u64,
     /// Messages sent at once.
     pub sending: usize,
     /// Refused messages per source address and minute that get a row in the rejected list.
@@ -69,6 +71,7 @@ impl Default for Limits {
             header_seconds: 30,
             idle_seconds: 60,
             exchange_seconds: 120,
+            shutdown_seconds: 60,
             sending: 32,
             rejected_per_minute: 60,
         }

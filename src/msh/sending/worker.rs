@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
 
 use super::super::Node;
 use super::{Unkept, settle};
@@ -19,11 +20,13 @@ const AT_LATEST: Duration = Duration::from_secs(30);
 
 /// A store that fails is asked again after this time.
 const AGAIN: Duration = Duration::from_secs(2);
+/// What was dropped is waited for so long.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Exchanges under way; each gives the message back whose outcome could not be kept.
 type Running = JoinSet<Option<Unkept>>;
 
-/// Sends until `stop` is ready; then leases nothing more and lets running attempts end.
+/// Sends until `stop` is ready; then leases nothing more and lets running attempts end, for as long as [`super::super::Limits`] say.
 pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(node.limits.sending));
     let mut changes = node.store.outbound_changes();
@@ -52,7 +55,22 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
             () = tokio::time::sleep(pause) => {}
         }
     }
-    while running.join_next().await.is_some() {}
+    let_end(running, node.limits.shutdown).await;
+}
+
+/// Exchanges under way may end. Those that take longer are dropped: their attempts stay open, and count as uncertain when their messages
+/// are leased again, as after a crash.
+async fn let_end(mut running: Running, patience: Duration) {
+    let all = async { while running.join_next().await.is_some() {} };
+    if timeout(patience, all).await.is_err() {
+        let exchanges = running.len();
+        tracing::warn!(
+            exchanges,
+            "exchanges cut off at shutdown; their messages are sent again after the next start"
+        );
+        // One that works without waiting for anything notices when it has done so.
+        let _ = timeout(MOMENT, running.shutdown()).await;
+    }
 }
 
 /// What an exchange gives back. One that panicked has said so, and its message is settled ([`super::send`]), unless that panicked too.
