@@ -1,19 +1,23 @@
 //! Defects that nobody has found yet, at named points: one message that panics is its own affair.
 
-use std::cell::RefCell;
+use std::fs;
+use std::future::Future;
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
 use conformance::demo::list;
+use conformance::hostile::target::plain;
 use conformance::http;
-use conformance::node::free;
+use conformance::node::Ports;
 use conformance::probe::SENDER;
 use conformance::stage::{Kind, Stage, agree, submit};
 use conformance::world::AccessPoint;
 use serde_json::Value;
 use tilts::app;
-use tilts::clock::Clock;
+use tilts::clock::{Clock, SignedDuration};
 use tilts::crash::{self, Point};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -21,56 +25,83 @@ use tokio::task::JoinHandle;
 const RETRY: &str =
     "overrides = { retry = { first_seconds = 1, factor = 1, longest_seconds = 1, within_seconds = 3600 } }\n";
 
-/// Each of these points panics when this thread passes it the first time.
-fn defects(points: &[Point]) {
-    let left = RefCell::new(points.to_vec());
-    crash::watch(Some(Rc::new(move |point| {
-        let mut all = left.borrow_mut();
-        if let Some(at) = all.iter().position(|one| *one == point) {
-            all.swap_remove(at);
-            drop(all);
-            panic!("a defect at {}", point.as_str());
-        }
-    })));
+/// Points that panic when they are passed the first time.
+#[derive(Clone, Default)]
+struct Defects(Arc<Mutex<Vec<Point>>>);
+
+impl Defects {
+    fn plant(&self, points: &[Point]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(points);
+    }
+
+    fn is_due(&self, point: Point) -> bool {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = left.iter().position(|one| *one == point);
+        at.map(|at| left.swap_remove(at)).is_some()
+    }
+
+    fn have_sprung(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// From now on what this thread passes.
+    fn watch(&self) {
+        let this = self.clone();
+        crash::watch(Some(Rc::new(move |point| {
+            assert!(!this.is_due(point), "a defect at {}", point.as_str())
+        })));
+    }
 }
 
-/// A node on this thread.
+/// Runs a test on threads that know its defects.
+fn run<T: Future<Output = Result<()>>>(test: impl FnOnce(Defects) -> T) -> Result<()> {
+    let defects = Defects::default();
+    let known = defects.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .on_thread_start(move || known.watch())
+        .build()?;
+    runtime.block_on(test(defects))
+}
+
+/// A node in this process.
 struct Inside {
-    point: AccessPoint,
+    ports: Ports,
+    clock: Clock,
     serving: JoinHandle<Result<()>>,
     stop: oneshot::Sender<()>,
-    _stage: Stage,
 }
 
 impl Inside {
-    /// Its partner `two` is never there.
-    async fn start() -> Result<Self> {
-        let stage = Stage::with(env!("CARGO_BIN_EXE_tilts").as_ref(), 2048)?;
-        let point = stage.node("one", &[Kind::Rsa], true)?;
-        let other = stage.node("two", &[Kind::Rsa], true)?;
-        stage.append("one", &(agree(&other, Kind::Rsa, "", &format!("http://{}/as4", free()?)) + RETRY))?;
+    async fn start(stage: &Stage, point: &AccessPoint) -> Result<Self> {
         let clock = Clock::running(Clock::system().now());
-        let settings = app::check(&stage.world.root.join("one/tilts.toml"), &clock)
-            .map_err(|problems| anyhow!("{:?}", problems.0))?;
+        let settings = app::check(&config(stage, point), &clock).map_err(|p| anyhow!("{:?}", p.0))?;
         let (stop, told) = oneshot::channel::<()>();
         let stopped = async {
             let _ = told.await;
         };
-        let serving = tokio::spawn(app::serve(settings, clock, stopped));
+        let serving = tokio::spawn(app::serve(settings, clock.clone(), stopped));
+        let ports = point.node.ports;
         for _ in 0..200 {
-            if http::request(point.node.ports.admin, hyper::Method::GET, "/ready", "", "").await.is_ok() {
-                return Ok(Self { point, serving, stop, _stage: stage });
+            if http::request(ports.admin, hyper::Method::GET, "/ready", "", "").await.is_ok() {
+                return Ok(Self { ports, clock, serving, stop });
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         Err(anyhow!("not ready"))
     }
 
+    async fn end(self) -> Result<()> {
+        let _ = self.stop.send(());
+        self.serving.await?
+    }
+
     /// The attempts of a submission's one message, once one of them has found out that nobody is there.
     async fn tried(&self, id: &str) -> Result<Vec<Value>> {
         let path = format!("/api/submissions/{id}");
         for _ in 0..200 {
-            let shown = http::get(self.point.node.ports.admin, &path).await?;
+            let shown = http::get(self.ports.admin, &path).await?;
             let attempts: Vec<_> =
                 list(&shown["recipients"][0]["messages"][0]["attempts"]).cloned().collect();
             if attempts.iter().any(|attempt| attempt["outcome"] == "definite") {
@@ -82,24 +113,69 @@ impl Inside {
     }
 }
 
-#[tokio::test]
-async fn a_message_whose_sending_panics_is_put_off_and_the_others_go_on() -> Result<()> {
-    let node = Inside::start().await?;
-    // One before an attempt is begun, one after: that may have been read.
-    defects(&[Point::AttemptBegun, Point::AttemptCommitted]);
-    let ids = [
-        submit(&node.point, SENDER, "to-two::1").await?,
-        submit(&node.point, SENDER, "to-two::2").await?,
-        submit(&node.point, SENDER, "to-two::3").await?,
-    ];
-    let mut panicked = 0;
-    for id in ids {
-        let attempts = node.tried(&id).await?;
-        let detail =
-            |attempt: &&Value| attempt["detail"] == "sending panicked: a defect at attempt-committed";
-        panicked += attempts.iter().filter(detail).inspect(|a| assert_eq!(a["outcome"], "uncertain")).count();
-    }
-    ensure!(panicked == 1, "{panicked} attempts that panicked");
-    let _ = node.stop.send(());
-    node.serving.await?
+fn config(stage: &Stage, point: &AccessPoint) -> PathBuf {
+    stage.world.root.join(&point.name).join("tilts.toml")
+}
+
+/// Two nodes that know each other; the second takes plain HTTP.
+fn pair() -> Result<(Stage, AccessPoint, AccessPoint)> {
+    let stage = Stage::with(env!("CARGO_BIN_EXE_tilts").as_ref(), 2048)?;
+    let [one, two] = ["one", "two"].map(|name| stage.node(name, &[Kind::Rsa], true));
+    let (one, two) = (one?, two?);
+    let url = |point: &AccessPoint| format!("http://{}/as4", point.node.ports.as4);
+    stage.append("one", &(agree(&two, Kind::Rsa, "", &url(&two)) + RETRY))?;
+    stage.append("two", &agree(&one, Kind::Rsa, "", &url(&one)))?;
+    plain(&config(&stage, &two))?;
+    Ok((stage, one, two))
+}
+
+#[test]
+fn a_message_whose_sending_panics_is_put_off_and_the_others_go_on() -> Result<()> {
+    run(async |defects| {
+        // The second is never there.
+        let (stage, one, _) = pair()?;
+        let node = Inside::start(&stage, &one).await?;
+        // One before an attempt is begun, one after: that may have been read.
+        defects.plant(&[Point::AttemptBegun, Point::AttemptCommitted]);
+        let mut ids = Vec::new();
+        for letter in 1..4 {
+            ids.push(submit(&one, SENDER, &format!("to-two::{letter}")).await?);
+        }
+        let mut panicked = 0;
+        for id in ids {
+            let attempts = node.tried(&id).await?;
+            let detail =
+                |attempt: &&Value| attempt["detail"] == "sending panicked: a defect at attempt-committed";
+            panicked +=
+                attempts.iter().filter(detail).inspect(|a| assert_eq!(a["outcome"], "uncertain")).count();
+        }
+        ensure!(panicked == 1 && defects.have_sprung(), "{panicked} attempts that panicked");
+        node.end().await
+    })
+}
+
+#[test]
+fn a_delivery_that_panics_is_tried_again() -> Result<()> {
+    run(async |defects| {
+        let (stage, mut one, two) = pair()?;
+        let text = fs::read_to_string(config(&stage, &two))?;
+        fs::write(config(&stage, &two), text.replace("\"rest\"", "\"folder\"\npath = \"post\""))?;
+        let node = Inside::start(&stage, &two).await?;
+        one.node.start().await?;
+        defects.plant(&[Point::DisposalBegun]);
+        submit(&one, SENDER, "to-two::1").await?;
+        for _ in 0..200 {
+            // What failed is tried again after seconds that this need not wait for.
+            node.clock.advance(SignedDuration::from_secs(1));
+            let shown = http::get(node.ports.admin, "/api/deliveries").await?;
+            let mut all = list(&shown);
+            if all.any(|delivery| delivery["state"] == "at-disposal") {
+                ensure!(defects.have_sprung(), "nothing panicked");
+                one.node.stop().await?;
+                return node.end().await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(anyhow!("{}", http::get(node.ports.admin, "/api/deliveries").await?))
+    })
 }
