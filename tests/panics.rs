@@ -1,4 +1,5 @@
-//! Defects that nobody has found yet, at named points: one message that panics is its own affair.
+//! Defects that nobody has found yet, at named points: one message that panics is its own affair; a part of the node that does is that of
+//! the whole node, which ends and says which part it was.
 
 use std::fs;
 use std::future::Future;
@@ -7,7 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use conformance::demo::list;
 use conformance::hostile::target::plain;
 use conformance::http;
@@ -177,5 +178,24 @@ fn a_delivery_that_panics_is_tried_again() -> Result<()> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Err(anyhow!("{}", http::get(node.ports.admin, "/api/deliveries").await?))
+    })
+}
+
+#[test]
+fn a_part_of_the_node_that_panics_ends_the_node_and_is_named() -> Result<()> {
+    run(async |defects| {
+        let (stage, one, _) = pair()?;
+        let node = Inside::start(&stage, &one).await?;
+        defects.plant(&[Point::CheckpointBegun]);
+        node.clock.advance(SignedDuration::from_mins(2));
+        submit(&one, SENDER, "to-two::1").await?;
+        let served =
+            tokio::time::timeout(Duration::from_secs(30), node.serving).await.context("it goes on")??;
+        let error = format!("{:#}", served.err().context("it ended well")?);
+        ensure!(
+            error == "a part of the node has failed: deadlines: panicked: a defect at checkpoint-begun",
+            "{error}"
+        );
+        Ok(())
     })
 }

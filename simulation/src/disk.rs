@@ -1,9 +1,11 @@
 //! What becomes of commits, and where a node dies: at a named point, or before or after any commit.
 
 use std::any::Any;
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -133,6 +135,16 @@ impl Fate {
     /// Why it could not run.
     pub fn failed(&self) -> Option<String> {
         self.lock().failed.take()
+    }
+
+    /// A process, for as long as it lives: one that is dead notices nothing, not even that a part of it is gone.
+    pub async fn while_alive<T>(&self, process: impl Future<Output = T>) -> T {
+        let mut process = std::pin::pin!(process);
+        std::future::poll_fn(|context| {
+            let dead = self.lock().dead.is_some();
+            if dead { Poll::Pending } else { process.as_mut().poll(context) }
+        })
+        .await
     }
 
     /// A named point is passed.

@@ -121,7 +121,8 @@ impl Machine {
         let around = Surroundings { clock: clock.clone(), network };
         let fate = fate.clone();
         engine.spawn(async move {
-            if let Err(error) = app::serve(settings, around, std::future::pending()).await {
+            let serving = app::serve(settings, around, std::future::pending());
+            if let Err(error) = fate.while_alive(serving).await {
                 fate.fail(format!("{error:#}"));
             }
         });

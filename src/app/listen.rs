@@ -11,11 +11,10 @@ use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use hyper::{Request, Response, StatusCode};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use super::build::Built;
-use super::{dossier, stopped};
+use super::dossier;
+use super::tasks::Tasks;
 use crate::backend::auth::{Role, Tokens};
 use crate::backend::rest;
 use crate::config::file;
@@ -28,11 +27,7 @@ use crate::transport::{ClientAuth, Identity, Peer, Server, ServerLimits, ServerT
 use crate::{api, console};
 
 /// Binds every listener, then serves.
-pub(super) async fn start(
-    built: &Built,
-    told: &watch::Receiver<bool>,
-    tasks: &mut JoinSet<()>,
-) -> Result<()> {
+pub(super) async fn start(built: &Built, tasks: &mut Tasks) -> Result<()> {
     let as4 = &built.file.listen.as4;
     let server = bind(built, as4.address, as4.tls.as_ref()).await.context("listen.as4")?;
     let backend = match &built.file.listen.backend {
@@ -44,20 +39,20 @@ pub(super) async fn start(
         None => None,
     };
     let endpoint = As4 { node: built.node.clone(), path: as4.path.clone().into() };
-    tasks.spawn(serve_as4(endpoint, server, stopped(told)));
+    tasks.spawn("listen.as4", serve_as4(endpoint, server, tasks.stopped()));
     if let Some(server) = backend {
         let desk = rest::Desk {
             office: built.office.clone(),
             tokens: built.backend_tokens.clone(),
             payload_octets: built.file.limits.payload_octets,
         };
-        tasks.spawn(server.run(rest::router(desk), stopped(told)));
+        tasks.spawn("listen.backend", server.run(rest::router(desk), tasks.stopped()));
     }
     if let Some(server) = admin {
         let state = api::Api { store: built.office.store.clone(), metrics: recorder()? };
         let router = api::router(state.clone()).merge(console::router(state)).merge(dossier::router(built));
         let guard = middleware::from_fn_with_state(built.admin_tokens.clone(), guard);
-        tasks.spawn(server.run(router.layer(guard), stopped(told)));
+        tasks.spawn("listen.admin", server.run(router.layer(guard), tasks.stopped()));
     }
     Ok(())
 }

@@ -6,21 +6,25 @@ mod dossier;
 mod intake;
 mod listen;
 mod revocation;
+mod tasks;
 pub mod tools;
 
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
+use self::tasks::Tasks;
 use crate::backend::{self, Adapter, Office};
 use crate::clock::Clock;
 use crate::config::{Problems, Settings};
 use crate::transport::{Network, Tcp};
 use crate::{config, msh};
+
+/// Exchanges and requests have the whole of `shutdown_seconds` to end; whatever else runs, so much more.
+const BESIDES: Duration = Duration::from_secs(5);
 
 /// What a node has around it.
 #[derive(Clone)]
@@ -48,47 +52,62 @@ pub fn check(path: &Path, clock: &Clock) -> Result<Settings, Problems> {
     Ok(settings)
 }
 
-/// Runs a node until `stop` is ready, then ends it in order: listeners, workers, store.
+/// Runs a node until `stop` is ready, then ends it in order: listeners, workers, store. A task that ends before that ends the node in
+/// the same way: half of a node looks healthy, and nobody is told of what it leaves lying.
 ///
 /// # Errors
-/// When the store or a listener cannot be opened.
+/// When the store or a listener cannot be opened; when a task failed, with its name.
 pub async fn serve(
     settings: Settings,
     around: impl Into<Surroundings>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<()> {
     let built = build::build(settings, around.into()).await?;
-    let (tell, told) = watch::channel(false);
-    let mut tasks = JoinSet::new();
-    listen::start(&built, &told, &mut tasks).await?;
-    workers(&built, &told, &mut tasks);
+    let mut tasks = Tasks::new();
+    listen::start(&built, &mut tasks).await?;
+    workers(&built, &mut tasks);
     tracing::info!("ready");
-    stop.await;
-    tracing::info!("stopping: nothing new is taken, what runs may end");
-    let _ = tell.send(true);
-    while tasks.join_next().await.is_some() {}
-    built.office.store.close().await.context("the store could not be closed")
+    let failed = tokio::select! {
+        biased;
+        () = stop => None,
+        failed = tasks.failed() => Some(failed),
+    };
+    match &failed {
+        None => tracing::info!("stopping: nothing new is taken, what runs may end"),
+        Some(error) => tracing::error!(%error, "stopping: a part of the node has failed"),
+    }
+    tasks.end(built.node.limits.shutdown + BESIDES).await;
+    let closed = built.office.store.close().await.context("the store could not be closed");
+    let Some(failed) = failed else { return closed };
+    if let Err(error) = closed {
+        tracing::error!(error = format!("{error:#}"), "did not end in order");
+    }
+    Err(failed.context("a part of the node has failed"))
 }
 
-/// Ready once the node was told to stop.
-pub(crate) fn stopped(told: &watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-    let mut told = told.clone();
-    async move {
-        let _ = told.wait_for(|stop| *stop).await;
+fn workers(built: &build::Built, tasks: &mut Tasks) {
+    let (node, office) = (&built.node, &built.office);
+    let store = office.store.clone();
+    tasks.spawn("the store's writer", until(tasks.stopped(), async move { store.ended().await }));
+    tasks.spawn("sending", msh::sending::run(node.clone(), tasks.stopped()));
+    tasks.spawn("delivery", backend::delivery::run(office.clone(), tasks.stopped()));
+    for (name, revoker) in &node.revokers {
+        tasks.spawn(format!("revocation of {name:?}"), revoker.clone().run(tasks.stopped()));
     }
-}
-
-fn workers(built: &build::Built, told: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
-    tasks.spawn(msh::sending::run(built.node.clone(), stopped(told)));
-    tasks.spawn(backend::delivery::run(built.office.clone(), stopped(told)));
-    for revoker in built.node.revokers.values() {
-        tasks.spawn(revoker.clone().run(stopped(told)));
-    }
-    tasks.spawn(backend::deadlines::run(built.office.clone(), stopped(told)));
-    for backend in &built.office.backends {
+    tasks.spawn("deadlines", backend::deadlines::run(office.clone(), tasks.stopped()));
+    for backend in &office.backends {
         if !matches!(backend.adapter, Adapter::Rest | Adapter::Div(None)) {
-            tasks.spawn(collect(built.office.clone(), backend.id.clone(), stopped(told)));
+            let collecting = collect(office.clone(), backend.id.clone(), tasks.stopped());
+            tasks.spawn(format!("the folder of backend {:?}", backend.id), collecting);
         }
+    }
+}
+
+/// Ready with the first of two.
+async fn until(stop: impl Future<Output = ()>, end: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop => {}
+        () = end => {}
     }
 }
 
@@ -109,7 +128,7 @@ async fn collect(office: Arc<Office>, id: String, stop: impl Future<Output = ()>
         tokio::select! {
             biased;
             () = &mut stop => return,
-            () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {}
+            () = tokio::time::sleep(Duration::from_millis(500)) => {}
         }
     }
 }
