@@ -4,6 +4,7 @@
 
 mod acts;
 mod health;
+mod page;
 mod read;
 
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
-pub use read::{Page, RecipientDetail, SubmissionDetail};
+pub use page::{DeliveryPage, MessagePage, Page};
+pub use read::{RecipientDetail, SubmissionDetail};
 
 /// What the read models are made of.
 pub use crate::status::{NationalDelivery, NationalSend};
@@ -86,3 +88,8 @@ impl From<store::Error> for Problem {
         Self(status, error.to_string())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,31 +1,16 @@
 //! Read models: what an operator sees, as JSON here and as pages in the console.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use serde::{Deserialize, Serialize};
+use axum::extract::{Path, State};
+use serde::Serialize;
 
+use super::page::{Asked, DeliveryPage, MessagePage, PAGE, Page, before, given, one_of, rows};
 use super::{Api, Problem};
 use crate::status::State as Standing;
 use crate::store::{
-    DeliveryView, MessageView, NoticeRow, RecipientId, RecipientView, RejectedRow, StoredEvidence,
-    StrayEvidence, SubmissionId, SubmissionView,
+    DeliveryState, DeliveryView, Direction, MessageState, MessageView, NoticeRow, RecipientId, RecipientView,
+    RejectedRow, StoredEvidence, StrayEvidence, SubmissionView,
 };
-
-/// Most rows of one page.
-const PAGE: u32 = 200;
-
-/// Which page.
-#[derive(Debug, Default, Clone, Deserialize)]
-pub struct Page {
-    /// Only what is older than this id.
-    pub before: Option<String>,
-    /// Only submissions with a recipient in this state.
-    pub state: Option<String>,
-    /// Only of this channel.
-    pub channel: Option<String>,
-    /// At most so many.
-    pub limit: Option<u32>,
-}
 
 /// One submission with everything behind its statuses.
 #[derive(Debug, Serialize)]
@@ -53,12 +38,9 @@ impl Api {
     /// # Errors
     /// [`Problem`] for a bad id or state, or when the store does not answer.
     pub async fn page(&self, page: &Page) -> Result<Vec<SubmissionView>, Problem> {
-        let before = page.before.as_deref().filter(|t| !t.is_empty()).map(id::<SubmissionId>).transpose()?;
-        let state = page.state.as_deref().filter(|t| !t.is_empty()).map(str::parse::<Standing>).transpose();
-        let state = state.map_err(|e| Problem::invalid(e.to_string()))?;
-        let channel = page.channel.as_deref().filter(|t| !t.is_empty());
-        let limit = page.limit.unwrap_or(PAGE).clamp(1, PAGE);
-        Ok(self.store.submissions(channel, state, before, limit).await?)
+        let state = one_of("state", page.state.as_deref(), Standing::ALL)?;
+        let (channel, before) = (given(page.channel.as_deref()), before(page.before.as_deref())?);
+        Ok(self.store.submissions(channel, state, before, rows(page.limit)).await?)
     }
 
     /// One submission whole.
@@ -80,12 +62,25 @@ impl Api {
         Ok(RecipientDetail { recipient, messages, evidence })
     }
 
-    /// What is at the backends' disposal or was, newest last.
+    /// A page of messages of both directions, newest first.
     ///
     /// # Errors
-    /// [`Problem`].
-    pub async fn received(&self) -> Result<Vec<DeliveryView>, Problem> {
-        Ok(self.store.deliveries(None, &[], None, PAGE).await?)
+    /// [`Problem`] for a bad id, state or direction, or when the store does not answer.
+    pub async fn messages(&self, page: &MessagePage) -> Result<Vec<MessageView>, Problem> {
+        let direction = one_of("direction", page.direction.as_deref(), Direction::ALL)?;
+        let state = one_of("state", page.state.as_deref(), MessageState::ALL)?;
+        let before = before(page.before.as_deref())?;
+        Ok(self.store.messages((direction, state), before, rows(page.limit)).await?)
+    }
+
+    /// A page of what is at the backends' disposal or was, newest first.
+    ///
+    /// # Errors
+    /// [`Problem`] for a bad id or state, or when the store does not answer.
+    pub async fn received(&self, page: &DeliveryPage) -> Result<Vec<DeliveryView>, Problem> {
+        let state = one_of("state", page.state.as_deref(), DeliveryState::ALL)?;
+        let (backend, before) = (given(page.backend.as_deref()), before(page.before.as_deref())?);
+        Ok(self.store.newest_deliveries((backend, state), before, rows(page.limit)).await?)
     }
 
     /// What an operator should look at.
@@ -104,7 +99,7 @@ pub(super) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Problem> {
 
 pub(super) async fn submissions(
     State(api): State<Api>,
-    Query(page): Query<Page>,
+    Asked(page): Asked<Page>,
 ) -> Result<Json<Vec<SubmissionView>>, Problem> {
     api.page(&page).await.map(Json)
 }
@@ -124,12 +119,18 @@ pub(super) async fn recipient(
     api.recipient_detail(view).await.map(Json)
 }
 
-pub(super) async fn messages(State(api): State<Api>) -> Result<Json<Vec<MessageView>>, Problem> {
-    Ok(Json(api.store.messages((None, None), None, PAGE).await?))
+pub(super) async fn messages(
+    State(api): State<Api>,
+    Asked(page): Asked<MessagePage>,
+) -> Result<Json<Vec<MessageView>>, Problem> {
+    api.messages(&page).await.map(Json)
 }
 
-pub(super) async fn deliveries(State(api): State<Api>) -> Result<Json<Vec<DeliveryView>>, Problem> {
-    api.received().await.map(Json)
+pub(super) async fn deliveries(
+    State(api): State<Api>,
+    Asked(page): Asked<DeliveryPage>,
+) -> Result<Json<Vec<DeliveryView>>, Problem> {
+    api.received(&page).await.map(Json)
 }
 
 pub(super) async fn notices(State(api): State<Api>) -> Result<Json<Vec<NoticeRow>>, Problem> {

@@ -11,7 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
-use crate::api::{Api, Page, Problem};
+use crate::api::{Api, DeliveryPage, Page, Problem};
 use words::Language;
 
 /// The routes of the console.
@@ -19,12 +19,17 @@ pub fn router(api: Api) -> Router {
     Router::new().route("/", get(list)).route("/messages/{id}", get(message)).with_state(api)
 }
 
-/// Language, and which page.
+/// Rows of each list.
+const ROWS: usize = 50;
+
+/// Language, and which pages.
 #[derive(Debug, Default, Deserialize)]
 struct Wish {
     lang: Option<String>,
     before: Option<String>,
     state: Option<String>,
+    /// Only received messages that are older than this one.
+    received: Option<String>,
 }
 
 async fn list(
@@ -33,10 +38,12 @@ async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let language = language(&wish, &headers);
-    let page = Page { before: wish.before, state: wish.state.clone(), limit: Some(50), channel: None };
+    let limit = u32::try_from(ROWS).ok();
+    let page = Page { before: wish.before.clone(), state: wish.state.clone(), limit, channel: None };
     let submissions = api.page(&page).await?;
-    let (received, notices) = (api.received().await?, api.open_notices().await?);
-    Ok(shown(pages::list(language, wish.state.as_deref(), &submissions, &received, &notices)))
+    let page = DeliveryPage { before: wish.received.clone(), limit, ..DeliveryPage::default() };
+    let (received, notices) = (api.received(&page).await?, api.open_notices().await?);
+    Ok(shown(pages::list(language, &wish, (&submissions, &received, &notices))))
 }
 
 async fn message(
@@ -70,3 +77,6 @@ fn shown(page: Result<String, askama::Error>) -> Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

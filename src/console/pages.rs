@@ -4,6 +4,7 @@ use askama::Template;
 use serde_json::Value;
 
 use super::words::{Language, Words};
+use super::{ROWS, Wish};
 use crate::api::{
     DeliveryView, MessageView, NationalDelivery, NationalSend, NoticeRow, RecipientDetail, RecipientView,
 };
@@ -21,6 +22,7 @@ struct List<'a> {
     received: Vec<Received>,
     notices: Vec<Notice<'a>>,
     older: Option<String>,
+    older_received: Option<String>,
 }
 
 struct Filter {
@@ -107,31 +109,41 @@ const STATES: [&str; 9] = [
 /// The list page.
 pub(super) fn list(
     language: Language,
-    state: Option<&str>,
-    submissions: &[SubmissionView],
-    received: &[DeliveryView],
-    notices: &[NoticeRow],
+    wish: &Wish,
+    (submissions, received, notices): (&[SubmissionView], &[DeliveryView], &[NoticeRow]),
 ) -> Result<String, askama::Error> {
     let words = language.words();
-    let code = words.code;
-    let filter = |name: &str, value: &str| Filter {
-        name: name.to_owned(),
-        href: format!("/?lang={code}&state={value}"),
-        on: state.unwrap_or_default() == value,
-    };
-    let mut filters = vec![filter(words.all, "")];
-    filters.extend(STATES.iter().map(|s| filter(s, s)));
-    let last = submissions.last().filter(|_| submissions.len() >= 50);
+    let last = submissions.last().filter(|_| submissions.len() >= ROWS).map(|s| s.id.to_string());
+    let last_received = received.last().filter(|_| received.len() >= ROWS).map(|d| d.id.to_string());
+    let state = wish.state.as_deref().unwrap_or_default();
     List {
         words,
         here: "/".into(),
-        filters,
+        filters: filters(words, state),
         rows: submissions.iter().map(|s| row(language, s)).collect(),
-        received: received.iter().rev().take(50).map(arrived).collect(),
+        received: received.iter().map(arrived).collect(),
         notices: notices.iter().map(|n| Notice { at: clock(n.at), kind: &n.kind, text: &n.text }).collect(),
-        older: last.map(|s| format!("/?lang={code}&state={}&before={}", state.unwrap_or_default(), s.id)),
+        older: last.map(|id| address(words, state, (Some(&id), wish.received.as_deref()))),
+        older_received: last_received
+            .map(|id| address(words, state, (wish.before.as_deref(), Some(&id))) + "#received"),
     }
     .render()
+}
+
+fn filters(words: &Words, state: &str) -> Vec<Filter> {
+    let all = std::iter::once((words.all, "")).chain(STATES.iter().map(|state| (*state, *state)));
+    all.map(|(name, value)| Filter {
+        name: name.to_owned(),
+        href: address(words, value, (None, None)),
+        on: state == value,
+    })
+    .collect()
+}
+
+/// Where a list page is: of submissions in `state` older than the one id, of received messages older than the other.
+fn address(words: &Words, state: &str, (before, received): (Option<&str>, Option<&str>)) -> String {
+    let older = |key: &str, id: Option<&str>| id.map(|id| format!("&{key}={id}")).unwrap_or_default();
+    format!("/?lang={}&state={state}{}{}", words.code, older("before", before), older("received", received))
 }
 
 /// The page of one message.

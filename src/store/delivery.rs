@@ -273,7 +273,7 @@ impl Store {
         self.delivery_views(&rows).await
     }
 
-    async fn delivery_views(&self, rows: &[sql::Row]) -> Result<Vec<DeliveryView>, Error> {
+    pub(super) async fn delivery_views(&self, rows: &[sql::Row]) -> Result<Vec<DeliveryView>, Error> {
         let mut views = Vec::with_capacity(rows.len());
         for row in rows {
             views.extend(readable(row.get("id")?, self.delivery_view(row).await)?);

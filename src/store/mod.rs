@@ -19,6 +19,7 @@ mod ids;
 mod inbound;
 mod integrity;
 mod lease;
+mod lists;
 mod migrate;
 mod open;
 mod outbound;
@@ -48,6 +49,7 @@ pub use hands::{Commits, Hands};
 pub use ids::{AttemptId, DeliveryId, MessageRow, PayloadId, RecipientId, SubmissionId};
 pub use inbound::{Accepted, Effect, InboundKey, InboundView, NewInbound, NewInboundPart, Stored};
 pub use integrity::{CheckpointProof, Difference, Recomputed, SealedLeaf};
+pub use lists::{Direction, MessageState};
 pub use open::{Config, SETTLED, Store};
 pub use outbound::{NewAttempt, OutMessage, OutPart, Planned};
 pub use outgoing::NewEvidenceMessage;
@@ -282,4 +284,4 @@ impl From<crate::status::Error> for Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -331,30 +331,6 @@ impl Store {
         self.message_views(&rows).await
     }
 
-    /// A page of messages, newest first, older than `before`; of one direction (`in`, `out`) and state, if given.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn messages(
-        &self,
-        (direction, state): (Option<&str>, Option<&str>),
-        before: Option<MessageRow>,
-        limit: u32,
-    ) -> Result<Vec<MessageView>, Error> {
-        let rows = sql::query(concat!(
-            with_plan!(),
-            " WHERE (?1 IS NULL OR direction = ?1) AND (?2 IS NULL OR state = ?2)
-                 AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4"
-        ))
-        .bind(direction)
-        .bind(state)
-        .bind(before.map(MessageRow::column))
-        .bind(limit)
-        .fetch_all(&mut self.read())
-        .await?;
-        self.message_views(&rows).await
-    }
-
     /// An outbound message as the sender would lease it, without leasing it.
     ///
     /// # Errors
@@ -413,7 +389,7 @@ impl Store {
         })
     }
 
-    async fn message_views(&self, rows: &[sql::Row]) -> Result<Vec<MessageView>, Error> {
+    pub(super) async fn message_views(&self, rows: &[sql::Row]) -> Result<Vec<MessageView>, Error> {
         let mut views = Vec::with_capacity(rows.len());
         for row in rows {
             views.push(self.message_view(row).await?);

@@ -7,6 +7,7 @@ mod cluster;
 mod crash;
 mod inbound;
 mod leases;
+mod lists;
 mod migration;
 mod outbound;
 mod payloads;
@@ -24,7 +25,7 @@ use super::*;
 use crate::clock::{Clock, SignedDuration, Timestamp};
 use crate::status::{EvidenceProfile, Policy, Row, Signal};
 
-pub(super) fn noon() -> Timestamp {
+pub(crate) fn noon() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
@@ -79,7 +80,7 @@ pub(super) async fn behind(path: &Path) -> sql::Conn {
     }
 }
 
-pub(super) async fn open(path: &Path) -> Store {
+pub(crate) async fn open(path: &Path) -> Store {
     Store::open(&config(path).await, Clock::manual(noon())).await.unwrap()
 }
 
@@ -132,7 +133,7 @@ pub(super) fn submission(store: &Store, client_id: &str, recipients: Vec<NewReci
     }
 }
 
-pub(super) async fn submitted(store: &Store, client_id: &str, message_id: &str) -> SubmissionView {
+pub(crate) async fn submitted(store: &Store, client_id: &str, message_id: &str) -> SubmissionView {
     let new = submission(store, client_id, vec![recipient(message_id)]);
     match store.submit(new).await.unwrap() {
         Submitted::Created(id) => store.submission(id).await.unwrap(),
@@ -151,7 +152,7 @@ pub(super) fn receipt(at: Timestamp) -> NewEvidence {
         .issued_by([7; 32])
 }
 
-pub(super) fn inbound_message(store: &Store, message_id: &str) -> NewInbound {
+pub(crate) fn inbound_message(store: &Store, message_id: &str) -> NewInbound {
     NewInbound {
         key: InboundKey { party: "sender".to_owned(), party_type: None, message_id: message_id.to_owned() },
         to: ("us".to_owned(), None),

@@ -1,0 +1,90 @@
+//! What an operator asks and is answered, over a store on real files.
+
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use super::testing::{api, receive};
+use super::*;
+use crate::store::tests::submitted;
+
+/// A node's operator interface, and the folder of its store.
+struct Desk {
+    router: Router,
+    api: Api,
+    _folder: tempfile::TempDir,
+}
+
+impl Desk {
+    async fn set() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let api = api(folder.path()).await;
+        Self { router: router(api.clone()), api, _folder: folder }
+    }
+
+    async fn ask(&self, request: Request<Body>) -> (u16, Value) {
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let octets = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&octets).unwrap_or_else(|_| panic!("{octets:?} is no JSON")))
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.ask(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// The rows of a list.
+    async fn list(&self, path: &str) -> Vec<Value> {
+        match self.get(path).await {
+            (200, Value::Array(rows)) => rows,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_deliveries_of_today_are_seen_however_many_came_before() {
+    let desk = Desk::set().await;
+    receive(&desk.api, 203).await;
+    let first = desk.list("/api/deliveries").await;
+    assert_eq!(first.len(), 200);
+    assert_eq!(first[0]["message"]["message_id"], "202@sender");
+    let last = first[199]["id"].as_str().unwrap();
+    let rest = desk.list(&format!("/api/deliveries?before={last}&state=waiting&backend=rest&limit=2")).await;
+    let ids: Vec<&Value> = rest.iter().map(|row| &row["message"]["message_id"]).collect();
+    assert_eq!(ids, ["2@sender", "1@sender"]);
+    assert!(desk.list("/api/deliveries?state=undeliverable").await.is_empty());
+}
+
+#[tokio::test]
+async fn messages_are_filtered_by_what_an_operator_looks_for() {
+    let desk = Desk::set().await;
+    receive(&desk.api, 1).await;
+    submitted(&desk.api.store, "a", "1@test").await;
+    assert_eq!(desk.list("/api/messages").await.len(), 2);
+    let queued = desk.list("/api/messages?state=queued&direction=out&before=").await;
+    assert_eq!(queued[0]["message_id"], "1@test");
+    let id = queued[0]["id"].as_str().unwrap();
+    assert_eq!(desk.list(&format!("/api/messages?before={id}")).await[0]["message_id"], "0@sender");
+    assert!(desk.list("/api/messages?state=failed").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_filter_that_cannot_be_is_told_with_what_can() {
+    let desk = Desk::set().await;
+    for (path, words) in [
+        ("/api/deliveries?state=stuck", "state: \"stuck\" is none of waiting, at-disposal, accepted"),
+        ("/api/deliveries?before=yesterday", "before: \"yesterday\" is no id"),
+        ("/api/deliveries?limit=many", "limit"),
+        ("/api/deliveries?sate=waiting", "unknown field `sate`"),
+        ("/api/messages?state=waiting", "state: \"waiting\" is none of received, queued"),
+        ("/api/messages?direction=up", "direction: \"up\" is none of in, out"),
+        ("/api/submissions?state=stuck", "state: \"stuck\" is none of received, uncertain"),
+    ] {
+        let (status, answer) = desk.get(path).await;
+        let said = answer["error"].as_str().unwrap_or_default();
+        assert!(status == 400 && said.contains(words), "{path}: {status} {answer}");
+    }
+}
