@@ -10,6 +10,14 @@ pub const DUPLICATES: &str = "tilts_messages_duplicate_total";
 pub const ATTEMPTS: &str = "tilts_send_attempts_total";
 /// Recipients by state.
 pub const RECIPIENTS: &str = "tilts_recipients";
+/// Messages by direction, class and state.
+pub const MESSAGES: &str = "tilts_messages";
+/// Deliveries by backend and state.
+pub const DELIVERIES: &str = "tilts_deliveries";
+/// Seconds since the outbound message that is due longest was due.
+pub const OLDEST_DUE: &str = "tilts_oldest_due_seconds";
+/// Octets that are free on the disks of the store, by folder.
+pub const FREE: &str = "tilts_store_free_bytes";
 /// Fetches of revocation data, by outcome.
 pub const REVOCATION_FETCHES: &str = "tilts_revocation_fetches_total";
 /// Sources of revocation data of which nothing in force is at hand.

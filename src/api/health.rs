@@ -8,7 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
 use super::{Api, Problem};
-use crate::{status, store};
+use crate::store;
 
 /// `GET /health`: the process answers.
 pub(super) async fn health() -> &'static str {
@@ -32,12 +32,6 @@ fn not_ready(error: store::Error) -> (StatusCode, String) {
 
 /// `GET /metrics`: Prometheus text.
 pub(super) async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
-    let counts = api.store.recipient_counts().await?;
-    for state in status::State::ALL {
-        // A state that nobody is in any more is told as well: a gauge keeps what it was given.
-        let count = counts.get(state.as_str()).copied().unwrap_or_default();
-        #[allow(clippy::cast_precision_loss, reason = "a gauge is a float; nobody has 2^52 recipients")]
-        metrics::gauge!(crate::metrics::RECIPIENTS, "state" => state.as_str()).set(count as f64);
-    }
+    api.figures.tell(&api.store).await?;
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], api.metrics.render()))
 }

@@ -3,6 +3,7 @@
 //! `status` says.
 
 mod acts;
+mod figures;
 mod health;
 mod page;
 mod read;
@@ -17,6 +18,7 @@ use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
+pub use figures::Figures;
 pub use page::{DeliveryPage, MessagePage, Page};
 pub use read::{RecipientDetail, SubmissionDetail};
 
@@ -33,6 +35,15 @@ pub struct Api {
     pub store: Store,
     /// Renders the metrics.
     pub metrics: Arc<PrometheusHandle>,
+    /// What the metrics say of the store.
+    pub figures: Arc<Figures>,
+}
+
+impl Api {
+    /// An interface to this store; `metrics` renders what the recorder was told.
+    pub fn new(store: Store, metrics: Arc<PrometheusHandle>) -> Self {
+        Self { store, metrics, figures: Arc::default() }
+    }
 }
 
 /// The routes of the operator interface.

@@ -11,7 +11,7 @@ use crate::store::tests::{inbound_message, open};
 /// Over the store of `folder`, at noon.
 pub(crate) async fn api(folder: &Path) -> Api {
     let metrics = Arc::new(PrometheusBuilder::new().build_recorder().handle());
-    Api { store: open(folder).await, metrics }
+    Api::new(open(folder).await, metrics)
 }
 
 /// Messages come, one after the other: `0@sender`, `1@sender` ...

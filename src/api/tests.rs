@@ -3,12 +3,13 @@
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::testing::{api, receive};
 use super::*;
-use crate::store::tests::submitted;
+use crate::store::tests::{later, submitted};
 
 /// A node's operator interface, and the folder of its store.
 struct Desk {
@@ -87,4 +88,34 @@ async fn a_filter_that_cannot_be_is_told_with_what_can() {
         let said = answer["error"].as_str().unwrap_or_default();
         assert!(status == 400 && said.contains(words), "{path}: {status} {answer}");
     }
+}
+
+#[tokio::test]
+async fn the_metrics_say_what_waits_since_when_and_how_much_room_there_is() {
+    let desk = Desk::set().await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _told = metrics::set_default_local_recorder(&recorder);
+    let tell = async || {
+        Figures::default().tell(&desk.api.store).await.unwrap();
+        recorder.handle().render()
+    };
+    let says = |text: &str, line: &str| assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    says(&tell().await, "tilts_oldest_due_seconds 0");
+
+    receive(&desk.api, 2).await;
+    submitted(&desk.api.store, "a", "1@test").await;
+    desk.api.store.clock().set(later(90));
+    let text = tell().await;
+    says(&text, "tilts_oldest_due_seconds 90");
+    says(&text, "tilts_recipients{state=\"received\"} 1");
+    for (words, count) in
+        [("out\",class=\"business\",state=\"queued", 1), ("out\",class=\"evidence\",state=\"failed", 0)]
+    {
+        says(&text, &format!("tilts_messages{{direction=\"{words}\"}} {count}"));
+    }
+    says(&text, "tilts_messages{direction=\"in\",class=\"business\",state=\"received\"} 2");
+    says(&text, "tilts_deliveries{backend=\"rest\",state=\"waiting\"} 2");
+    says(&text, "tilts_deliveries{backend=\"rest\",state=\"undeliverable\"} 0");
+    let free = text.lines().find_map(|line| line.strip_prefix("tilts_store_free_bytes{folder=\"")).unwrap();
+    assert!(free.rsplit(' ').next().unwrap().parse::<f64>().unwrap() > 0.0, "{free}");
 }

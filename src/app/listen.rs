@@ -49,7 +49,7 @@ pub(super) async fn start(built: &Built, tasks: &mut Tasks) -> Result<()> {
         tasks.spawn("listen.backend", server.run(rest::router(desk), tasks.stopped()));
     }
     if let Some(server) = admin {
-        let state = api::Api { store: built.office.store.clone(), metrics: recorder()? };
+        let state = api::Api::new(built.office.store.clone(), recorder()?);
         let router = api::router(state.clone()).merge(console::router(state)).merge(dossier::router(built));
         let guard = middleware::from_fn_with_state(built.admin_tokens.clone(), guard);
         tasks.spawn("listen.admin", server.run(router.layer(guard), tasks.stopped()));

@@ -42,6 +42,16 @@ crate::status::words!(MessageState, "message state", {
     Superseded => "superseded",
 });
 
+impl MessageState {
+    /// The direction of messages that may be in it.
+    pub const fn direction(self) -> Direction {
+        match self {
+            Self::Received => Direction::In,
+            _ => Direction::Out,
+        }
+    }
+}
+
 impl Store {
     /// A page of messages, newest first, older than `before`; of one direction and state, if given.
     ///

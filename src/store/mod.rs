@@ -10,6 +10,7 @@
 mod alias;
 mod alive;
 mod answering;
+mod counts;
 mod delivery;
 mod direct;
 mod events;
@@ -42,6 +43,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use counts::StateCounts;
 pub use delivery::{DeliveryOutcome, DeliveryState, DeliveryView, LeasedDelivery, Settled};
 pub use events::{Event, NoticeRow, Rejected, RejectedRow};
 pub use evidence::{NewEvidence, StoredEvidence, StrayEvidence};
@@ -55,7 +57,7 @@ pub use outbound::{NewAttempt, OutMessage, OutPart, Planned};
 pub use outgoing::NewEvidenceMessage;
 pub use payload::PartView;
 pub use payload_reader::PayloadReader;
-pub use reading::{AttemptView, MessageView, OriginalMessage, RecipientView, StateCounts, SubmissionView};
+pub use reading::{AttemptView, MessageView, OriginalMessage, RecipientView, SubmissionView};
 pub use retention::Retention;
 pub use sealed::{PayloadKey, PayloadKeys};
 pub use settle::{Next, Outcome, Settlement};

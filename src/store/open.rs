@@ -171,6 +171,11 @@ impl Store {
         self.inner.room.check()
     }
 
+    /// The octets that are free on the disk of each folder of this node.
+    pub fn free_octets(&self) -> Vec<(PathBuf, u64)> {
+        self.inner.room.free()
+    }
+
     pub(super) fn unnamed(&self) -> MutexGuard<'_, HashSet<String>> {
         self.inner.unnamed.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,5 @@
 //! What backends, operators and the console read. Nothing here changes anything.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::Value;
 
@@ -167,21 +165,6 @@ pub struct OriginalMessage {
     pub record: Record,
 }
 
-/// Numbers for the metrics page.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct StateCounts {
-    /// Recipients per state.
-    pub recipients: BTreeMap<String, u64>,
-    /// Messages per `direction class state`.
-    pub messages: BTreeMap<String, u64>,
-    /// Deliveries per `backend state`.
-    pub deliveries: BTreeMap<String, u64>,
-}
-
-pub(super) const RECIPIENT_COUNTS: &str = "SELECT state, count(*) FROM recipient GROUP BY 1";
-pub(super) const MESSAGE_COUNTS: &str =
-    "SELECT direction || ' ' || class || ' ' || state, count(*) FROM message WHERE class <> '' GROUP BY 1";
-
 impl Store {
     /// One submission.
     ///
@@ -343,33 +326,6 @@ impl Store {
             .await?
             .ok_or_else(|| Error::missing("outbound message", id))?;
         out_message(&mut conn, &row).await
-    }
-
-    /// Numbers per state.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn counts(&self) -> Result<StateCounts, Error> {
-        Ok(StateCounts {
-            recipients: self.recipient_counts().await?,
-            messages: self.count(MESSAGE_COUNTS).await?,
-            deliveries: self
-                .count("SELECT backend || ' ' || state, count(*) FROM delivery GROUP BY 1")
-                .await?,
-        })
-    }
-
-    /// How many recipients there are in each state.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn recipient_counts(&self) -> Result<BTreeMap<String, u64>, Error> {
-        self.count(RECIPIENT_COUNTS).await
-    }
-
-    async fn count(&self, sql: &'static str) -> Result<BTreeMap<String, u64>, Error> {
-        let rows = sql::query_as::<(String, i64)>(sql).fetch_all(&mut self.read()).await?;
-        Ok(rows.into_iter().map(|(state, count)| (state, count as u64)).collect())
     }
 
     async fn submission_view(&self, row: &sql::Row) -> Result<SubmissionView, Error> {

@@ -99,8 +99,9 @@ async fn a_message_is_sent_receipted_and_taken() {
     assert_eq!(store.append_evidence(original.recipient, vec![taken]).await.unwrap(), record);
     assert_eq!(store.message(message.id).await.unwrap().state, "done");
     assert_eq!(store.evidence(original.recipient).await.unwrap().len(), 3);
-    let counts = store.counts().await.unwrap();
-    assert_eq!(counts.recipients.get("delivered"), Some(&1));
+    assert_eq!(store.recipient_counts().await.unwrap().get("delivered"), Some(&1));
+    let out = ["out", "business", "done"].map(str::to_owned);
+    assert_eq!(store.counts().await.unwrap().messages.get(&out), Some(&1));
 }
 
 #[tokio::test]

@@ -11,6 +11,9 @@ async fn plan(folder: &Path, statement: &str) -> Vec<String> {
     rows.unwrap().map(Result::unwrap).collect()
 }
 
+/// Read whole each time the metrics are asked for: in the order of an index, nothing gathered beside it.
+const COUNTS: [&str; 3] = [counts::RECIPIENT_COUNTS, counts::MESSAGE_COUNTS, counts::DELIVERY_COUNTS];
+
 #[tokio::test]
 async fn nothing_that_is_asked_often_reads_a_whole_table() {
     if server().is_some() {
@@ -30,7 +33,8 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
             super::payload_files::FILES,
             delivery::LEASE.sqlite,
         ])
-        .chain([reading::RECIPIENT_COUNTS, reading::MESSAGE_COUNTS, reading::BY_MESSAGE_ID]);
+        .chain(COUNTS)
+        .chain([reading::BY_MESSAGE_ID]);
     for statement in statements {
         for line in plan(folder.path(), statement).await {
             let table = line.starts_with("SCAN") || line.starts_with("SEARCH");
@@ -38,13 +42,14 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
             let by_key = line.contains("INDEX") || line.contains("PRIMARY KEY");
             assert!(!table || by_key, "{line}: {statement}");
             assert!(!counted || statement.contains("LIMIT 1"), "{line}: {statement}");
+            assert!(!COUNTS.contains(&statement) || !line.contains("TEMP"), "{line}: {statement}");
         }
     }
     let leased = plan(folder.path(), crate::store::lease::IF_DUE).await;
     assert!(leased[0].contains("(id=?)"), "{leased:?}");
     // Without statistics SQLite takes the first of two indices that look equally good.
     for (statement, index) in
-        [(evidence::STOP_SENDING, "message_recipient"), (reading::MESSAGE_COUNTS, "message_counts")]
+        [(evidence::STOP_SENDING, "message_recipient"), (counts::MESSAGE_COUNTS, "message_counts")]
     {
         let plan = plan(folder.path(), statement).await;
         assert!(plan.iter().any(|line| line.contains(index)), "{plan:?}: {statement}");
