@@ -291,12 +291,11 @@ pub(super) async fn notice(
     Ok(())
 }
 
-/// Tells of a status that changed and of alarms and notices that are new.
+/// Tells of a status that changed, and why in the words of the row that changed it, and of alarms and notices that are new.
 pub(super) async fn announce_status(
     work: &mut Work,
     recipient: RecipientId,
-    before: Option<&Record>,
-    after: &Record,
+    (before, after, why): (Option<&Record>, &Record, Option<&str>),
     now: Timestamp,
 ) -> Result<(), Error> {
     if before.is_none_or(|old| visible(old) != visible(after)) {
@@ -312,6 +311,7 @@ pub(super) async fn announce_status(
             "state": after.state, "send": after.send, "delivery": after.delivery,
             "send_lv": after.send.latvian(), "delivery_lv": after.delivery.latvian(),
             "sent_at": after.sent_at, "delivered_at": after.delivered_at, "provisional": after.provisional,
+            "detail": why,
         });
         write(work, now, "status", Some(&channel), data);
     }

@@ -153,10 +153,12 @@ pub(super) async fn append(
     // The record first: reading it locks the recipient, so that of two rows one comes after the other.
     let before = stored_record(work, recipient).await?;
     let mut chain = chain(&mut work.conn, recipient).await?;
+    let mut why = None;
     for new in rows {
         if chain.iter().any(|old| repeats(&old.row, &new.row)) {
             continue;
         }
+        why = new.row.detail.as_deref().or(why);
         let stored = link(recipient, new, chain.last())?;
         insert(work, recipient, &stored).await?;
         chain.push(stored);
@@ -165,7 +167,7 @@ pub(super) async fn append(
     let record = fold(&folded);
     keep_record(work, recipient, &record, &chain).await?;
     stop_sending(work, recipient, record.state, now).await?;
-    events::announce_status(work, recipient, before.as_ref(), &record, now).await?;
+    events::announce_status(work, recipient, (before.as_ref(), &record, why), now).await?;
     Ok(record)
 }
 

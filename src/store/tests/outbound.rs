@@ -179,6 +179,28 @@ async fn a_failed_lookup_fails_the_recipient_and_an_operator_may_retry() {
     assert_eq!(leased(&store, later(99)).await.len(), 1);
 }
 
+#[tokio::test]
+async fn the_event_of_a_status_says_what_changed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let message = leased(&store, noon()).await.remove(0);
+    let reason = "EBMS:0301 MissingReceipt: refused";
+    let row = NewEvidence::statement(Row::local(Signal::SendFailed, noon(), "send-failed-1").because(reason));
+    let attempt = first_attempt(&store, &message).await;
+    store.settle(attempt, settlement(Outcome::Definite, Next::Failed, vec![row])).await.unwrap();
+    store.retry(view.recipients[0].id, "clerk", "they are back").await.unwrap();
+    let events = store.events_after(0, Some("rest"), 10).await.unwrap();
+    let told: Vec<_> = events.iter().filter(|e| e.kind == "status").map(|e| &e.data).collect();
+    let told: Vec<_> = told.iter().map(|data| (&data["state"], &data["detail"])).collect();
+    let expected = [
+        (json!("received"), json!(null)),
+        (json!("failed"), json!(reason)),
+        (json!("received"), json!("clerk: they are back")),
+    ];
+    assert_eq!(told, expected.iter().map(|(state, detail)| (state, detail)).collect::<Vec<_>>());
+}
+
 /// Two tasks that send one message do not know of each other's uncertain attempts.
 #[tokio::test]
 async fn a_message_that_is_under_way_is_not_sent_by_another_because_an_operator_asks_again() {
