@@ -183,3 +183,52 @@ async fn what_an_operator_orders_is_tried_at_once_even_where_an_endpoint_is_left
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// The rows of a list of the node away.
+async fn rows_away(scene: &Scene, path: &str) -> Result<Vec<Value>> {
+    Ok(list(&http::get(scene.away.node.ports.admin, path).await?).cloned().collect())
+}
+
+/// The same for evidence of ours, which has no recipient: its sender's access point went down after it had sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_an_operator_orders_is_tried_at_once() -> Result<()> {
+    let mut scene = Scene::set().await?;
+    scene.away.node.start().await?;
+    for number in 0..12 {
+        let id = scene.submit(&format!("taken-{number}")).await?;
+        scene.becomes(&id, "Izsūtīts").await?;
+    }
+    scene.home.node.stop().await?;
+    let backend = scene.away.node.ports.backend;
+    let listed = http::get(backend, "/v1/messages").await?;
+    for message in list(&listed["messages"]) {
+        let path = format!("/v1/messages/{}/acknowledge", message["id"].as_str().context("no id")?);
+        http::post(backend, &path, &json!({ "outcome": "accepted" })).await?;
+    }
+    let until = Instant::now() + Duration::from_secs(90);
+    let put_off = |row: &Value| row["detail"].as_str().is_some_and(|detail| detail.starts_with("put off"));
+    let waits = loop {
+        let queued = rows_away(&scene, "/api/messages?direction=out&state=queued").await?;
+        if let Some(row) = queued.into_iter().find(put_off) {
+            break row;
+        }
+        ensure!(Instant::now() < until, "nothing is ever put off");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let tries = list(&waits["attempts"]).count();
+    let path = format!("/api/messages/{}/retry", waits["id"].as_str().context("no id")?);
+    let word = json!({ "who": "Anna", "why": "they are back" });
+    let ordered = http::post(scene.away.node.ports.admin, &path, &word).await?;
+    ensure!(ordered["acts"][0]["who"] == "Anna", "{ordered}");
+    // Whatever is put off waits for five seconds at least.
+    let until = Instant::now() + Duration::from_secs(3);
+    loop {
+        let all = rows_away(&scene, "/api/messages?direction=out").await?;
+        let now = all.iter().find(|row| row["id"] == waits["id"]).context("it is gone")?;
+        if list(&now["attempts"]).count() > tries {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "it is not tried: {now}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

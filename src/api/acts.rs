@@ -1,4 +1,5 @@
-//! What an operator may do: each act is an evidence row of kind `operator` with who and why (model.md 4).
+//! What an operator may do: each act is an evidence row of kind `operator` with who and why (model.md 4); on an evidence message, which
+//! has no chain, it is kept beside the message.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use super::read::id;
 use super::{Api, Problem};
 use crate::status::{Record, Row, Signal, State as Standing};
-use crate::store::{NewEvidence, RecipientId, Recomputed};
+use crate::store::{MessageRow, MessageView, NewEvidence, RecipientId, Recomputed};
 
 /// Who and why.
 #[derive(Debug, Deserialize)]
@@ -52,6 +53,18 @@ pub(super) async fn retry(
 ) -> Result<Json<Record>, Problem> {
     stated(&act.who, &act.why)?;
     Ok(Json(api.store.retry(id::<RecipientId>(&text)?, &act.who, &act.why).await?))
+}
+
+/// Sends an evidence message again.
+pub(super) async fn retry_message(
+    State(api): State<Api>,
+    Path(text): Path<String>,
+    Json(act): Json<Act>,
+) -> Result<Json<MessageView>, Problem> {
+    stated(&act.who, &act.why)?;
+    let message = id::<MessageRow>(&text)?;
+    api.store.retry_message(message, &act.who, &act.why).await?;
+    Ok(Json(api.store.message(message).await?))
 }
 
 /// Stops sending what has not been sent yet.

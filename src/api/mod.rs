@@ -56,6 +56,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/recipients/{id}/cancel", post(acts::cancel))
         .route("/api/recipients/{id}/close", post(acts::close))
         .route("/api/messages", get(read::messages))
+        .route("/api/messages/{id}/retry", post(acts::retry_message))
         .route("/api/deliveries", get(read::deliveries))
         .route("/api/notices", get(read::notices))
         .route("/api/notices/{id}/clear", post(acts::clear_notice))

@@ -9,7 +9,9 @@ use tower::ServiceExt as _;
 
 use super::testing::{api, receive};
 use super::*;
-use crate::store::tests::{later, submitted};
+use crate::store::tests::inbound::evidence_message;
+use crate::store::tests::{later, noon, submitted};
+use crate::store::{MessageRow, Next};
 
 /// A node's operator interface, and the folder of its store.
 struct Desk {
@@ -34,6 +36,11 @@ impl Desk {
 
     async fn get(&self, path: &str) -> (u16, Value) {
         self.ask(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = Request::post(path).header("content-type", "application/json");
+        self.ask(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     /// The rows of a list.
@@ -88,6 +95,36 @@ async fn a_filter_that_cannot_be_is_told_with_what_can() {
         let said = answer["error"].as_str().unwrap_or_default();
         assert!(status == 400 && said.contains(words), "{path}: {status} {answer}");
     }
+}
+
+#[tokio::test]
+async fn evidence_that_failed_is_sent_again_by_who_says_why() {
+    let desk = Desk::set().await;
+    receive(&desk.api, 1).await;
+    let store = &desk.api.store;
+    let delivery = store.newest_deliveries((None, None), None, 1).await.unwrap().remove(0).id;
+    store.delivery_at_disposal(delivery, Some(evidence_message("e1@us"))).await.unwrap();
+    let leased = store.lease_due(noon(), 10, later(60)).await.unwrap().remove(0);
+    let why = (json!([]), "no way back".to_owned());
+    store.lookup_failed(leased.id, why, Next::Failed, Vec::new()).await.unwrap();
+
+    let notice = desk.list("/api/notices").await.remove(0);
+    assert_eq!(notice["kind"], "evidence-not-sent");
+    let path = format!("/api/messages/{}/retry", notice["subject"].as_str().unwrap());
+    let (status, answer) = desk.post(&path, &json!({ "who": "Anna", "why": " " })).await;
+    assert!(status == 400 && answer["error"].as_str().unwrap().contains("say who you are"), "{answer}");
+    let (status, answer) = desk.post(&path, &json!({ "who": "Anna", "why": "they are back" })).await;
+    assert_eq!((status, &answer["state"]), (200, &json!("queued")), "{answer}");
+    assert_eq!(answer["acts"][0]["who"], "Anna");
+    let listed = desk.list("/api/messages?direction=out").await.remove(0);
+    assert_eq!(listed["acts"][0]["why"], "they are back");
+
+    let received = desk.list("/api/messages?direction=in").await.remove(0);
+    let path = format!("/api/messages/{}/retry", received["id"].as_str().unwrap());
+    let word = json!({ "who": "Anna", "why": "impatient" });
+    assert_eq!(desk.post(&path, &word).await.0, 409);
+    assert_eq!(desk.post(&format!("/api/messages/{}/retry", MessageRow::new()), &word).await.0, 404);
+    assert_eq!(desk.post("/api/messages/e1@us/retry", &word).await.0, 400);
 }
 
 #[tokio::test]

@@ -63,13 +63,27 @@ pub struct Retry {
     #[command(flatten)]
     node: Node,
     /// Id of the recipient
-    recipient: String,
+    #[arg(required_unless_present = "message", conflicts_with = "message")]
+    recipient: Option<String>,
+    /// Instead: id of an evidence message, as a notice `evidence-not-sent` names it
+    #[arg(long, value_name = "ID")]
+    message: Option<String>,
     /// Who orders it
     #[arg(long)]
     who: String,
     /// Why
     #[arg(long)]
     why: String,
+}
+
+impl Retry {
+    /// Where the order is given.
+    fn path(&self) -> String {
+        match &self.message {
+            Some(message) => format!("/api/messages/{message}/retry"),
+            None => format!("/api/recipients/{}/retry", self.recipient.as_deref().unwrap_or_default()),
+        }
+    }
 }
 
 /// Arguments of `tilts ping`.
@@ -198,10 +212,10 @@ fn show(submissions: &[Value], json: Option<&Value>) -> Result<()> {
 /// Runs `tilts retry`.
 pub fn retry(args: Retry) -> ExitCode {
     done(asynchronously(async move {
-        let path = format!("/api/recipients/{}/retry", args.recipient);
         let body = json!({ "who": args.who, "why": args.why }).to_string();
-        let record = Desk::admin(&args.node)?.post(&path, "application/json", body.into_bytes()).await?;
-        println!("{}", serde_json::to_string_pretty(&record)?);
+        let desk = Desk::admin(&args.node)?;
+        let answer = desk.post(&args.path(), "application/json", body.into_bytes()).await?;
+        println!("{}", serde_json::to_string_pretty(&answer)?);
         Ok(ExitCode::SUCCESS)
     }))
 }
@@ -375,4 +389,26 @@ fn done(outcome: Result<ExitCode>) -> ExitCode {
         eprintln!("tilts: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    fn retry(what: &[&str]) -> Option<String> {
+        let always = ["retry", "--config", "tilts.toml", "--who", "w", "--why", "y"];
+        let command = Retry::augment_args(clap::Command::new("retry"));
+        let matches = command.try_get_matches_from(always.iter().chain(what)).ok()?;
+        Some(Retry::from_arg_matches(&matches).unwrap().path())
+    }
+
+    #[test]
+    fn a_recipient_or_an_evidence_message_is_sent_again() {
+        assert_eq!(retry(&["1"]).as_deref(), Some("/api/recipients/1/retry"));
+        assert_eq!(retry(&["--message", "2"]).as_deref(), Some("/api/messages/2/retry"));
+        assert_eq!(retry(&[]), None);
+        assert_eq!(retry(&["1", "--message", "2"]), None);
+    }
 }

@@ -61,6 +61,7 @@ struct Received {
 struct Notice<'a> {
     at: String,
     kind: &'a str,
+    subject: &'a str,
     text: &'a str,
 }
 
@@ -122,12 +123,16 @@ pub(super) fn list(
         filters: filters(words, state),
         rows: submissions.iter().map(|s| row(language, s)).collect(),
         received: received.iter().map(arrived).collect(),
-        notices: notices.iter().map(|n| Notice { at: clock(n.at), kind: &n.kind, text: &n.text }).collect(),
+        notices: notices.iter().map(notice).collect(),
         older: last.map(|id| address(words, state, (Some(&id), wish.received.as_deref()))),
         older_received: last_received
             .map(|id| address(words, state, (wish.before.as_deref(), Some(&id))) + "#received"),
     }
     .render()
+}
+
+fn notice(row: &NoticeRow) -> Notice<'_> {
+    Notice { at: clock(row.at), kind: &row.kind, subject: &row.subject, text: &row.text }
 }
 
 fn filters(words: &Words, state: &str) -> Vec<Filter> {

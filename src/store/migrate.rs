@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Error;
 use super::sql::{self, Conn, PostgresPool, Turn};
 
-pub(super) const SQLITE: [&str; 7] = [
+pub(super) const SQLITE: [&str; 8] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_lease_by.sql"),
     include_str!("migrations/0003_timers.sql"),
@@ -17,8 +17,9 @@ pub(super) const SQLITE: [&str; 7] = [
     ),
     include_str!("migrations/0006_owner.sql"),
     concat!(include_str!("migrations/0007_column.sql"), include_str!("migrations/0007_evidence_due.sql")),
+    include_str!("migrations/0008_act.sql"),
 ];
-const POSTGRES: [&str; 7] = [
+const POSTGRES: [&str; 8] = [
     include_str!("migrations/postgres/0001_initial.sql"),
     include_str!("migrations/postgres/0002_nodes.sql"),
     include_str!("migrations/0003_timers.sql"),
@@ -29,6 +30,7 @@ const POSTGRES: [&str; 7] = [
         include_str!("migrations/postgres/0007_column.sql"),
         include_str!("migrations/0007_evidence_due.sql")
     ),
+    include_str!("migrations/0008_act.sql"),
 ];
 
 /// Brings the schema of a SQLite store up to date.

@@ -7,6 +7,7 @@
 //! nodes may share everything. Files: `<path>/tilts.db`, `<path>/payloads`, `<path>/spool`, `<path>/lock`, `<path>/node`. Payloads may
 //! lie elsewhere ([`shelf`](self)).
 
+mod acts;
 mod alias;
 mod alive;
 mod answering;
@@ -43,6 +44,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use acts::ActView;
 pub use counts::StateCounts;
 pub use delivery::{DeliveryOutcome, DeliveryState, DeliveryView, LeasedDelivery, Settled};
 pub use events::{Event, NoticeRow, Rejected, RejectedRow};

@@ -8,7 +8,7 @@ use super::ids::{digest, from_json, time};
 use super::outbound::{OutMessage, out_message, party, pmode, value, with_plan};
 use super::payload::{PartView, parts_of};
 use super::sql;
-use super::{AttemptId, Class, Error, MessageRow, Outcome, RecipientId, Store, SubmissionId};
+use super::{ActView, AttemptId, Class, Error, MessageRow, Outcome, RecipientId, Store, SubmissionId};
 use crate::clock::Timestamp;
 use crate::status::{EvidenceProfile, Record, State};
 
@@ -112,6 +112,9 @@ pub struct MessageView {
     pub endpoint: Option<Value>,
     /// The attempts, oldest first.
     pub attempts: Vec<AttemptView>,
+    /// What operators did to an evidence message, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<ActView>,
     /// The parts.
     pub parts: Vec<PartView>,
 }
@@ -384,6 +387,7 @@ impl Store {
             lookup: value(row, "lookup")?,
             endpoint: value(row, "endpoint")?,
             attempts: attempts.iter().map(attempt_view).collect::<Result<_, _>>()?,
+            acts: if recipient.is_none() { self.acts_on(id).await? } else { Vec::new() },
             parts: parts_of(&mut self.read(), recipient.unwrap_or(id)).await?,
         })
     }

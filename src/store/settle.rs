@@ -206,32 +206,6 @@ impl Store {
         .await
     }
 
-    /// The same for an evidence message, which has no recipient and no status.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when it is not waiting, failed or uncertain.
-    pub async fn retry_message(&self, message: MessageRow) -> Result<(), Error> {
-        let now = self.clock().now();
-        self.write(move |work| {
-            Box::pin(async move {
-                let done = sql::query(
-                    "UPDATE message SET state = 'queued', due = ?, lease_until = CASE state WHEN 'queued' THEN lease_until END
-                         WHERE id = ? AND direction = 'out' AND recipient IS NULL AND state IN ('queued', 'failed', 'uncertain')",
-                )
-                .bind(micros(now))
-                .bind(message.column())
-                .execute(&mut work.conn)
-                .await?;
-                work.wake.outbound = true;
-                let refused = || Error::conflict("message", message, "is not one that can be sent again");
-                if done == 1 { Ok(()) } else { Err(refused()) }
-            })
-        })
-        .await?;
-        self.made_due(message);
-        Ok(())
-    }
-
     /// Recipients whose deadline passed without a final word and without a row of ours that says so.
     ///
     /// # Errors

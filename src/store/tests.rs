@@ -5,7 +5,7 @@ mod bucket;
 mod chains;
 mod cluster;
 mod crash;
-mod inbound;
+pub(crate) mod inbound;
 mod leases;
 mod lists;
 mod migration;

@@ -117,6 +117,6 @@ async fn flow(node: &Node, message: &OutMessage) -> Result<(), Lost> {
 async fn is_ordered(node: &Node, message: &OutMessage) -> Result<bool, store::Error> {
     match &message.recipient {
         Some(recipient) => node.store.is_ordered(recipient.id).await,
-        None => Ok(false),
+        None => node.store.is_message_ordered(message.id).await,
     }
 }

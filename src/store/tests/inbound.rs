@@ -1,9 +1,10 @@
 //! Acceptance, duplicates, deliveries, evidence out and in.
 
+use super::outbound::{attempt, settlement};
 use super::*;
 use crate::status::State;
 
-fn evidence_message(message_id: &str) -> NewEvidenceMessage {
+pub(crate) fn evidence_message(message_id: &str) -> NewEvidenceMessage {
     NewEvidenceMessage {
         message_id: message_id.to_owned(),
         conversation: "conversation-1".to_owned(),
@@ -159,15 +160,51 @@ async fn evidence_that_cannot_be_sent_is_told_to_the_operator() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let id = delivery_of(&store, "1@sender").await;
-    store.delivery_at_disposal(id, Some(evidence_message("e1@us"))).await.unwrap();
+    let evidence = NewEvidenceMessage { send_until: Some(later(30)), ..evidence_message("e1@us") };
+    store.delivery_at_disposal(id, Some(evidence)).await.unwrap();
     let message = store.lease_due(noon(), 10, later(60)).await.unwrap().remove(0);
     store
         .lookup_failed(message.id, (json!([]), "no way back".to_owned()), Next::Failed, Vec::new())
         .await
         .unwrap();
     assert_eq!(store.notices(false, 10).await.unwrap()[0].kind, "evidence-not-sent");
-    store.retry_message(message.id).await.unwrap();
-    assert_eq!(store.lease_due(noon(), 10, later(60)).await.unwrap().len(), 1);
+    assert!(!store.is_message_ordered(message.id).await.unwrap());
+    store.clock().set(later(40));
+    store.retry_message(message.id, "clerk", "they are back").await.unwrap();
+    assert!(store.is_message_ordered(message.id).await.unwrap());
+    let again = store.lease_due(later(40), 10, later(90)).await.unwrap().remove(0);
+    assert_eq!((again.id, again.deadline), (message.id, Some(later(70))), "as long again as it had");
+    let act = store.message(message.id).await.unwrap().acts.remove(0);
+    assert_eq!((act.what.as_str(), act.who.as_str(), act.why.as_str()), ("retry", "clerk", "they are back"));
+    store.begin_attempt(message.id, attempt(later(41))).await.unwrap();
+    assert!(!store.is_message_ordered(message.id).await.unwrap(), "it was tried");
+}
+
+#[tokio::test]
+async fn only_evidence_that_waits_or_failed_is_ordered_to_be_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let id = delivery_of(&store, "1@sender").await;
+    let received = store.delivery(id).await.unwrap().message.id;
+    let view = submitted(&store, "a", "1@us").await;
+    let recipient = view.recipients[0].id;
+    let business = store.messages_of(recipient).await.unwrap()[0].id;
+    store.delivery_at_disposal(id, Some(evidence_message("e1@us"))).await.unwrap();
+    let evidence = store.evidence_sent_about(received).await.unwrap()[0].id;
+    let retry = async |id| store.retry_message(id, "clerk", "impatient").await;
+    retry(evidence).await.unwrap();
+    let sent = store.begin_attempt(evidence, attempt(noon())).await.unwrap();
+    store.settle(sent, settlement(Outcome::Receipted, Next::Done, Vec::new())).await.unwrap();
+    let named = recipient.to_string();
+    for (id, words) in [(received, "was received"), (business, named.as_str()), (evidence, "is done")] {
+        let refused = retry(id).await.unwrap_err();
+        assert!(
+            matches!(refused, Error::Conflict { .. }) && refused.to_string().contains(words),
+            "{refused}"
+        );
+    }
+    let unknown = retry(MessageRow::new()).await.unwrap_err();
+    assert!(matches!(unknown, Error::NotFound { .. }), "{unknown}");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
             delivery::LEASE.sqlite,
         ])
         .chain(COUNTS)
-        .chain([reading::BY_MESSAGE_ID]);
+        .chain([reading::BY_MESSAGE_ID, acts::IS_ORDERED]);
     for statement in statements {
         for line in plan(folder.path(), statement).await {
             let table = line.starts_with("SCAN") || line.starts_with("SEARCH");
