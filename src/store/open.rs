@@ -318,7 +318,7 @@ async fn sqlite(config: &Config, (spool, wake, node): (&Spool, &Wake, &Arc<str>)
     }
     migrate::sqlite(&mut conn, &config.path).await?;
     let id = shelf::id(&mut conn).await?;
-    shelf::claim(spool.shelf(), &id, node).await?;
+    shelf::claim(spool.shelf(), &mut conn, &id, node).await?;
     // Only one process has the store, so that leases found at start belong to one that is gone: those of deliveries, and those of
     // messages that an earlier version wrote down.
     end_leases(&mut conn, None).await?;
@@ -345,7 +345,7 @@ async fn cluster(
     let mut conn = Conn::Postgres(pool.begin().await?);
     let id = shelf::id(&mut conn).await?;
     conn.end(true).await?;
-    shelf::claim(spool.shelf(), &id, node).await?;
+    shelf::claim(spool.shelf(), &mut Conn::PostgresPool(pool.clone()), &id, node).await?;
     let mut conn = Conn::Postgres(pool.begin().await?);
     end_leases(&mut conn, Some(node)).await?;
     conn.end(true).await?;

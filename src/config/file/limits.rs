@@ -71,7 +71,7 @@ impl Default for Limits {
             header_seconds: 30,
             idle_seconds: 60,
             exchange_seconds: 120,
-            shutdown_seconds: 60,
+            shutdown_seconds: 20,
             sending: 32,
             rejected_per_minute: 60,
         }
