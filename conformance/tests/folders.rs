@@ -105,19 +105,23 @@ async fn an_answer_that_was_given_in_time_stands_though_the_folder_was_away_at_t
     let aside = scene.mail.with_extension("aside");
     fs::rename(&scene.mail, &aside)?;
     fs::rename(aside.join("in").join(&delivery), aside.join("in").join(format!("{delivery}.accepted")))?;
+    // Another one comes meanwhile: it is not left where nobody looks.
+    let other = scene.submit("meanwhile").await?;
     scene.noticed("folder-away").await?;
     ensure!(!scene.shown(&id).await?.contains(MISSED), "it was missed, though nobody could look");
-    // The node made itself an outbox meanwhile, as where the folder is new.
-    let _ = fs::remove_dir_all(&scene.mail);
+    ensure!(!scene.mail.exists(), "a new folder stands where the other one was");
     fs::rename(&aside, &scene.mail)?;
-    scene.becomes(&id, DELIVERED).await
+    scene.becomes(&id, DELIVERED).await?;
+    ensure!(!scene.shown(&other).await?.contains(MISSED), "it was never there to be missed");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_put_into_the_folder_was_not_missed_by_the_recipient() -> Result<()> {
     let scene = Scene::set().await?;
-    appears(&scene.mail, |name| name == "out").await?;
+    appears(&scene.mail, |name| name == "in").await?;
     // A file stands where the folder should be.
+    fs::remove_dir(scene.mail.join("in"))?;
     fs::write(scene.mail.join("in"), "in the way")?;
     let id = scene.submit("in the way").await?;
     scene.noticed("undeliverable").await?;

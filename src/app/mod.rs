@@ -114,6 +114,9 @@ async fn until(stop: impl Future<Output = ()>, end: impl Future<Output = ()>) {
 /// Looks for what a folder's owner submits.
 async fn collect(office: Arc<Office>, id: String, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
+    if let Some(backend) = office.backend(&id) {
+        backend::folder::prepare(&backend.adapter);
+    }
     loop {
         if let Some(backend) = office.backend(&id) {
             let looked = match &backend.adapter {

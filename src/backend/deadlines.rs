@@ -5,7 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Office, delivery, folder};
+use super::folder::{self, Seen};
+use super::{Office, delivery};
 use crate::clock::{SignedDuration, Timestamp};
 use crate::status::{Row, Signal};
 use crate::store::{DeliveryOutcome, DeliveryState, DeliveryView, NewEvidence, RecipientId, SETTLED};
@@ -13,6 +14,8 @@ use crate::{id, thread};
 
 /// Deadlines are looked at no more often than this, however much happens.
 const LOOK: Duration = Duration::from_millis(500);
+/// Pause where something must wait though its deadline is over.
+const HELD: Duration = Duration::from_secs(5);
 /// How often the chains are sealed.
 const CHECKPOINT: SignedDuration = SignedDuration::from_mins(1);
 /// How often payloads whose time is over are let go.
@@ -28,9 +31,9 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
     // Whatever brings a deadline is an event.
     let mut changes = office.store.event_changes();
     let mut sealed = office.clock.now();
-    let mut tidied = None;
+    let (mut tidied, mut least) = (None, Duration::ZERO);
     loop {
-        let pause = pause(&office, sealed).await;
+        let pause = pause(&office, sealed).await.max(least);
         tokio::select! {
             biased;
             () = &mut stop => return,
@@ -42,9 +45,15 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
             },
         }
         changes.mark_unchanged();
-        if let Err(error) = look(&office).await {
-            tracing::error!(%error, "deadlines");
-        }
+        // What must wait has its deadline behind it: it is no reason to look all the time.
+        least = match look(&office).await {
+            Ok(true) => HELD,
+            Ok(false) => Duration::ZERO,
+            Err(error) => {
+                tracing::error!(%error, "deadlines");
+                Duration::ZERO
+            }
+        };
         let now = office.clock.now();
         if now.duration_since(sealed) >= CHECKPOINT {
             sealed = now;
@@ -82,14 +91,10 @@ async fn tidy(office: &Office) -> Result<(), crate::store::Error> {
     Ok(())
 }
 
-/// What cannot be settled is logged and holds up nothing behind it.
-async fn look(office: &Office) -> Result<(), delivery::Error> {
+/// What cannot be settled is logged and holds up nothing behind it; whether there is such.
+async fn look(office: &Office) -> Result<bool, delivery::Error> {
     let now = office.clock.now();
-    for late in office.store.deliveries_past_deadline(now, BATCH).await? {
-        if let Err(error) = past_deadline(office, &late).await {
-            tracing::error!(delivery.id = %late.id, %error, "a delivery past its deadline");
-        }
-    }
+    let held = look_at_deliveries(office, now).await?;
     let late = now.checked_sub(GRACE).unwrap_or(now);
     for recipient in office.store.overdue_recipients(late, BATCH).await? {
         if let Err(error) = overdue(office, recipient).await {
@@ -101,45 +106,61 @@ async fn look(office: &Office) -> Result<(), delivery::Error> {
             tracing::error!(recipient.id = %recipient, %error, "a recipient without evidence");
         }
     }
-    Ok(())
+    Ok(held)
 }
 
-/// Nobody took it in time, or it was never there to be taken: the second is ours, and no recipient's fault (model.md 4).
-async fn past_deadline(office: &Office, late: &DeliveryView) -> Result<(), delivery::Error> {
-    let outcome = match late.state {
-        DeliveryState::Waiting => {
-            let reason = "it could not be put at the recipient's disposal before the deadline".to_owned();
-            let text = format!(
-                "message {:?}: {reason}; see the log of backend {:?}",
-                late.message.message_id, late.backend
-            );
-            office.store.raise_once("undeliverable", &late.id.to_string(), &text).await?;
-            DeliveryOutcome::Undeliverable { reason }
+/// Page by page: those that must wait are no reason not to look at the others.
+async fn look_at_deliveries(office: &Office, now: Timestamp) -> Result<bool, delivery::Error> {
+    let (mut after, mut held) = (None, false);
+    loop {
+        let (page, last) = office.store.deliveries_past_deadline(now, after, BATCH).await?;
+        for late in page {
+            held |= past_deadline(office, &late).await.unwrap_or_else(|error| {
+                tracing::error!(delivery.id = %late.id, %error, "a delivery past its deadline");
+                true
+            });
         }
-        _ if may_be_answered(office, late).await? => return Ok(()),
-        _ => DeliveryOutcome::Missed,
+        match last {
+            Some(_) => after = last,
+            None => return Ok(held),
+        }
+    }
+}
+
+/// Nobody took it in time, or it was never there to be taken: the second is ours, and no recipient's fault (model.md 4). True when that
+/// cannot be said yet.
+async fn past_deadline(office: &Office, late: &DeliveryView) -> Result<bool, delivery::Error> {
+    let inbox = office.backend(&late.backend).and_then(|backend| backend.adapter.inbox());
+    let seen = inbox.as_ref().map(|inbox| thread::apart(|| folder::see(inbox, late.id)));
+    let outcome = match (late.state, seen) {
+        // It is there, and is told to be so with the next look of whoever carries; or the answer is.
+        (DeliveryState::Waiting, Some(Seen::Unanswered | Seen::Answered))
+        | (DeliveryState::AtDisposal, Some(Seen::Answered)) => return Ok(true),
+        (DeliveryState::Waiting, _) => never_there(office, late).await?,
+        (_, Some(Seen::Nothing)) => return cannot_be_seen(office, late).await.map(|()| true),
+        (_, Some(Seen::Unanswered | Seen::Answered) | None) => DeliveryOutcome::Missed,
     };
     match delivery::settle(office, late.id, outcome).await {
         // Something else was faster: its word is final, or the next look decides.
-        Err(delivery::Error::Store(crate::store::Error::Conflict { .. })) | Ok(_) => Ok(()),
+        Err(delivery::Error::Store(crate::store::Error::Conflict { .. })) | Ok(_) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Whether the consumer of a folder has answered and nobody has looked yet, or nobody can look.
-async fn may_be_answered(office: &Office, late: &DeliveryView) -> Result<bool, delivery::Error> {
-    let Some(inbox) = office.backend(&late.backend).and_then(|backend| backend.adapter.inbox()) else {
-        return Ok(false);
-    };
-    let (there, answered) = thread::apart(|| (inbox.is_dir(), folder::is_answered(&inbox, late.id)));
-    if !there {
-        let text = format!(
-            "the folder {} is away: whether messages were taken in time cannot be seen",
-            inbox.display()
-        );
-        office.store.raise_once("folder-away", &late.backend, &text).await?;
-    }
-    Ok(answered || !there)
+async fn never_there(office: &Office, late: &DeliveryView) -> Result<DeliveryOutcome, delivery::Error> {
+    let reason = "it could not be put at the recipient's disposal before the deadline".to_owned();
+    let (message, backend) = (&late.message.message_id, &late.backend);
+    let text = format!("message {message:?}: {reason}; see the log of backend {backend:?}");
+    office.store.raise_once("undeliverable", &late.id.to_string(), &text).await?;
+    Ok(DeliveryOutcome::Undeliverable { reason })
+}
+
+async fn cannot_be_seen(office: &Office, late: &DeliveryView) -> Result<(), delivery::Error> {
+    let backend = &late.backend;
+    let text = format!(
+        "neither messages past their deadline nor answers to them are in the folder of backend {backend:?}: is it away? Nothing is said of them meanwhile"
+    );
+    Ok(office.store.raise_once("folder-away", backend, &text).await?)
 }
 
 /// A row of our own: there is a receipt, and the evidence that the other side has agreed to send has not come. A notice, and no status.

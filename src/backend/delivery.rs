@@ -95,6 +95,7 @@ async fn strangers(office: &Office) -> Result<(), store::Error> {
 
 async fn carrier(office: Arc<Office>, backend: String, stop: impl Future<Output = ()>) {
     let Some(adapter) = office.backend(&backend).map(|backend| &backend.adapter) else { return };
+    folder::prepare(adapter);
     let mut changes = office.store.delivery_changes();
     let mut stop = std::pin::pin!(stop);
     let mut unkept = Vec::new();
@@ -140,9 +141,10 @@ async fn round(
     (backend, adapter): (&str, &Adapter),
     unkept: &mut Vec<DeliveryId>,
 ) -> Result<(), Error> {
-    if let Some(inbox) = adapter.inbox() {
-        folder::gather(office, backend, &inbox).await?;
-    }
+    let gathered = match adapter.inbox() {
+        Some(inbox) => folder::gather(office, backend, &inbox).await,
+        None => Ok(()),
+    };
     let now = office.clock.now();
     let mut waiting = office.store.lease_deliveries(backend, now, BATCH, now + LEASE).await?.into_iter();
     while let Some(delivery) = waiting.next() {
@@ -163,7 +165,7 @@ async fn round(
             }
         }
     }
-    Ok(())
+    gathered
 }
 
 /// A panic on the way is the delivery's own affair: it is tried again like any that failed, and the others go on.

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Office;
 use super::delivery::{self, Error};
+use super::{Adapter, Office};
 use crate::store::{DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, PartView, PayloadReader};
 use crate::{id, thread};
 
@@ -71,7 +71,10 @@ pub(super) fn place(
     still: impl FnOnce() -> Result<bool, Error>,
 ) -> Result<(), Error> {
     thread::apart(|| {
-        fs::create_dir_all(inbox).map_err(folder(inbox))?;
+        // Only this one: where the folder above is away (a share that is not mounted), a new one would be nobody's.
+        if !inbox.is_dir() {
+            fs::create_dir(inbox).map_err(folder(inbox))?;
+        }
         if exists(inbox, name)? {
             return Ok(());
         }
@@ -211,9 +214,35 @@ fn take_away(inbox: &Path, name: &str) {
     }
 }
 
-/// Whether the consumer has answered already, and nobody has looked yet.
-pub(super) fn is_answered(inbox: &Path, id: DeliveryId) -> bool {
-    [ACCEPTED, REFUSED].iter().any(|answer| inbox.join(format!("{id}.{answer}")).exists())
+/// Makes the folders of a backend, once, at the start: what is away later is not to be replaced by a new one.
+pub fn prepare(adapter: &Adapter) {
+    let Some(inbox) = adapter.inbox() else { return };
+    if let Err(error) = fs::create_dir_all(&inbox) {
+        tracing::error!(folder = %inbox.display(), %error, "the folder of a backend cannot be made");
+    }
+}
+
+/// What can be seen of a message in a consumer's folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It lies there, without an answer.
+    Unanswered,
+    /// The consumer has answered, and nobody has looked yet.
+    Answered,
+    /// Neither, or the folder cannot be read: nobody can say.
+    Nothing,
+}
+
+/// Looks for a message and for the answer to it.
+pub(super) fn see(inbox: &Path, id: DeliveryId) -> Seen {
+    let there = |name: String| inbox.join(name).try_exists().unwrap_or(false);
+    if [ACCEPTED, REFUSED].iter().any(|answer| there(format!("{id}.{answer}"))) {
+        return Seen::Answered;
+    }
+    match there(id.to_string()) {
+        true => Seen::Unanswered,
+        false => Seen::Nothing,
+    }
 }
 
 async fn answered(

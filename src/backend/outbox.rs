@@ -12,7 +12,7 @@ use super::folder::{entries, folder};
 use super::submission::{self, submit};
 use super::{Backend, Office};
 use crate::store::{self, Keep, StagedPayload, Submitted};
-use crate::thread;
+use crate::{id, thread};
 
 /// Folder of what is submitted.
 pub const OUT: &str = "out";
@@ -40,12 +40,14 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
 /// # Errors
 /// The folder's, or the store's when it has no room.
 pub(super) fn ready(office: &Office, outbox: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
-    fs::create_dir_all(outbox).map_err(folder(outbox))?;
+    if !outbox.is_dir() {
+        fs::create_dir(outbox).map_err(folder(outbox))?;
+    }
     let mut ready = Vec::new();
     for name in entries(outbox)? {
         let Some(stem) = name.strip_suffix(".ready") else { continue };
         let from = outbox.join(&name);
-        match fs::write(from.join(STATUS), "{}") {
+        match write_status(&from, "{}".as_bytes()) {
             Ok(()) => ready.push((from, stem.to_owned())),
             Err(error) => {
                 tracing::warn!(%error, folder = %from.display(), "tilts may not write there; it is left alone")
@@ -167,10 +169,17 @@ pub(super) fn finish(
     Ok(())
 }
 
+/// By a new file and a rename: what the folder's owner has put in its place, such as a link to a file of ours, is replaced and not followed.
+fn write_status(folder: &Path, octets: &[u8]) -> io::Result<()> {
+    let hidden = folder.join(format!(".{STATUS}.{}", id::row_id()));
+    let mut file = fs::File::create_new(&hidden)?;
+    file.write_all(octets)?;
+    fs::rename(&hidden, folder.join(STATUS)).inspect_err(|_| drop(fs::remove_file(&hidden)))
+}
+
 fn rename(outbox: &Path, from: &Path, stem: &str, (end, status): (&str, &Value)) -> Result<(), Error> {
     let to = outbox.join(format!("{stem}.{end}"));
-    let path = from.join(STATUS);
-    fs::write(&path, serde_json::to_vec_pretty(status).unwrap_or_default()).map_err(folder(&path))?;
+    write_status(from, &serde_json::to_vec_pretty(status).unwrap_or_default()).map_err(folder(from))?;
     if to.exists() {
         fs::remove_dir_all(&to).map_err(folder(&to))?;
     }
@@ -188,6 +197,20 @@ mod tests {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         assert_eq!(payloads(folder.path()).unwrap(), ["letter.pdf"]);
+    }
+
+    #[test]
+    fn a_status_replaces_a_link_and_does_not_follow_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = folder.path().join("ours");
+        fs::write(&ours, "a file of ours").unwrap();
+        let ready = folder.path().join("a.ready");
+        fs::create_dir(&ready).unwrap();
+        std::os::unix::fs::symlink(&ours, ready.join(STATUS)).unwrap();
+        write_status(&ready, b"{}").unwrap();
+        assert_eq!(fs::read_to_string(&ours).unwrap(), "a file of ours");
+        assert_eq!(fs::read_to_string(ready.join(STATUS)).unwrap(), "{}");
+        assert_eq!(fs::read_dir(&ready).unwrap().count(), 1);
     }
 
     #[test]

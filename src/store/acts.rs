@@ -92,7 +92,9 @@ async fn may_be_sent_again(work: &mut Work, message: MessageRow) -> Result<(), E
 async fn requeue(work: &mut Work, message: MessageRow, now: Timestamp) -> Result<(), Error> {
     sql::query(
         "UPDATE message SET state = 'queued', due = ?1, lease_until = CASE state WHEN 'queued' THEN lease_until END,
-             deadline = CASE WHEN deadline <= ?1 THEN ?1 + (deadline - created) ELSE deadline END WHERE id = ?2",
+             send_window = coalesce(send_window, deadline - created),
+             deadline = CASE WHEN deadline <= ?1 THEN ?1 + coalesce(send_window, deadline - created) ELSE deadline END
+             WHERE id = ?2",
     )
     .bind(micros(now))
     .bind(message.column())

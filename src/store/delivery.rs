@@ -259,18 +259,32 @@ impl Store {
         self.delivery_views(&rows).await
     }
 
-    /// Deliveries that nobody settled before their deadline.
+    /// Deliveries that nobody settled before their deadline, behind `after`, and what the next page is behind.
     ///
     /// # Errors
     /// The database's.
     pub async fn deliveries_past_deadline(
         &self,
         now: Timestamp,
+        after: Option<(Timestamp, DeliveryId)>,
         limit: u32,
-    ) -> Result<Vec<DeliveryView>, Error> {
-        let rows =
-            sql::query(PAST_DEADLINE).bind(micros(now)).bind(limit).fetch_all(&mut self.read()).await?;
-        self.delivery_views(&rows).await
+    ) -> Result<(Vec<DeliveryView>, Option<(Timestamp, DeliveryId)>), Error> {
+        let (deadline, id) =
+            after.map_or((i64::MIN, String::new()), |(deadline, id)| (micros(deadline), id.column()));
+        let rows = sql::query(PAST_DEADLINE)
+            .bind(micros(now))
+            .bind(deadline)
+            .bind(id)
+            .bind(limit)
+            .fetch_all(&mut self.read())
+            .await?;
+        let next = match rows.last() {
+            Some(last) if rows.len() == limit as usize => {
+                shown_time(last, "deadline")?.zip(Some(DeliveryId::read(last.get("id")?)?))
+            }
+            _ => None,
+        };
+        Ok((self.delivery_views(&rows).await?, next))
     }
 
     pub(super) async fn delivery_views(&self, rows: &[sql::Row]) -> Result<Vec<DeliveryView>, Error> {
@@ -356,8 +370,9 @@ pub(super) const NEXT_DEADLINE: [&str; 3] = [
          AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local' AND signal = 'expired')",
     "SELECT min(evidence_due) FROM recipient WHERE evidence_due IS NOT NULL",
 ];
-pub(super) const PAST_DEADLINE: &str = "SELECT * FROM delivery WHERE deadline IS NOT NULL AND deadline <= ?
-     AND state IN ('waiting', 'at-disposal') ORDER BY deadline LIMIT ?";
+pub(super) const PAST_DEADLINE: &str = "SELECT * FROM delivery WHERE deadline IS NOT NULL AND deadline <= ?1
+     AND (deadline > ?2 OR (deadline = ?2 AND id > ?3))
+     AND state IN ('waiting', 'at-disposal') ORDER BY deadline, id LIMIT ?4";
 
 pub(super) const LEASE: Sql = sql::skipping_locked!(
     "UPDATE delivery SET lease_until = ?1, lease_by = ?5, tries = tries + 1 WHERE id IN (

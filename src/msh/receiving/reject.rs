@@ -67,7 +67,8 @@ impl Refusal {
     pub(super) fn store(error: &store::Error) -> Self {
         // EBMS:0202 would say that we have not taken it, and nobody knows: silence says that.
         if let store::Error::Undecided(_) = error {
-            return Self::http(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+            tracing::error!(%error, "a message may have been taken");
+            return Self::http(StatusCode::SERVICE_UNAVAILABLE, "come again later");
         }
         let reason = if error.is_full() { "the disk is full" } else { "the store is not available" };
         Self::not_now(format!("{reason}: {error}"))

@@ -53,15 +53,19 @@ const STALE: [&str; 2] = ["PEPPOL:NOT_SERVICED", "EBMS:0102"];
 /// HTTP statuses of a server that has no such access point (any more): Not Found, Gone, Misdirected Request.
 const GONE: [u16; 3] = [404, 410, 421];
 
+/// Whether the server says that it has no such access point: what was looked up may be stale. Whether it took the message is another
+/// question (model.md 2), and others on the same host may well be there.
+pub(super) fn is_gone(sent: &Result<Response, Unsent>) -> bool {
+    sent.as_ref().is_ok_and(|answer| GONE.contains(&answer.status.as_u16()))
+}
+
 /// Whether nobody listens where the metadata points, or somebody else does (discovery 2.8).
-pub(super) fn points_elsewhere(sent: &Result<Response, Unsent>) -> bool {
+pub(super) fn was_not_reached(sent: &Result<Response, Unsent>) -> bool {
     use transport::Error;
     match sent {
         Err(Unsent::Transport(Error::Resolve { .. } | Error::Connect { .. } | Error::Tls { .. })) => true,
         Err(Unsent::Transport(Error::TimedOut { sent, .. })) => *sent == Sent::Nothing,
-        // Whether it took the message is another question (model.md 2).
-        Ok(answer) => GONE.contains(&answer.status.as_u16()),
-        Err(_) => false,
+        _ => false,
     }
 }
 
@@ -220,11 +224,11 @@ mod tests {
 
     #[test]
     fn only_failures_of_the_endpoint_itself_make_its_metadata_stale() {
-        let stale = |error| points_elsewhere(&Err(Unsent::Transport(error)));
+        let stale = |error| was_not_reached(&Err(Unsent::Transport(error)));
         assert!(stale(connect()) && stale(timed_out(Sent::Nothing)));
         assert!(!stale(timed_out(Sent::Maybe)), "it was there and read");
         assert!(!stale(transport::Error::Body { detail: "disk".into() }), "our own fault");
-        assert!(!points_elsewhere(&Err(Unsent::NoClient("demo".into()))));
+        assert!(!was_not_reached(&Err(Unsent::NoClient("demo".into()))));
         for (status, expected) in
             [(404, true), (410, true), (421, true), (200, false), (500, false), (503, false)]
         {
@@ -235,7 +239,8 @@ mod tests {
                 peer: transport::PeerTls::default(),
                 sent: Sent::Maybe,
             };
-            assert_eq!(points_elsewhere(&Ok(answer)), expected, "{status}");
+            assert!(!was_not_reached(&Ok(answer.clone())));
+            assert_eq!(is_gone(&Ok(answer)), expected, "{status}");
         }
     }
 

@@ -33,6 +33,7 @@ use crate::{crash, thread};
 /// as soon as the store can hear of it.
 struct Unkept {
     message: MessageRow,
+    message_id: String,
     lookup: Value,
     /// What became of the attempt that was made.
     settlement: Option<(AttemptId, Settlement)>,
@@ -61,10 +62,10 @@ async fn send(node: &Node, message: OutMessage) -> Result<(), Unkept> {
         }
     };
     kept.map_err(|Lost { error, settlement }| {
-        let id = &message.message_id;
-        tracing::error!(message.id = id, %error, "the store could not keep what became of the message");
+        let message_id = message.message_id;
+        tracing::error!(message.id = message_id, %error, "the store could not keep what became of the message");
         let lookup = message.lookup.unwrap_or(Value::Array(Vec::new()));
-        Unkept { message: message.id, lookup, settlement }
+        Unkept { message: message.id, message_id, lookup, settlement }
     })
 }
 
@@ -104,8 +105,9 @@ async fn flow(node: &Node, message: &OutMessage) -> Result<(), Lost> {
     let attempt = seal::on_disk(node, message, &sealed).await?;
     let sent = transmit::transmit(node, &sealed, payloads).await;
     crash::at(crash::Point::ResponseRead);
-    let elsewhere = judge::points_elsewhere(&sent);
-    pass.over(!elsewhere, node.clock.now());
+    let unreached = judge::was_not_reached(&sent);
+    let elsewhere = unreached || judge::is_gone(&sent);
+    pass.over(!unreached, node.clock.now());
     let verdict = judge::judge(node, message, &sealed, sent).await;
     if elsewhere || verdict.says_stale() {
         plan::forget(node, &sealed.packaged.planned);

@@ -139,6 +139,15 @@ pub(super) async fn settled(
 /// Where there was none the lease ends, and the message is due now; an attempt that was begun is uncertain.
 pub(super) async fn given_back(node: &Node, unkept: &Unkept) -> Result<(), store::Error> {
     if let Some((attempt, settlement)) = &unkept.settlement {
+        let receipted = settlement.outcome == Outcome::Receipted;
+        // It was heard after all, or its lease ran out and another attempt is what counts.
+        if !receipted && node.store.open_attempt(unkept.message).await? != Some(*attempt) {
+            return Ok(());
+        }
+        if matches!(settlement.next, Next::Failed | Next::Uncertain) {
+            let kind = notice(settlement.next);
+            node.store.raise_once(kind, &unkept.message_id, &settlement.detail).await?;
+        }
         return node.store.settle(*attempt, settlement.clone()).await.map(drop);
     }
     let (lookup, reason) = (unkept.lookup.clone(), "the store could not keep what became of it".to_owned());
@@ -234,11 +243,14 @@ fn of_recipient(message: &OutMessage, evidence: NewEvidence) -> Vec<NewEvidence>
 
 /// Sending has ended without a receipt: the operator hears of it, the producer by its status and events.
 async fn notify(node: &Node, message: &OutMessage, next: Next, reason: &str) -> Result<(), store::Error> {
-    let kind = match next {
+    node.store.raise(notice(next), &message.message_id, reason).await
+}
+
+fn notice(next: Next) -> &'static str {
+    match next {
         Next::Uncertain => "uncertain",
         _ => "send-failed",
-    };
-    node.store.raise(kind, &message.message_id, reason).await
+    }
 }
 
 /// Where there is no way there may be no agreement yet either.

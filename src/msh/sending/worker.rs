@@ -82,12 +82,16 @@ fn unkept_of(ended: Result<Option<Unkept>, JoinError>) -> Option<Unkept> {
     })
 }
 
-/// Ends leases that nobody uses; what the store does not take now waits. A start ends all leases: nothing is kept for it.
+/// Ends leases that nobody uses; what the store does not take now waits, and what it will never take is told of and left: the attempt is
+/// uncertain when its lease has run out. A start ends all leases: nothing is kept for it.
 async fn give_back(node: &Node, unkept: &mut Vec<Unkept>) {
-    while let Some(message) = unkept.last() {
-        match settle::given_back(node, message).await {
-            Ok(()) | Err(store::Error::NotFound { .. }) => drop(unkept.pop()),
-            Err(_) => return,
+    for message in std::mem::take(unkept) {
+        match settle::given_back(node, &message).await {
+            Ok(()) | Err(store::Error::NotFound { .. }) => {}
+            Err(error @ (store::Error::Damaged { .. } | store::Error::Conflict { .. })) => {
+                tracing::error!(message.row = %message.message, %error, "what became of a message cannot be kept");
+            }
+            Err(_) => unkept.push(message),
         }
     }
 }

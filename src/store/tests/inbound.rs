@@ -105,6 +105,26 @@ async fn what_was_never_at_disposal_is_not_missed() {
 }
 
 #[tokio::test]
+async fn deliveries_past_their_deadline_are_read_page_by_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(delivery_of(&store, &format!("{n}@sender")).await);
+    }
+    let (mut after, mut found, mut pages) = (None, Vec::new(), 0);
+    loop {
+        let (page, next) = store.deliveries_past_deadline(later(60), after, 2).await.unwrap();
+        found.extend(page.iter().map(|view| view.id));
+        (after, pages) = (next, pages + 1);
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!((found, pages), (ids, 3));
+}
+
+#[tokio::test]
 async fn a_delivery_that_cannot_be_read_holds_up_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
@@ -116,7 +136,7 @@ async fn a_delivery_that_cannot_be_read_holds_up_no_other() {
     behind.end(true).await.unwrap();
     let ids = |views: Vec<DeliveryView>| views.iter().map(|view| view.id).collect::<Vec<_>>();
     assert_eq!(ids(store.deliveries(Some("rest"), &[], None, 10).await.unwrap()), [good]);
-    assert_eq!(ids(store.deliveries_past_deadline(later(60), 10).await.unwrap()), [good]);
+    assert_eq!(ids(store.deliveries_past_deadline(later(60), None, 10).await.unwrap().0), [good]);
     assert_eq!(ids(store.lease_deliveries("rest", noon(), 10, later(60)).await.unwrap()), [good]);
     assert!(matches!(store.delivery(bad).await, Err(Error::Damaged { .. })));
 }
@@ -135,7 +155,7 @@ async fn a_delivery_is_listed_taken_and_never_offered_again() {
     assert_eq!(told, Settled::Before);
     let open = [DeliveryState::AtDisposal];
     assert_eq!(store.deliveries(Some("rest"), &open, None, 10).await.unwrap().len(), 1);
-    assert_eq!(store.deliveries_past_deadline(later(60), 10).await.unwrap().len(), 1);
+    assert_eq!(store.deliveries_past_deadline(later(60), None, 10).await.unwrap().0.len(), 1);
 
     let accept = || store.settle_delivery(id, DeliveryOutcome::Accepted, Some(evidence_message("e3@us")));
     assert_eq!(accept().await.unwrap(), Settled::Now);
@@ -143,7 +163,7 @@ async fn a_delivery_is_listed_taken_and_never_offered_again() {
     let refusal = DeliveryOutcome::Refused { code: None, reason: "no".to_owned() };
     assert!(matches!(store.settle_delivery(id, refusal, None).await, Err(Error::Conflict { .. })));
     assert!(store.deliveries(Some("rest"), &open, None, 10).await.unwrap().is_empty());
-    assert!(store.deliveries_past_deadline(later(60), 10).await.unwrap().is_empty());
+    assert!(store.deliveries_past_deadline(later(60), None, 10).await.unwrap().0.is_empty());
 
     let sent = store.lease_due(noon(), 10, later(60)).await.unwrap();
     let ids: Vec<&str> = sent.iter().map(|m| m.message_id.as_str()).collect();

@@ -334,5 +334,15 @@ async fn after_its_deadline_a_message_that_is_ordered_again_has_as_long_again() 
     let store = Store::open(&config(folder.path()).await, Clock::manual(now)).await.unwrap();
     store.retry(view.recipients[0].id, "a person", "the way is mended").await.unwrap();
     let again = leased(&store, now).await.remove(0);
-    assert_eq!(again.deadline, Some(now + deadline.duration_since(message.created)));
+    let window = deadline.duration_since(message.created);
+    assert_eq!(again.deadline, Some(now + window));
+    let attempt = store.begin_attempt(again.id, attempt(now)).await.unwrap();
+    store.settle(attempt, settlement(Outcome::Definite, Next::Failed, Vec::new())).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    // And no longer the next time.
+    let now = later(9_000_000);
+    let store = Store::open(&config(folder.path()).await, Clock::manual(now)).await.unwrap();
+    store.retry(view.recipients[0].id, "a person", "once more").await.unwrap();
+    assert_eq!(leased(&store, now).await.remove(0).deadline, Some(now + window));
 }
