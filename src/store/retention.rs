@@ -36,8 +36,7 @@ impl Retention {
 
 impl Store {
     /// Drops the octets of all payloads whose time is over with everyone they were exchanged with, and that nothing is waiting for:
-    /// no message to be sent, of uncertain fate or without the evidence that is expected, no delivery that the backend has not
-    /// settled. Up to `limit` at a time, so that nothing else waits long for the store. Returns how many were dropped.
+    /// no message to be sent or of uncertain fate, no delivery that the backend has not settled, and for the longest time no evidence. Up to `limit` at a time, so that nothing else waits long for the store. Returns how many were dropped.
     ///
     /// # Errors
     /// The database's. A file that cannot be removed now is removed at the next start.
@@ -91,7 +90,7 @@ impl Store {
 }
 
 /// ?1 the latest of all times, ?3 the time where nothing else was said, ?4 times by name as JSON, ?5 the payload behind which to look.
-/// What was handed in for nobody (no recipient had a way) is kept for the time where nothing else was said.
+/// What was handed in for nobody (no recipient had a way), and what waits for evidence that may never come, is kept for the time where nothing else was said.
 macro_rules! over {
     ($times:literal, $domain:literal) => {
         concat!(
@@ -109,8 +108,8 @@ macro_rules! over {
             $domain,
             ", 'partner:' || CASE direction WHEN 'in' THEN from_party ELSE to_party END)), ?3))
         AND NOT EXISTS (SELECT 1 FROM part JOIN message ON message.recipient = part.owner OR message.id = part.owner
-            WHERE part.payload = payload.id AND direction = 'out'
-            AND state IN ('queued', 'uncertain', 'awaiting-evidence'))
+            WHERE part.payload = payload.id AND direction = 'out' AND (state IN ('queued', 'uncertain')
+            OR (state = 'awaiting-evidence' AND payload.created >= ?3)))
         AND NOT EXISTS (SELECT 1 FROM part JOIN delivery ON delivery.message = part.owner
             WHERE part.payload = payload.id AND state IN ('waiting', 'at-disposal'))"
         )
