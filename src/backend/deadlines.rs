@@ -10,7 +10,7 @@ use super::{Office, delivery};
 use crate::clock::{SignedDuration, Timestamp};
 use crate::status::{Row, Signal};
 use crate::store::{DeliveryOutcome, DeliveryState, DeliveryView, NewEvidence, RecipientId, SETTLED};
-use crate::{id, thread};
+use crate::thread;
 
 /// Deadlines are looked at no more often than this, however much happens.
 const LOOK: Duration = Duration::from_millis(500);
@@ -168,17 +168,17 @@ async fn unevidenced(office: &Office, recipient: RecipientId) -> Result<(), deli
     let text =
         "the other side has receipted the message and sent no evidence since: ask it, or close the message";
     office.store.raise_once("no-evidence", &recipient.to_string(), text).await?;
-    let row = Row::local(Signal::ConsignmentFailed, office.clock.now(), format!("evidence-{}", id::row_id()));
+    let row = Row::local(Signal::ConsignmentFailed, office.clock.now(), format!("evidence-{recipient}"));
     office.store.append_evidence(recipient, vec![NewEvidence::statement(row.because(text))]).await?;
     Ok(())
 }
 
-/// A row of our own: a notice, and provisional `Saņēmēja nokavēta` only where the operator chose `missed_on = "deadline"`.
+/// A row of our own, the same whichever of several nodes says it: a notice, and provisional `Saņēmēja nokavēta` only where the operator chose `missed_on = "deadline"`.
 async fn overdue(office: &Office, recipient: RecipientId) -> Result<(), delivery::Error> {
     let now = office.clock.now();
     let text = "the recipient's deadline has passed and no evidence has come";
-    office.store.raise("overdue", &recipient.to_string(), text).await?;
-    let row = Row::local(Signal::Expired, now, format!("deadline-{}", id::row_id())).because(text);
+    office.store.raise_once("overdue", &recipient.to_string(), text).await?;
+    let row = Row::local(Signal::Expired, now, format!("deadline-{recipient}")).because(text);
     office.store.append_evidence(recipient, vec![NewEvidence::statement(row)]).await?;
     Ok(())
 }
