@@ -108,10 +108,25 @@ async fn notices(rig: &Rig, side: Side, verdict: &mut Verdict) -> Result<()> {
 /// Chains, records, checkpoints and files of a store agree, and nothing lies about.
 async fn store(rig: &Rig, side: Side, verdict: &mut Verdict) -> Result<()> {
     truth::store(side, &rig.recomputed(side).await?, rig.stores() == Stores::Sqlite, verdict);
-    for spool in rig.spools(side)? {
-        for left in std::fs::read_dir(spool)? {
-            verdict.find(format!("{side:?}: left in the spool: {}", left?.path().display()));
-        }
+    for left in left_in_spools(rig, side).await? {
+        verdict.find(format!("{side:?}: left in the spool: {}", left.display()));
     }
     Ok(())
+}
+
+/// What is there and does not go: a repeat that broke off lies there until its connection has idled out.
+async fn left_in_spools(rig: &Rig, side: Side) -> Result<Vec<std::path::PathBuf>> {
+    let until = Instant::now() + Duration::from_secs(15);
+    loop {
+        let mut left = Vec::new();
+        for spool in rig.spools(side)? {
+            for entry in std::fs::read_dir(spool)? {
+                left.push(entry?.path());
+            }
+        }
+        if left.is_empty() || Instant::now() > until {
+            return Ok(left);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
