@@ -14,14 +14,14 @@ use crate::backend::auth::{Role, Token, Tokens};
 use crate::backend::routes::{Form, Route, Routes};
 use crate::backend::testimony::EvidenceTrust;
 use crate::backend::{Adapter, Backend, Office, Serves, ServesAll, div};
-use crate::clock::{Clock, SignedDuration};
+use crate::clock::Clock;
 use crate::config::file;
 use crate::config::{Problems, Settings, anchors};
 use crate::discovery::{self, Dnssec, Identifier, Resolver, Trusts};
 use crate::mime;
 use crate::msh::sending::Gates;
 use crate::msh::{Finder, Limits, Node};
-use crate::pmode::{Admitted, Envelope, Profile};
+use crate::pmode::{Admitted, Envelope};
 use crate::status::{EvidenceProfile, Policy};
 use crate::store::{PARTNER, Retention, Store};
 use crate::transport::{
@@ -363,7 +363,7 @@ fn routes(settings: &Settings) -> Routes {
             envelope: domain_envelope(settings, &d.name),
             profile,
             policy,
-            send_within: d.send_within.map_or_else(|| retry_within(settings, &d.name), |within| within.0),
+            send_within: d.send_within.map(|within| within.0),
             take_within: d.take_within.map(|t| t.0),
         }
     });
@@ -376,12 +376,6 @@ fn routes(settings: &Settings) -> Routes {
 fn domain_envelope(settings: &Settings, name: &str) -> Envelope {
     let dynamic = settings.agreements.dynamic.iter().find(|d| d.domain == name);
     dynamic.map_or(Envelope::None, |d| d.profile.envelope)
-}
-
-/// How long a domain's agreement sends.
-fn retry_within(settings: &Settings, domain: &str) -> SignedDuration {
-    let agreed = settings.agreements.dynamic.iter().find(|agreement| agreement.domain == domain);
-    agreed.map_or_else(|| Profile::edelivery_1_15().retry, |agreement| agreement.profile.retry).within()
 }
 
 /// The first agreement of a partner gives the route's defaults.
@@ -401,7 +395,7 @@ fn partner_route(settings: &Settings, p: &file::Partner) -> Option<Route> {
         envelope: agreement.profile.envelope,
         profile,
         policy,
-        send_within: agreement.profile.retry.within(),
+        send_within: None,
         take_within: None,
     })
 }

@@ -49,7 +49,7 @@ pub struct Route {
     /// Policy for new recipients.
     pub policy: Policy,
     /// Until when a message may be sent, from its submission.
-    pub send_within: SignedDuration,
+    pub send_within: Option<SignedDuration>,
     /// How long a recipient has to take a message; sent along.
     pub take_within: Option<SignedDuration>,
 }
@@ -166,7 +166,7 @@ mod tests {
             envelope: Envelope::None,
             profile,
             policy: Policy::for_profile(profile),
-            send_within: SignedDuration::from_hours(1),
+            send_within: Some(SignedDuration::from_hours(1)),
             take_within: None,
         }];
         Routes::new(routes, [("odd".to_owned(), "iso6523-actorid-upis::0191:7".to_owned())].into())

@@ -222,7 +222,7 @@ impl Shared<'_> {
                 conversation: self.conversation.clone(),
                 ref_to: self.ref_to.clone(),
                 class: self.class,
-                send_until: Some(later(self.now, route.send_within)),
+                send_until: route.send_within.map(|within| later(self.now, within)),
             }),
             evidence: Vec::new(),
         }

@@ -368,12 +368,13 @@ impl Moved {
     }
 }
 
-/// After its deadline a message has as long again as it had at first.
+/// After its deadline a message has as long again as it had at first; a day where its agreement alone said how long.
 async fn requeue(work: &mut Work, recipient: RecipientId, now: Timestamp) -> Result<MessageRow, Error> {
     let queued: Option<String> = sql::query_scalar(
         "UPDATE message SET state = 'queued', due = ?1, lease_until = CASE state WHEN 'queued' THEN lease_until END,
              send_window = coalesce(send_window, deadline - created),
-             deadline = CASE WHEN deadline <= ?1 THEN ?1 + coalesce(send_window, deadline - created) ELSE deadline END
+             deadline = CASE WHEN deadline > ?1 THEN deadline
+                 ELSE ?1 + coalesce(send_window, deadline - created, 86400000000) END
          WHERE id = (SELECT id FROM message WHERE recipient = ?2 AND direction = 'out' AND state <> 'superseded'
              ORDER BY id DESC LIMIT 1) AND state IN ('queued', 'failed', 'uncertain') RETURNING id",
     )

@@ -15,10 +15,13 @@ use crate::store::{self, AttemptId, Class, NewEvidence, Next, OutMessage, Outcom
 
 /// Why sending is given up without another attempt; `None` while there is time.
 pub(super) fn deadline_passed(node: &Node, message: &OutMessage) -> Option<String> {
-    let deadline = message.deadline?;
-    let over = node.clock.now() >= deadline && message.attempts > 0;
     let attempts = message.attempts;
-    over.then(|| missing(&format!("the send deadline {deadline} has passed after {attempts} attempts")))
+    if attempts == 0 {
+        return None;
+    }
+    let deadline = last_time(message.created, message.deadline, retry_of_lookups(node, message));
+    (node.clock.now() >= deadline)
+        .then(|| missing(&format!("the send deadline {deadline} has passed after {attempts} attempts")))
 }
 
 /// EBMS:0301: after the last attempt there is no receipt (AS4P 3.6).
@@ -46,7 +49,8 @@ pub(super) async fn put_off(node: &Node, message: &OutMessage, until: Timestamp)
     node.store.lookup_failed(message.id, (lookup, reason), Next::RetryAt(until), Vec::new()).await.map(drop)
 }
 
-/// The last time at which an attempt may begin: fixed with the submission, and anew when an operator orders it to be sent again later.
+/// The last time at which an attempt may begin: by `send_within`, fixed with the submission, else by the agreement; an operator who orders it
+/// to be sent again fixes it anew.
 fn last_time(created: Timestamp, deadline: Option<Timestamp>, retry: Retry) -> Timestamp {
     deadline.unwrap_or(created + retry.within())
 }
@@ -97,13 +101,13 @@ async fn later(node: &Node, message: &OutMessage, reason: String, steps: Value) 
     let pause =
         i64::from((waited / 4).clamp(retry.first_seconds, retry.longest_seconds.max(retry.first_seconds)));
     let at = now + crate::clock::SignedDuration::from_secs(pause);
-    match message.deadline {
-        Some(deadline) if now >= deadline => {
+    match now >= last_time(message.created, message.deadline, retry) {
+        true => {
             let (next, evidence) = end(node, message, &reason);
             notify(node, message, next, &reason).await?;
             node.store.lookup_failed(message.id, (steps, reason), next, evidence).await.map(drop)
         }
-        _ => node
+        false => node
             .store
             .lookup_failed(message.id, (steps, reason), Next::RetryAt(at), Vec::new())
             .await
