@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 use crate::ca::{Authority, Identity, Purpose};
+use crate::http;
 use crate::node::{Node, Ports};
 use crate::sml::{self, Sml};
 use crate::smp::Smp;
@@ -83,6 +85,16 @@ impl AccessPoint {
         let url = format!("https://{}/as4", self.node.ports.as4);
         let certificate = self.certificate.clone();
         Publication { participant, document_type, url, certificate, transport: self.transport }
+    }
+
+    /// Hands in a description without payloads, from one participant to another; gives the submission's id.
+    pub async fn submit(&self, client_id: &str, sender: &str, recipient: &str) -> Result<String> {
+        let description = json!({
+            "client_id": client_id, "original_sender": sender, "recipients": [{ "participant": recipient }],
+            "document_type": ENVELOPE, "process": PROCESS,
+        });
+        let answer = http::post(self.node.ports.backend, "/v1/submissions", &description).await?;
+        Ok(answer["id"].as_str().with_context(|| format!("no id in {answer}"))?.to_owned())
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use conformance::demo::{DELIVERED, MISSED, list, status_of};
 use conformance::http;
 use conformance::node::{free, tilts_binary};
@@ -46,12 +46,7 @@ impl Scene {
     }
 
     async fn submit(&self, client_id: &str) -> Result<String> {
-        let description = json!({
-            "client_id": client_id, "original_sender": SENDER, "recipients": [{ "participant": RECIPIENT }],
-            "document_type": ENVELOPE, "process": PROCESS,
-        });
-        let answer = http::post(self.home.node.ports.backend, "/v1/submissions", &description).await?;
-        Ok(answer["id"].as_str().context("no id")?.to_owned())
+        self.home.submit(client_id, SENDER, RECIPIENT).await
     }
 
     async fn shown(&self, id: &str) -> Result<String> {

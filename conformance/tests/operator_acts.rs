@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use conformance::demo::{list, status_of};
 use conformance::http;
 use conformance::node::{free, tilts_binary};
-use conformance::world::{AccessPoint, ENVELOPE, EVIDENCE, PROCESS, Registry, World};
+use conformance::world::{AccessPoint, ENVELOPE, EVIDENCE, Registry, World};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -36,12 +36,7 @@ impl Scene {
     }
 
     async fn submit(&self, client_id: &str) -> Result<String> {
-        let description = json!({
-            "client_id": client_id, "original_sender": SENDER, "recipients": [{ "participant": RECIPIENT }],
-            "document_type": ENVELOPE, "process": PROCESS,
-        });
-        let answer = http::post(self.home.node.ports.backend, "/v1/submissions", &description).await?;
-        Ok(answer["id"].as_str().context("no id")?.to_owned())
+        self.home.submit(client_id, SENDER, RECIPIENT).await
     }
 
     async fn detail(&self, id: &str) -> Result<Value> {
