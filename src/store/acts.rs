@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::ids::{micros, time};
+use super::settle::send_again;
 use super::sql::{self, Sql};
 use super::writer::Work;
 use super::{Error, MessageRow, MessageState, Store};
@@ -24,8 +25,8 @@ pub struct ActView {
 const RETRY: &str = "retry";
 
 impl Store {
-    /// An operator's order to send an evidence message again: it becomes due now, and after its deadline has as long again as it had. One that is under way
-    /// is what was asked for.
+    /// An operator's order to send an evidence message again: it becomes due now, and after its deadline has as long again as
+    /// it had. One that is under way is what was asked for.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] when it was received, is a recipient's, or is not waiting, failed or uncertain.
@@ -88,18 +89,12 @@ async fn may_be_sent_again(work: &mut Work, message: MessageRow) -> Result<(), E
     }
 }
 
-/// As for a recipient's message: after its deadline it has as long again as it had.
 async fn requeue(work: &mut Work, message: MessageRow, now: Timestamp) -> Result<(), Error> {
-    sql::query(
-        "UPDATE message SET state = 'queued', due = ?1, lease_until = CASE state WHEN 'queued' THEN lease_until END,
-             send_window = coalesce(send_window, deadline - created),
-             deadline = CASE WHEN deadline <= ?1 THEN ?1 + coalesce(send_window, deadline - created) ELSE deadline END
-             WHERE id = ?2",
-    )
-    .bind(micros(now))
-    .bind(message.column())
-    .execute(&mut work.conn)
-    .await?;
+    sql::query(concat!(send_again!(), " WHERE id = ?2"))
+        .bind(micros(now))
+        .bind(message.column())
+        .execute(&mut work.conn)
+        .await?;
     work.wake.outbound = true;
     Ok(())
 }

@@ -368,16 +368,24 @@ impl Moved {
     }
 }
 
-/// After its deadline a message has as long again as it had at first; a day where its agreement alone said how long.
-async fn requeue(work: &mut Work, recipient: RecipientId, now: Timestamp) -> Result<MessageRow, Error> {
-    let queued: Option<String> = sql::query_scalar(
+/// What an operator orders to be sent again is due at ?1. After its deadline it has as long again as it had at first; a day where its
+/// agreement alone said how long. A lease that stands is left: what is under way is what was asked for.
+macro_rules! send_again {
+    () => {
         "UPDATE message SET state = 'queued', due = ?1, lease_until = CASE state WHEN 'queued' THEN lease_until END,
              send_window = coalesce(send_window, deadline - created),
              deadline = CASE WHEN deadline > ?1 THEN deadline
-                 ELSE ?1 + coalesce(send_window, deadline - created, 86400000000) END
-         WHERE id = (SELECT id FROM message WHERE recipient = ?2 AND direction = 'out' AND state <> 'superseded'
-             ORDER BY id DESC LIMIT 1) AND state IN ('queued', 'failed', 'uncertain') RETURNING id",
-    )
+                 ELSE ?1 + coalesce(send_window, deadline - created, 86400000000) END"
+    };
+}
+pub(super) use send_again;
+
+async fn requeue(work: &mut Work, recipient: RecipientId, now: Timestamp) -> Result<MessageRow, Error> {
+    let queued: Option<String> = sql::query_scalar(concat!(
+        send_again!(),
+        " WHERE id = (SELECT id FROM message WHERE recipient = ?2 AND direction = 'out' AND state <> 'superseded'
+             ORDER BY id DESC LIMIT 1) AND state IN ('queued', 'failed', 'uncertain') RETURNING id"
+    ))
     .bind(micros(now))
     .bind(recipient.column())
     .fetch_optional(&mut work.conn)
