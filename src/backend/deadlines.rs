@@ -113,16 +113,16 @@ async fn look(office: &Office) -> Result<bool, delivery::Error> {
 async fn look_at_deliveries(office: &Office, now: Timestamp) -> Result<bool, delivery::Error> {
     let (mut after, mut held) = (None, false);
     loop {
-        let (page, last) = office.store.deliveries_past_deadline(now, after, BATCH).await?;
+        let (page, next) = office.store.deliveries_past_deadline(now, after, BATCH).await?;
         for late in page {
             held |= past_deadline(office, &late).await.unwrap_or_else(|error| {
                 tracing::error!(delivery.id = %late.id, %error, "a delivery past its deadline");
                 true
             });
         }
-        match last {
-            Some(_) => after = last,
-            None => return Ok(held),
+        after = next;
+        if after.is_none() {
+            return Ok(held);
         }
     }
 }
@@ -173,7 +173,8 @@ async fn unevidenced(office: &Office, recipient: RecipientId) -> Result<(), deli
     Ok(())
 }
 
-/// A row of our own, the same whichever of several nodes says it: a notice, and provisional `Saņēmēja nokavēta` only where the operator chose `missed_on = "deadline"`.
+/// A row of our own, the same whichever of several nodes says it: a notice, and provisional `Saņēmēja nokavēta` only where the
+/// operator chose `missed_on = "deadline"`.
 async fn overdue(office: &Office, recipient: RecipientId) -> Result<(), delivery::Error> {
     let now = office.clock.now();
     let text = "the recipient's deadline has passed and no evidence has come";

@@ -134,8 +134,8 @@ async fn give_back(office: &Office, unkept: &mut Vec<DeliveryId>) {
     }
 }
 
-/// One look at a backend: gather what it answered, which may have a deadline, then carry what waits. What is leased when the store fails is `unkept`: its lease
-/// would hold it back for long.
+/// One look at a backend: gather what it answered, which may have a deadline, then carry what waits. What is leased when the
+/// store fails is `unkept`: its lease would hold it back for long.
 async fn round(
     office: &Office,
     (backend, adapter): (&str, &Adapter),

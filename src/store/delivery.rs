@@ -9,7 +9,9 @@ use super::lease::earliest;
 use super::outgoing::Outgoing;
 use super::sql::{self, Sql};
 use super::writer::Work;
-use super::{DeliveryId, Error, InboundView, MessageRow, NewEvidenceMessage, Store, events, payload};
+use super::{
+    DeliveryId, Error, InboundView, MessageRow, NewEvidenceMessage, Store, events, payload, readable,
+};
 use crate::clock::Timestamp;
 
 /// Where a delivery stands.
@@ -144,7 +146,7 @@ impl Store {
         let mut leased = Vec::with_capacity(ids.len());
         for id in ids {
             // One that cannot be read stays leased, and is looked at again when the lease has run out.
-            leased.extend(readable(&id, self.delivery(DeliveryId::read(&id)?).await)?);
+            leased.extend(readable(DELIVERY, &id, self.delivery(DeliveryId::read(&id)?).await)?);
         }
         leased.sort_by_key(|d| d.id);
         Ok(leased)
@@ -290,7 +292,7 @@ impl Store {
     pub(super) async fn delivery_views(&self, rows: &[sql::Row]) -> Result<Vec<DeliveryView>, Error> {
         let mut views = Vec::with_capacity(rows.len());
         for row in rows {
-            views.extend(readable(row.get("id")?, self.delivery_view(row).await)?);
+            views.extend(readable(DELIVERY, row.get::<&str>("id")?, self.delivery_view(row).await)?);
         }
         Ok(views)
     }
@@ -349,16 +351,8 @@ impl Store {
     }
 }
 
-/// A delivery that cannot be read must hold up nobody else.
-fn readable(id: &str, view: Result<DeliveryView, Error>) -> Result<Option<DeliveryView>, Error> {
-    match view {
-        Err(error @ Error::Damaged { .. }) => {
-            tracing::error!(delivery.id = id, %error, "a delivery cannot be read; the others go on");
-            Ok(None)
-        }
-        view => view.map(Some),
-    }
-}
+/// What a delivery is called that cannot be read.
+const DELIVERY: &str = "a delivery";
 
 pub(super) const NEXT_DELIVERY: [&str; 2] = [
     "SELECT due FROM delivery WHERE state = 'waiting' AND lease_until IS NULL ORDER BY due LIMIT 1",

@@ -11,7 +11,7 @@ use super::ids::{micros, optional_time};
 use super::outbound::{OutMessage, out_message, uncertain_attempts, with_plan};
 use super::sql::{self, Conn};
 use super::writer::{Announce, Work};
-use super::{AttemptId, Error, MessageRow, RecipientId, Store};
+use super::{AttemptId, Error, MessageRow, RecipientId, Store, readable};
 use crate::clock::Timestamp;
 
 /// The leases of one process.
@@ -147,15 +147,7 @@ impl Store {
         while leased.len() < limit {
             let next = leases.next().pop_front();
             match next {
-                Some(id) if leases.take(id, now, until) => match readable(id, self.due(id, now).await) {
-                    Ok(Read::Message(message)) => leased.push(*message),
-                    Ok(Read::Damaged) => {}
-                    // It was put off, cancelled or settled since it was seen, or the database fails.
-                    gone => {
-                        self.lease_ended(id, false);
-                        gone?;
-                    }
-                },
+                Some(id) if leases.take(id, now, until) => leased.extend(self.kept_if_due(id, now).await?),
                 Some(_) => {}
                 None if looked => break,
                 None => {
@@ -165,6 +157,16 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// A message that was just leased, if it is due; else it is leased no longer: it was put off, cancelled or settled since it was seen,
+    /// or the database fails. One that cannot be read stays leased, and is looked at again when the lease has run out.
+    async fn kept_if_due(&self, id: MessageRow, now: Timestamp) -> Result<Option<OutMessage>, Error> {
+        let read = readable(SENT, id, self.due(id, now).await);
+        if !matches!(read, Ok(Some(Some(_)) | None)) {
+            self.lease_ended(id, false);
+        }
+        read.map(Option::flatten)
     }
 
     /// Sees what is due, some more than there is a place for: to find what is not yet leased means to pass over all that is.
@@ -246,26 +248,8 @@ impl Store {
     }
 }
 
-/// What a row of the queue turned out to be.
-enum Read {
-    Message(Box<OutMessage>),
-    NotDue,
-    Damaged,
-}
-
-/// A row that cannot be read must hold up nobody else: it stays leased, and is looked at again when the lease has run out.
-fn readable(id: MessageRow, row: Result<Option<OutMessage>, Error>) -> Result<Read, Error> {
-    match row {
-        Ok(Some(message)) => Ok(Read::Message(Box::new(message))),
-        Ok(None) => Ok(Read::NotDue),
-        Err(error @ Error::Damaged { .. }) => {
-            tracing::error!(message.row = %id, %error, "a message that waits to be sent cannot be read; the others go on");
-            Ok(Read::Damaged)
-        }
-        Err(error) => Err(error),
-    }
-}
-
+/// What a message is called that cannot be read.
+const SENT: &str = "a message that waits to be sent";
 /// Messages that one look sees besides those that it leases.
 const AHEAD: usize = 64;
 
@@ -314,9 +298,7 @@ async fn lease(
         if row.get::<i64>("attempts")? > 0 {
             end_lost_attempts(work, id, now).await?;
         }
-        if let Read::Message(message) = readable(id, out_message(&mut work.conn, row).await.map(Some))? {
-            leased.push(*message);
-        }
+        leased.extend(readable(SENT, id, out_message(&mut work.conn, row).await)?);
     }
     leased.sort_by_key(|message| (message.due, message.id));
     Ok(leased)

@@ -164,8 +164,8 @@ pub enum Error {
     /// Environment: the database's own words.
     #[error("database: {0}")]
     Database(Arc<DatabaseError>),
-    /// Environment: the database went away while it committed, or the disk failed under it. Nobody knows whether it did; whoever asked must ask again, and
-    /// what the rows may name must stay.
+    /// Environment: the database went away while it committed, or the disk failed under it. Nobody knows whether it did;
+    /// whoever asked must ask again, and what the rows may name must stay.
     #[error("database, during a commit whose outcome is not known: {0}")]
     Undecided(Arc<DatabaseError>),
     /// Environment: a file or folder.
@@ -255,14 +255,17 @@ impl Error {
 
     /// What became of reading a payload: the store's own words where it has some.
     pub fn of_reading(error: &io::Error) -> Self {
-        let own = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
-        own.cloned().unwrap_or_else(|| Self::Damaged { what: "payload", value: error.to_string() })
+        Self::within(error).unwrap_or_else(|| Self::Damaged { what: "payload", value: error.to_string() })
+    }
+
+    /// Our own error that went through [`io::Read`] or [`io::Write`].
+    fn within(error: &io::Error) -> Option<Self> {
+        error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).cloned()
     }
 
     /// What the writer of a payload said through [`io::Write`]: ours, whatever it is.
     pub fn of_writing(error: &io::Error) -> Self {
-        let own = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
-        own.cloned().unwrap_or_else(|| Self::spool(io::Error::new(error.kind(), error.to_string())))
+        Self::within(error).unwrap_or_else(|| Self::spool(io::Error::new(error.kind(), error.to_string())))
     }
 
     /// True when the payload is where it was, and cannot be had at this moment.
@@ -278,6 +281,17 @@ impl Error {
             Self::NoRoom { .. } => true,
             _ => false,
         }
+    }
+}
+
+/// A row that cannot be read must hold up nobody else: it is logged, and nothing.
+fn readable<T>(what: &str, id: impl std::fmt::Display, read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Err(error @ Error::Damaged { .. }) => {
+            tracing::error!(row = %id, %error, "{what} cannot be read; the others go on");
+            Ok(None)
+        }
+        read => read.map(Some),
     }
 }
 

@@ -67,19 +67,13 @@ impl Store {
         let files = files(std::slice::from_ref(&published));
         let added =
             self.write(move |work| Box::pin(async move { add_form(work, id, &published).await })).await;
-        match added {
-            Ok(true) => Ok(measure),
+        if !matches!(added, Ok(true) | Err(Error::Undecided(_))) {
+            withdraw(self.spool(), files).await;
+        }
+        match added? {
+            true => Ok(measure),
             // Somebody else made it meanwhile.
-            Ok(false) => {
-                withdraw(self.spool(), files).await;
-                self.open_payload(id, form).await.map(|reader| reader.measure)
-            }
-            // A row may name the file.
-            Err(Error::Undecided(error)) => Err(Error::Undecided(error)),
-            Err(error) => {
-                withdraw(self.spool(), files).await;
-                Err(error)
-            }
+            false => self.open_payload(id, form).await.map(|reader| reader.measure),
         }
     }
 

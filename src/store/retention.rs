@@ -36,7 +36,8 @@ impl Retention {
 
 impl Store {
     /// Drops the octets of all payloads whose time is over with everyone they were exchanged with, and that nothing is waiting for:
-    /// no message to be sent or of uncertain fate, no delivery that the backend has not settled, and for the longest time no evidence. Up to `limit` at a time, so that nothing else waits long for the store. Returns how many were dropped.
+    /// no message to be sent or of uncertain fate, no delivery that the backend has not settled, and for the longest time no
+    /// evidence. Up to `limit` at a time, so that nothing else waits long for the store. Returns how many were dropped.
     ///
     /// # Errors
     /// The database's. A file that cannot be removed now is removed at the next start.
@@ -90,7 +91,8 @@ impl Store {
 }
 
 /// ?1 the latest of all times, ?3 the time where nothing else was said, ?4 times by name as JSON, ?5 the payload behind which to look.
-/// What was handed in for nobody (no recipient had a way), and what waits for evidence that may never come, is kept for the time where nothing else was said.
+/// What was handed in for nobody (no recipient had a way), and what waits for evidence that may never come, is kept for the
+/// time where nothing else was said.
 macro_rules! over {
     ($times:literal, $domain:literal) => {
         concat!(
