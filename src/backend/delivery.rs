@@ -102,10 +102,11 @@ async fn carrier(office: Arc<Office>, backend: String, stop: impl Future<Output 
     loop {
         changes.mark_unchanged();
         give_back(&office, &mut unkept).await;
-        if let Err(error) = round(&office, (&backend, adapter), &mut unkept).await {
+        let done = round(&office, (&backend, adapter), &mut unkept).await;
+        if let Err(error) = &done {
             tracing::error!(backend, %error, "delivery");
         }
-        let pause = pause(&office, adapter, unkept.is_empty()).await;
+        let pause = pause(&office, adapter, done.is_ok() && unkept.is_empty()).await;
         tokio::select! {
             biased;
             () = &mut stop => return,
@@ -115,9 +116,9 @@ async fn carrier(office: Arc<Office>, backend: String, stop: impl Future<Output 
     }
 }
 
-/// Until something is due again. Folders tell nobody that there is something in them: they are looked at.
-async fn pause(office: &Office, adapter: &Adapter, kept: bool) -> Duration {
-    if !kept || adapter.inbox().is_some() {
+/// Until something is due again; what was left undone is, soon. Folders tell nobody that there is something in them: they are looked at.
+async fn pause(office: &Office, adapter: &Adapter, done: bool) -> Duration {
+    if !done || adapter.inbox().is_some() {
         return LOOK;
     }
     let Ok(next) = office.store.next_delivery().await else { return LOOK };

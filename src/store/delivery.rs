@@ -128,12 +128,27 @@ impl Store {
         limit: u32,
         lease_until: Timestamp,
     ) -> Result<Vec<LeasedDelivery>, Error> {
+        let leasing = |unheard| self.lease_of(backend, now, limit, (lease_until, unheard));
+        self.unheard().remembered(Some(backend), lease_until, leasing).await
+    }
+
+    async fn lease_of(
+        &self,
+        backend: &str,
+        now: Timestamp,
+        limit: u32,
+        (until, unheard): (Timestamp, Vec<Timestamp>),
+    ) -> Result<Vec<LeasedDelivery>, Error> {
         let (backend, node) = (backend.to_owned(), std::sync::Arc::clone(self.node()));
         let ids: Vec<String> = self
             .write(move |work| {
                 Box::pin(async move {
+                    for until in unheard {
+                        let end = sql::query(END).bind(&backend).bind(&*node).bind(micros(until));
+                        end.execute(&mut work.conn).await?;
+                    }
                     sql::query_scalar(LEASE.on(&work.conn))
-                        .bind(micros(lease_until))
+                        .bind(micros(until))
                         .bind(backend)
                         .bind(micros(now))
                         .bind(limit)
@@ -374,6 +389,8 @@ pub(super) const LEASE: Sql = sql::skipping_locked!(
             AND (lease_until IS NULL OR lease_until <= ?3) ORDER BY id LIMIT ?4",
     ") RETURNING id"
 );
+const END: &str =
+    "UPDATE delivery SET lease_until = NULL WHERE backend = ? AND lease_by = ? AND lease_until = ?";
 const CURRENT: Sql = sql::locking!("SELECT state, message, backend FROM delivery WHERE id = ?");
 
 async fn dispose(

@@ -93,9 +93,19 @@ impl Store {
         if let Some(leases) = self.leases() {
             return self.lease_here(leases, now, limit, lease_until).await;
         }
-        let node = std::sync::Arc::clone(self.node());
-        self.write(move |work| Box::pin(async move { lease(work, now, limit, (lease_until, &node)).await }))
-            .await
+        let leasing = |unheard| {
+            let node = std::sync::Arc::clone(self.node());
+            self.write(move |work| {
+                Box::pin(async move {
+                    for until in unheard {
+                        let end = sql::query(END).bind(&*node).bind(micros(until));
+                        end.execute(&mut work.conn).await?;
+                    }
+                    lease(work, now, limit, (lease_until, &node)).await
+                })
+            })
+        };
+        self.unheard().remembered(None, lease_until, leasing).await
     }
 
     /// The earliest time at which a queued message is due or a lease runs out.
@@ -278,6 +288,8 @@ const LEASE: &str = "WITH leased AS (UPDATE message SET lease_until = ?1, lease_
         SELECT id FROM message WHERE state = 'queued' AND direction = 'out' AND due <= ?2
             AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due, id LIMIT ?3 FOR UPDATE SKIP LOCKED) RETURNING *)
     SELECT * FROM leased LEFT JOIN plan ON plan.message = leased.id";
+
+const END: &str = "UPDATE message SET lease_until = NULL WHERE lease_by = ? AND lease_until = ?";
 
 async fn lease(
     work: &mut Work,

@@ -38,6 +38,7 @@ mod shelf;
 mod spool;
 mod sql;
 mod submission;
+mod unheard;
 mod writer;
 
 use std::io;

@@ -17,6 +17,7 @@ use super::sealed::PayloadKeys;
 use super::shelf::{self, S3Config, Shelf};
 use super::spool::Spool;
 use super::sql::{self, Access, Conn, Moment, PostgresConfig, PostgresPool, Readers, SqliteConn, listen};
+use super::unheard::Unheard;
 use super::writer::{Announce, CHANNEL, Work, Writer};
 use super::{Error, migrate, payload_files};
 use crate::clock::Clock;
@@ -83,6 +84,8 @@ struct Inner {
     wake: Wake,
     /// What this node sends just now, where nobody else needs to know.
     leases: Option<Leases>,
+    /// What this node leased in the database without knowing.
+    unheard: Unheard,
     clock: Clock,
     /// Who this node is among those that share the store.
     node: Arc<str>,
@@ -120,7 +123,7 @@ impl Store {
             Some(postgres) => cluster(config, postgres, (&spool, &wake, &node)).await?,
         };
         let leases = config.postgres.is_none().then(Leases::default);
-        let (answering, unnamed) = (Answering::new(), Mutex::default());
+        let (answering, unheard, unnamed) = (Answering::new(), Unheard::default(), Mutex::default());
         let inner = Inner {
             writer,
             answering,
@@ -130,6 +133,7 @@ impl Store {
             room,
             wake,
             leases,
+            unheard,
             clock,
             node,
             unnamed,
@@ -216,6 +220,11 @@ impl Store {
     /// The leases of messages, where they are not in the database.
     pub(super) fn leases(&self) -> Option<&Leases> {
         self.inner.leases.as_ref()
+    }
+
+    /// Leases in the database whose answer was lost.
+    pub(super) fn unheard(&self) -> &Unheard {
+        &self.inner.unheard
     }
 
     pub(super) fn ring(&self, what: &Announce) {

@@ -13,6 +13,7 @@ mod outbound;
 mod payloads;
 mod place;
 mod timers;
+mod unheard;
 
 use std::io::Write as _;
 use std::path::Path;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgListener, PgPoolOptions, PgRow, PgSslMode};
+use sqlx::postgres::{
+    PgArguments, PgConnectOptions, PgDatabaseError, PgListener, PgPoolOptions, PgRow, PgSeverity, PgSslMode,
+};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgPool, Postgres, Row as _, TypeInfo as _,
 };
@@ -148,11 +150,19 @@ impl TransactionConn {
                 drop(self.conn.take());
                 Ok(())
             }
-            Err(refusal @ sqlx::Error::Database(_)) => Err(refusal.into()),
-            Err(gone) if commit => Err(Error::Undecided(Arc::new(DatabaseError::Postgres(gone)))),
-            Err(gone) => Err(gone.into()),
+            Err(error) if commit && !is_refusal(&error) => {
+                Err(Error::Undecided(Arc::new(DatabaseError::Postgres(error))))
+            }
+            Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether the server says that it took a transaction back. Whoever ends its session (`FATAL`) may do so behind a commit whose answer was
+/// not sent yet; then its last word stands where the answer should.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let said = error.as_database_error().and_then(|said| said.try_downcast_ref::<PgDatabaseError>());
+    said.is_some_and(|said| said.severity() == PgSeverity::Error)
 }
 
 impl Drop for TransactionConn {

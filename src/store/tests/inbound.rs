@@ -23,7 +23,7 @@ pub(crate) fn evidence_message(message_id: &str) -> NewEvidenceMessage {
     }
 }
 
-async fn delivery_of(store: &Store, message_id: &str) -> DeliveryId {
+pub(super) async fn delivery_of(store: &Store, message_id: &str) -> DeliveryId {
     match store.accept(inbound_message(store, message_id)).await.unwrap() {
         Accepted::New { delivery: Some(delivery), .. } => delivery,
         other => panic!("{other:?}"),
