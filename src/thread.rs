@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::thread::JoinHandle;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinError;
@@ -39,6 +40,18 @@ pub async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
     }
 }
 
+/// Begins work on a thread of its own, for what takes turns with this one; nothing where everything is to be done on this one, or the
+/// system has no thread to give.
+pub fn beside<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<JoinHandle<T>> {
+    match HERE.get() {
+        true => None,
+        false => std::thread::Builder::new().name(name.to_owned()).spawn(work).ok(),
+    }
+}
+
 /// What a panic said.
 pub fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
@@ -72,8 +85,10 @@ mod tests {
         let own = std::thread::current().id();
         let place = || std::thread::current().id();
         assert_ne!(elsewhere(place).await.unwrap(), own);
+        assert_ne!(beside("test", place).unwrap().join().unwrap(), own);
         assert!(!all_here(true));
         assert_eq!(elsewhere(place).await.unwrap(), own);
+        assert!(beside("test", place).is_none());
         assert!(all_here(false));
         assert_eq!(apart(place), own, "there is no other");
     }

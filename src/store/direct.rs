@@ -5,16 +5,20 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use tempfile::NamedTempFile;
+
+use crate::thread;
 
 /// Octets of one write.
 const BLOCK: usize = 256 << 10;
 /// What address, place and length of a direct write are multiples of, on every disk.
 const ALIGNED: usize = 4096;
 
-/// A smaller file is read as any other: it is likely to be in the cache.
+/// A smaller file is read as any other: it is likely to be in the cache. It is written by whoever has its octets.
 const LARGE: u64 = 4 * BLOCK as u64;
 
 /// Room for a block behind an aligned address.
@@ -44,14 +48,55 @@ fn nowhere() -> io::Error {
     io::Error::other("no aligned memory")
 }
 
+/// Octets on their way into a file, block by block.
+struct Place {
+    file: File,
+    /// Octets before the next block.
+    written: u64,
+    /// Whether the file is written directly; nobody has tried yet.
+    direct: Option<bool>,
+}
+
+impl Place {
+    fn write(&mut self, block: &[u8]) -> io::Result<()> {
+        let direct = *self.direct.get_or_insert_with(|| turn(&self.file, true).is_ok());
+        match self.file.write_all_at(block, self.written) {
+            // The file system took the flag and does not keep its word, or wrote a part that is no multiple.
+            Err(error) if direct && error.kind() == io::ErrorKind::InvalidInput => {
+                turn(&self.file, false)?;
+                self.direct = Some(false);
+                self.file.write_all_at(block, self.written)?;
+            }
+            written => written?,
+        }
+        self.written += block.len() as u64;
+        Ok(())
+    }
+
+    /// What is left is no whole block.
+    fn write_rest(&mut self, rest: &[u8]) -> io::Result<()> {
+        if self.direct == Some(true) {
+            turn(&self.file, false)?;
+        }
+        self.direct = Some(false);
+        self.write(rest)
+    }
+}
+
 /// A file on its way to the disk. Dropped unfinished, it is gone.
 pub(super) struct DirectFile {
     file: NamedTempFile,
     block: Block,
     filled: usize,
-    /// Octets before the block.
-    written: u64,
-    direct: Option<bool>,
+    writing: Writing,
+}
+
+/// Who writes.
+enum Writing {
+    Here(Place),
+    Beside(Beside),
+    /// Only while one turns into the other, and after an error.
+    Nobody,
 }
 
 impl DirectFile {
@@ -61,8 +106,8 @@ impl DirectFile {
     /// The system's.
     pub fn new_in(folder: &Path) -> io::Result<Self> {
         let file = NamedTempFile::new_in(folder)?;
-        let block = Block::new().ok_or_else(nowhere)?;
-        Ok(Self { file, block, filled: 0, written: 0, direct: None })
+        let place = Place { file: file.as_file().try_clone()?, written: 0, direct: None };
+        Ok(Self { file, block: Block::new().ok_or_else(nowhere)?, filled: 0, writing: Writing::Here(place) })
     }
 
     /// Writes what is left, which is no whole block.
@@ -70,31 +115,33 @@ impl DirectFile {
     /// # Errors
     /// The system's.
     pub fn finish(mut self) -> io::Result<NamedTempFile> {
-        if self.direct == Some(true) {
-            turn(self.file.as_file(), false)?;
-        }
-        self.direct = Some(false);
-        self.write_out()?;
+        let mut place = match std::mem::replace(&mut self.writing, Writing::Nobody) {
+            Writing::Here(place) => place,
+            Writing::Beside(beside) => beside.end()?,
+            Writing::Nobody => return Err(failed_before()),
+        };
+        place.write_rest(self.block.part(0..self.filled))?;
         Ok(self.file)
     }
 
+    /// Hands the block on. From the second MiB on somebody else writes: whoever fills blocks would wait for the disk, and with it
+    /// everybody else on its thread.
     fn write_out(&mut self) -> io::Result<()> {
-        let block = self.block.part(0..self.filled);
-        let file = self.file.as_file();
-        let direct = *self.direct.get_or_insert_with(|| turn(file, true).is_ok());
-        match file.write_all_at(block, self.written) {
-            // The file system took the flag and does not keep its word, or wrote a part that is no multiple.
-            Err(error) if direct && error.kind() == io::ErrorKind::InvalidInput => {
-                turn(file, false)?;
-                self.direct = Some(false);
-                file.write_all_at(block, self.written)?;
-            }
-            written => written?,
-        }
-        self.written += self.filled as u64;
         self.filled = 0;
+        match std::mem::replace(&mut self.writing, Writing::Nobody) {
+            Writing::Here(mut place) => {
+                place.write(self.block.part(0..BLOCK))?;
+                self.writing = if place.written == LARGE { beside(place)? } else { Writing::Here(place) };
+            }
+            Writing::Beside(beside) => self.writing = Writing::Beside(beside.write(&mut self.block)?),
+            Writing::Nobody => return Err(failed_before()),
+        }
         Ok(())
     }
+}
+
+fn failed_before() -> io::Error {
+    io::Error::other("the file could not be written before")
 }
 
 impl Write for DirectFile {
@@ -111,6 +158,52 @@ impl Write for DirectFile {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A thread that writes one block while the next one is filled.
+struct Beside {
+    full: SyncSender<Block>,
+    empty: Receiver<Block>,
+    thread: JoinHandle<io::Result<Place>>,
+}
+
+/// Begins to write beside, where that can be.
+fn beside(place: Place) -> io::Result<Writing> {
+    let (full, blocks) = sync_channel::<Block>(1);
+    let (written, empty) = sync_channel(1);
+    written.try_send(Block::new().ok_or_else(nowhere)?).map_err(|_| failed_before())?;
+    let mut same = Place { file: place.file.try_clone()?, ..place };
+    let thread = thread::beside("payload", move || {
+        for block in blocks {
+            same.write(block.part(0..BLOCK))?;
+            // Whoever fills may have given up.
+            let _ = written.send(block);
+        }
+        Ok(same)
+    });
+    Ok(match thread {
+        Some(thread) => Writing::Beside(Beside { full, empty, thread }),
+        None => Writing::Here(place),
+    })
+}
+
+impl Beside {
+    /// Hands a full block on, and puts one in its place that may be filled.
+    fn write(self, block: &mut Block) -> io::Result<Self> {
+        if let Ok(next) = self.empty.recv()
+            && self.full.send(std::mem::replace(block, next)).is_ok()
+        {
+            return Ok(self);
+        }
+        // It has ended before its time, and says why.
+        self.end().and_then(|_| Err(failed_before()))
+    }
+
+    /// After the last block; gives what the thread wrote to.
+    fn end(self) -> io::Result<Place> {
+        drop(self.full);
+        self.thread.join().unwrap_or_else(|panic| Err(io::Error::other(thread::words(&*panic).to_owned())))
     }
 }
 
@@ -213,6 +306,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_fails_beside_is_said_with_the_next_block_and_nothing_is_written_after() {
+        let file = NamedTempFile::new().unwrap();
+        let unwritable = File::open(file.path()).unwrap();
+        let writing = beside(Place { file: unwritable, written: LARGE, direct: Some(false) }).unwrap();
+        let mut file = DirectFile { file, block: Block::new().unwrap(), filled: 0, writing };
+        file.write_all(&vec![1; BLOCK]).unwrap();
+        let said = file.write_all(&vec![1; BLOCK]).unwrap_err();
+        assert_eq!(said.raw_os_error(), Some(rustix::io::Errno::BADF.raw_os_error()), "{said}");
+        assert!(file.write_all(&vec![1; BLOCK]).is_err());
+        assert!(file.finish().is_err());
+    }
+
     /// A file system in memory has no disk to write to directly.
     #[test]
     fn a_file_system_that_cannot_is_written_as_any_other() {
@@ -228,6 +334,7 @@ mod tests {
         let mut file = DirectFile::new_in(folder.path()).unwrap();
         file.write_all(&vec![1; BLOCK]).unwrap();
         let flags = fcntl_getfl(file.file.as_file()).unwrap();
-        assert_eq!(file.direct, Some(flags.contains(OFlags::DIRECT)), "what is believed is so");
+        let Writing::Here(place) = &file.writing else { panic!("one block is little") };
+        assert_eq!(place.direct, Some(flags.contains(OFlags::DIRECT)), "what is believed is so");
     }
 }
