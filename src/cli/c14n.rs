@@ -38,7 +38,7 @@ pub fn run(args: Args) -> ExitCode {
     match canonical(&octets, args.element.as_deref(), &how) {
         Ok(octets) => write(&octets),
         Err(reason) => {
-            eprintln!("tilts: {}: {reason}", args.file.display());
+            super::complain(format_args!("tilts: {}: {reason}", args.file.display()));
             ExitCode::FAILURE
         }
     }

@@ -139,7 +139,7 @@ pub fn submit(args: Submit) -> ExitCode {
         let (content_type, body) = multipart(&args.description, &args.payloads)?;
         let path = format!("/v1/submissions{}", query(args.backend.as_deref()));
         let answer = Desk::backend(&args.node)?.post(&path, &content_type, body).await?;
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        super::say(serde_json::to_string_pretty(&answer)?);
         Ok(ExitCode::SUCCESS)
     }))
 }
@@ -176,34 +176,34 @@ async fn recompute(args: &Status) -> Result<ExitCode> {
         Ok(found) => found,
         Err(_) => serde_json::to_value(app::recompute(&args.node.config).await?)?,
     };
-    println!("{}", serde_json::to_string_pretty(&found)?);
+    super::say(serde_json::to_string_pretty(&found)?);
     let good = found["differences"].as_array().is_some_and(Vec::is_empty);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn show(submissions: &[Value], json: Option<&Value>) -> Result<()> {
     if let Some(value) = json {
-        println!("{}", serde_json::to_string_pretty(value)?);
+        super::say(serde_json::to_string_pretty(value)?);
         return Ok(());
     }
     for submission in submissions {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        println!(
+        super::say(format_args!(
             "{}  {}  {}",
             text(&submission["id"]),
             text(&submission["created"]),
             text(&submission["client_id"])
-        );
+        ));
         for recipient in submission["recipients"].as_array().into_iter().flatten() {
             let record = &recipient["record"];
-            println!(
+            super::say(format_args!(
                 "  {}  {}  {} / {}  ({})",
                 text(&recipient["id"]),
                 text(&recipient["address"]),
                 app::latvian_send(&text(&record["send"])),
                 app::latvian_delivery(&text(&record["delivery"])),
                 text(&record["state"])
-            );
+            ));
         }
     }
     Ok(())
@@ -215,7 +215,7 @@ pub fn retry(args: Retry) -> ExitCode {
         let body = json!({ "who": args.who, "why": args.why }).to_string();
         let desk = Desk::admin(&args.node)?;
         let answer = desk.post(&args.path(), "application/json", body.into_bytes()).await?;
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        super::say(serde_json::to_string_pretty(&answer)?);
         Ok(ExitCode::SUCCESS)
     }))
 }
@@ -240,10 +240,10 @@ pub fn ping(args: Ping) -> ExitCode {
             let recipient = &status["recipients"][0];
             match recipient["send"]["code"].as_str() {
                 Some("sent") => {
-                    println!(
+                    super::say(format_args!(
                         "receipted: {}",
                         recipient["messages"][0]["message_id"].as_str().unwrap_or_default()
-                    );
+                    ));
                     return Ok(ExitCode::SUCCESS);
                 }
                 Some("failed") => {
@@ -264,7 +264,7 @@ pub fn evidence(args: Evidence) -> ExitCode {
             let path = format!("/api/recipients/{recipient}/evidence.zip");
             let octets = Desk::admin(&node)?.fetch(Method::GET, &path, "", Vec::new()).await?;
             std::fs::write(&out, &octets).with_context(|| format!("cannot write {}", out.display()))?;
-            println!("{}: {} octets", out.display(), octets.len());
+            super::say(format_args!("{}: {} octets", out.display(), octets.len()));
             Ok(ExitCode::SUCCESS)
         })),
         EvidenceCommand::Verify { zip, json } => match verify(&zip, json) {
@@ -278,7 +278,7 @@ fn verify(zip: &Path, as_json: bool) -> Result<ExitCode> {
     let octets = std::fs::read(zip).with_context(|| format!("cannot read {}", zip.display()))?;
     let report = dossier::verify(&octets)?;
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        super::say(serde_json::to_string_pretty(&report)?);
     } else {
         for check in &report.checks {
             let word = match check.ok {
@@ -286,9 +286,9 @@ fn verify(zip: &Path, as_json: bool) -> Result<ExitCode> {
                 Some(false) => "BAD",
                 None => "not checked",
             };
-            println!("{word:<12}{}: {}", check.name, check.detail);
+            super::say(format_args!("{word:<12}{}: {}", check.name, check.detail));
         }
-        println!("{} / {}", report.record.send.latvian(), report.record.delivery.latvian());
+        super::say(format_args!("{} / {}", report.record.send.latvian(), report.record.delivery.latvian()));
     }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -386,7 +386,7 @@ fn asynchronously(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCo
 
 fn done(outcome: Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
-        eprintln!("tilts: {error:#}");
+        super::complain(format_args!("tilts: {error:#}"));
         ExitCode::FAILURE
     })
 }

@@ -64,7 +64,7 @@ fn examine(args: &Args) -> anyhow::Result<Report> {
         write_parts(folder, &payloads)?;
     }
     match args.json {
-        true => println!("{}", serde_json::to_string(&report)?),
+        true => super::say(serde_json::to_string(&report)?),
         false => print!("{}", text(&report)),
     }
     Ok(report)

@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
 
 /// Says on standard error why the call itself is wrong; exit status 2.
 pub fn wrong_call(reason: impl std::fmt::Display) -> ExitCode {
-    eprintln!("tilts: {reason}");
+    complain(format_args!("tilts: {reason}"));
     ExitCode::from(2)
 }
 
@@ -81,4 +81,10 @@ pub fn wrong_call(reason: impl std::fmt::Display) -> ExitCode {
 pub fn say(line: impl std::fmt::Display) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Writes a line to standard error. Where a log goes may be full: that ends nobody.
+pub fn complain(line: impl std::fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

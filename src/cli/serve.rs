@@ -45,7 +45,7 @@ pub fn run(args: Args) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tilts: {error:#}");
+            super::complain(format_args!("tilts: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -64,12 +64,12 @@ pub fn check(args: Args) -> ExitCode {
         Ok(settings) => {
             let file = &settings.file;
             let (domains, partners) = (file.domains.len(), file.partners.len());
-            println!(
+            super::say(format_args!(
                 "{}: good; party {:?}, {domains} domains, {partners} partners, {} backends",
                 args.config.display(),
                 settings.own.value,
                 file.backends.len()
-            );
+            ));
             ExitCode::SUCCESS
         }
         Err(problems) => wrong(&args, &problems),
@@ -77,9 +77,9 @@ pub fn check(args: Args) -> ExitCode {
 }
 
 fn wrong(args: &Args, problems: &crate::config::Problems) -> ExitCode {
-    eprintln!("tilts: {} cannot be used:", args.config.display());
+    super::complain(format_args!("tilts: {} cannot be used:", args.config.display()));
     for problem in &problems.0 {
-        eprintln!("  {problem}");
+        super::complain(format_args!("  {problem}"));
     }
     ExitCode::FAILURE
 }
@@ -102,8 +102,12 @@ async fn told_to_stop() {
 fn log(settings: &Settings) {
     let level = &settings.file.log.level;
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // Where standard error takes nothing, that could be said only there, and to say it would panic.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .log_internal_errors(false);
     match settings.file.log.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
