@@ -1,6 +1,7 @@
 //! From a URL to a connection: resolve, egress gate, connect, TLS.
 
-use std::io;
+use std::borrow::Cow;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -198,6 +199,19 @@ impl hyper::rt::Write for Stream {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
+    /// Were this not said, hyper would copy all of a body into a buffer of its own first.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, &together(pieces))
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
@@ -207,9 +221,54 @@ impl hyper::rt::Write for Stream {
     }
 }
 
+/// The most that a TLS record holds (RFC 8446 5.1).
+const RECORD: usize = 16 << 10;
+
+/// What to write first of several pieces: a large one as it is, small ones together, for each write is a record and a packet of its own.
+/// Asked again for the same pieces, perhaps with more behind them, it begins with the same octets, as TLS wants it.
+fn together<'p>(pieces: &'p [IoSlice<'_>]) -> Cow<'p, [u8]> {
+    let mut filled = pieces.iter().map(|piece| &**piece).filter(|piece| !piece.is_empty());
+    let first = filled.next().unwrap_or_default();
+    let mut rest = filled.peekable();
+    if first.len() >= RECORD || rest.peek().is_none() {
+        return Cow::Borrowed(first);
+    }
+    let mut record = Vec::with_capacity(RECORD);
+    for piece in std::iter::once(first).chain(rest) {
+        record.extend_from_slice(&piece[..piece.len().min(RECORD - record.len())]);
+    }
+    Cow::Owned(record)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn pieces_are_written_in_order_and_small_ones_together(
+            lengths in prop::collection::vec(prop_oneof![0..40usize, 0..3 * RECORD], 0..6),
+            more in 0..3 * RECORD,
+        ) {
+            let octets: Vec<u8> = (0..lengths.iter().sum::<usize>() + more).map(|n| (n / 3) as u8).collect();
+            let mut rest = octets.as_slice();
+            let mut pieces: Vec<IoSlice<'_>> = Vec::new();
+            for length in lengths {
+                let (piece, behind) = rest.split_at(length);
+                pieces.push(IoSlice::new(piece));
+                rest = behind;
+            }
+            let all = octets.len() - more;
+            let first = together(&pieces).into_owned();
+            prop_assert!(octets.starts_with(&first) && (all == 0 || !first.is_empty()));
+            prop_assert!(first.len() >= all.min(RECORD));
+            pieces.push(IoSlice::new(rest));
+            let again = together(&pieces).into_owned();
+            prop_assert!(octets.starts_with(&again) && again.len() >= first.len().min(RECORD));
+        }
+    }
 
     #[test]
     fn families_take_turns() {
