@@ -2,7 +2,7 @@
 //! them. Where a file system cannot do that, a file is written and read as any other.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -11,6 +11,8 @@ use std::thread::JoinHandle;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use tempfile::NamedTempFile;
 
+use super::payload_reader::Octets;
+use super::spool::INLINE;
 use crate::thread;
 
 /// Octets of one write.
@@ -222,10 +224,10 @@ impl DirectReader {
     ///
     /// # Errors
     /// The system's.
-    pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+    pub fn open(path: &Path) -> io::Result<Octets> {
         let file = File::open(path)?;
         if file.metadata()?.len() < LARGE || turn(&file, true).is_err() {
-            return Ok(Box::new(file));
+            return Ok(Box::new(BufReader::with_capacity(INLINE, file)));
         }
         let block = Block::new().ok_or_else(nowhere)?;
         Ok(Box::new(Self { file, block, left: 0..0, place: 0, direct: true }))
@@ -248,14 +250,22 @@ impl DirectReader {
 
 impl Read for DirectReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for DirectReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.left.is_empty() {
             self.refill()?;
         }
-        let count = self.left.len().min(buffer.len());
-        let end = self.left.start + count;
-        buffer[..count].copy_from_slice(self.block.part(self.left.start..end));
-        self.left.start = end;
-        Ok(count)
+        Ok(self.block.part(self.left.clone()))
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.left.start = self.left.end.min(self.left.start + count);
     }
 }
 

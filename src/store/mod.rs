@@ -59,7 +59,7 @@ pub use open::{Config, SETTLED, Store};
 pub use outbound::{NewAttempt, OutMessage, OutPart, Planned};
 pub use outgoing::NewEvidenceMessage;
 pub use payload::PartView;
-pub use payload_reader::PayloadReader;
+pub use payload_reader::{Octets, PayloadReader};
 pub use reading::{AttemptView, MessageView, OriginalMessage, RecipientView, SubmissionView};
 pub use retention::Retention;
 pub use sealed::{PayloadKey, PayloadKeys};

@@ -1,12 +1,12 @@
 //! Payloads and parts: rows that name published octets, reference counts, readers.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader};
 use std::time::Instant;
 
 use serde::Serialize;
 
 use super::ids::{digest, from_json, json, micros};
-use super::payload_reader::PayloadReader;
+use super::payload_reader::{Octets, PayloadReader};
 use super::spool::{Form, Measure, Place, Published, Spool, StagedPayload};
 use super::sql::{self, Conn};
 use super::writer::Work;
@@ -52,7 +52,7 @@ impl Store {
             .bind(id.column())
             .fetch_one(&mut self.look())
             .await?;
-        let unpacked = Box::new(flate2::read::GzDecoder::new(packed));
+        let unpacked = Box::new(BufReader::new(flate2::bufread::GzDecoder::new(packed)));
         Ok(PayloadReader::new(id, measure(&row, "size", "sha256")?, unpacked))
     }
 
@@ -77,11 +77,7 @@ impl Store {
         }
     }
 
-    async fn stored_form(
-        &self,
-        id: PayloadId,
-        form: Form,
-    ) -> Result<Option<(Measure, Box<dyn Read + Send>)>, Error> {
+    async fn stored_form(&self, id: PayloadId, form: Form) -> Result<Option<(Measure, Octets)>, Error> {
         let row = sql::query(
             "SELECT size, sha256, content, file, sealed FROM payload_form WHERE payload = ? AND form = ?",
         )
@@ -93,7 +89,7 @@ impl Store {
         let measure = measure(&row, "size", "sha256")?;
         let content: Option<Vec<u8>> = row.get("content")?;
         let file: Option<String> = row.get("file")?;
-        let reader: Box<dyn Read + Send> = match (content, file) {
+        let reader: Octets = match (content, file) {
             (Some(content), _) => Box::new(io::Cursor::new(content)),
             (None, Some(file)) => self.spool().shelf().open(&file).await?,
             (None, None) => return Err(Error::Damaged { what: "payload form", value: id.to_string() }),

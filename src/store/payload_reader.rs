@@ -1,11 +1,14 @@
 //! Reading a payload: what comes out is what was stored, or an error.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use openssl::sha::Sha256;
 
 use super::PayloadId;
 use super::spool::Measure;
+
+/// The octets of a payload where they lie. Reading is blocking.
+pub type Octets = Box<dyn BufRead + Send>;
 
 /// Reads one form of a payload. Blocking: use it on a worker thread.
 ///
@@ -14,8 +17,8 @@ use super::spool::Measure;
 pub struct PayloadReader {
     /// Size and digest of what will be read.
     pub measure: Measure,
-    inner: Box<dyn Read + Send>,
-    check: Option<Check>,
+    inner: Octets,
+    check: Check,
 }
 
 struct Check {
@@ -26,27 +29,24 @@ struct Check {
 }
 
 impl PayloadReader {
-    pub(super) fn new(id: PayloadId, measure: Measure, inner: Box<dyn Read + Send>) -> Self {
+    pub(super) fn new(id: PayloadId, measure: Measure, inner: Octets) -> Self {
         let check = Check { id, count: 0, hash: Sha256::new(), passed: false };
-        Self { measure, inner, check: Some(check) }
+        Self { measure, inner, check }
     }
 
     /// Leaves the comparison to whoever receives the octets: for a message whose signature says what they must be. To hash a large
     /// payload again would cost a seventh of its way.
     #[must_use]
-    pub fn unchecked(mut self) -> Self {
-        self.check = None;
-        self
+    pub fn unchecked(self) -> Octets {
+        self.inner
     }
 }
 
 impl Read for PayloadReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        if let Some(check) = &mut self.check
-            && !buffer.is_empty()
-        {
-            check.pass(&buffer[..count], self.measure)?;
+        if !buffer.is_empty() {
+            self.check.pass(&buffer[..count], self.measure)?;
         }
         Ok(count)
     }

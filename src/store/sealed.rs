@@ -10,7 +10,7 @@
 //! says its salt ([`Seal`]): so is another payload in its place, which would else be sent to a recipient that it is not for.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
 use openssl::cipher::Cipher;
@@ -21,6 +21,7 @@ use openssl::pkey_ctx::PkeyCtx;
 use openssl::rand::rand_bytes;
 
 use super::Error;
+use super::payload_reader::Octets;
 
 const VERSION: u8 = 1;
 const SALT: usize = 32;
@@ -86,11 +87,7 @@ impl PayloadKeys {
     ///
     /// # Errors
     /// [`Error::NoKey`], [`Error::Damaged`] when the row says something else.
-    pub(super) fn open(
-        &self,
-        seal: Option<&str>,
-        held: Box<dyn Read + Send>,
-    ) -> Result<Box<dyn Read + Send>, Error> {
+    pub(super) fn open(&self, seal: Option<&str>, held: Octets) -> Result<Octets, Error> {
         let Some(seal) = seal else { return Ok(held) };
         // Rows of before the salt was written have the name only.
         let (name, salt) = seal.split_once(':').map_or((seal, None), |(name, salt)| (name, Some(salt)));
@@ -328,13 +325,22 @@ impl<R: Read> Opener<R> {
 
 impl<R: Read> Read for Opener<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let count = self.plain.read(buffer)?;
-            if count > 0 || self.ended || buffer.is_empty() {
-                return Ok(count);
-            }
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl<R: Read> BufRead for Opener<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.plain.fill_buf()?.is_empty() && !self.ended {
             self.advance()?;
         }
+        self.plain.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.plain.consume(count);
     }
 }
 

@@ -4,7 +4,7 @@
 //! points at nothing (design 2, promise 4); a file without a row is an orphan and is collected.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::direct::DirectFile;
+use super::payload_reader::Octets;
 use super::room::Room;
 use super::sealed::{PayloadKey, PayloadKeys, Seal, Sealer};
 use super::shelf::{Shelf, read_dir};
@@ -320,17 +321,18 @@ impl StagedPayload {
     pub fn open(&self) -> Result<Box<dyn Read + Send>, Error> {
         let held = self.open_held()?;
         Ok(match self.form {
-            Form::Gzip => Box::new(flate2::read::GzDecoder::new(held)),
+            Form::Gzip => Box::new(flate2::bufread::GzDecoder::new(held)),
             Form::Original | Form::Canonical => held,
         })
     }
 
     /// Reads the octets in the form in which they are held.
-    pub(super) fn open_held(&self) -> Result<Box<dyn Read + Send>, Error> {
+    pub(super) fn open_held(&self) -> Result<Octets, Error> {
         Ok(match &self.held {
             Settled::Memory(octets) => Box::new(io::Cursor::new(octets.clone())),
             Settled::File(file, seal) => {
-                let held = Box::new(File::open(file.path()).map_err(Error::io(file.path()))?);
+                let held = File::open(file.path()).map_err(Error::io(file.path()))?;
+                let held = Box::new(BufReader::with_capacity(INLINE, held));
                 match seal {
                     Some(seal) => seal.keys().open(Some(&seal.column()), held)?,
                     None => held,

@@ -102,8 +102,8 @@ impl Encryptor {
             out.extend_from_slice(&iv);
         }
         let from = out.len();
-        out.resize(from + plain.len(), 0);
-        let length = self.context.cipher_update(plain, Some(&mut out[from..]))?;
+        out.extend_from_slice(plain);
+        let length = self.context.cipher_update_inplace(&mut out[from..], plain.len())?;
         out.truncate(from + length);
         Ok(())
     }

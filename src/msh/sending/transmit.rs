@@ -1,6 +1,6 @@
 //! Stage 4: over the network. Payloads go from the spool through the cipher into the socket, a chunk at a time.
 
-use std::io::{self, Read};
+use std::io;
 
 use bytes::Bytes;
 use hyper::Method;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::super::Node;
 use super::plan::Unplanned;
 use super::seal::Sealed;
-use crate::store::{self, PayloadReader};
+use crate::store::{self, Octets};
 use crate::transport::body::{OutgoingBody, channel, full};
 use crate::transport::{Request, Response};
 use crate::wssec::ContentKey;
@@ -19,6 +19,8 @@ use crate::{soap, thread};
 
 /// Octets that are read, encrypted and handed on at a time.
 const CHUNK: usize = 128 * 1024;
+/// What the cipher adds: it must not make a chunk grow.
+const OVERHEAD: usize = 64;
 /// Chunks that wait for the socket at most.
 const WAITING: usize = 3;
 /// A body up to this size is made in memory: one write, no worker thread.
@@ -41,7 +43,7 @@ pub(super) enum Unsent {
 }
 
 /// The payloads in order, opened; or why one cannot be.
-pub(super) type Opened = Result<Vec<PayloadReader>, store::Error>;
+pub(super) type Opened = Result<Vec<Octets>, store::Error>;
 
 /// Opens the payloads. What cannot be had at this moment is found here, before an attempt begins.
 pub(super) async fn open(node: &Node, sealed: &Sealed<'_>) -> Result<Opened, Unplanned> {
@@ -86,7 +88,7 @@ pub(super) async fn transmit(node: &Node, sealed: &Sealed<'_>, payloads: Opened)
     Ok(client.send(request).await?)
 }
 
-fn body(sealed: &Sealed<'_>, payloads: Vec<PayloadReader>, length: u64) -> Result<OutgoingBody, Unsent> {
+fn body(sealed: &Sealed<'_>, payloads: Vec<Octets>, length: u64) -> Result<OutgoingBody, Unsent> {
     let Some(layout) = &sealed.layout else { return Ok(full(sealed.envelope.clone())) };
     let mut pieces = vec![Piece::Octets(Bytes::from([layout.before(0), &sealed.envelope].concat()))];
     for (index, reader) in payloads.into_iter().enumerate() {
@@ -110,7 +112,7 @@ fn body(sealed: &Sealed<'_>, payloads: Vec<PayloadReader>, length: u64) -> Resul
 
 enum Piece {
     Octets(Bytes),
-    Payload(PayloadReader),
+    Payload(Octets),
 }
 
 fn in_memory(pieces: Vec<Piece>, key: Option<&ContentKey>, length: u64) -> Result<OutgoingBody, Unsent> {
@@ -144,25 +146,26 @@ fn produce(pieces: Vec<Piece>, key: Option<&ContentKey>, take: Take<'_>) -> io::
     Ok(())
 }
 
-fn encrypted(reader: PayloadReader, key: &ContentKey, take: Take<'_>) -> io::Result<()> {
+fn encrypted(reader: Octets, key: &ContentKey, take: Take<'_>) -> io::Result<()> {
     let mut cipher = key.encryptor().map_err(io::Error::other)?;
-    let mut out = Vec::new();
     chunks(reader, &mut |chunk| {
-        out.reserve(chunk.len() + 64);
+        let mut out = Vec::with_capacity(chunk.len() + OVERHEAD);
         cipher.push(chunk, &mut out).map_err(io::Error::other)?;
-        take(Bytes::from(std::mem::take(&mut out)))
+        take(Bytes::from(out))
     })?;
-    cipher.finish(&mut out).map_err(io::Error::other)?;
-    take(Bytes::from(out))
+    let mut tag = Vec::with_capacity(OVERHEAD);
+    cipher.finish(&mut tag).map_err(io::Error::other)?;
+    take(Bytes::from(tag))
 }
 
-fn chunks(mut reader: PayloadReader, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let all = usize::try_from(reader.measure.size).unwrap_or(CHUNK);
-    let mut buffer = vec![0; CHUNK.min(all.max(1))];
+fn chunks(mut reader: Octets, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(()),
-            count => take(&buffer[..count])?,
+        let there = reader.fill_buf()?;
+        let count = there.len().min(CHUNK);
+        if count == 0 {
+            return Ok(());
         }
+        take(&there[..count])?;
+        reader.consume(count);
     }
 }

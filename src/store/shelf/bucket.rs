@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::super::Error;
 use super::super::direct::DirectReader;
+use super::super::payload_reader::Octets;
 use super::reader::ObjectReader;
 use super::said::said;
 use super::{Kept, S3Config, is_payload};
@@ -121,7 +122,7 @@ impl Bucket {
 
     async fn in_parts(
         &self,
-        (mut octets, file): (Box<dyn Read + Send>, &Path),
+        (mut octets, file): (Octets, &Path),
         name: &str,
         size: u64,
     ) -> Result<(), Error> {
@@ -165,7 +166,7 @@ impl Bucket {
     }
 
     /// Looks that an object is there; it is asked for when it is read.
-    pub async fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, Error> {
+    pub async fn open(&self, name: &str) -> Result<Octets, Error> {
         let there = self.head(name).await?;
         Ok(Box::new(ObjectReader::new(self.clone(), name, there.size)))
     }

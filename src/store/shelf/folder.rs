@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 use super::super::Error;
 use super::super::direct::DirectReader;
 use super::super::hands::Hands;
+use super::super::payload_reader::Octets;
 use super::{Kept, is_payload};
 use crate::crash;
 
@@ -95,7 +96,7 @@ impl Folder {
         }
     }
 
-    pub fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, Error> {
+    pub fn open(&self, name: &str) -> Result<Octets, Error> {
         let path = self.path(name);
         DirectReader::open(&path).map_err(Error::io(&path))
     }

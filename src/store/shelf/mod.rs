@@ -11,13 +11,13 @@ mod reader;
 mod s3;
 mod said;
 
-use std::io::Read;
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
 pub use s3::S3Config;
 
+use super::payload_reader::Octets;
 use super::{Config, Error};
 use bucket::Bucket;
 use folder::Folder;
@@ -84,7 +84,7 @@ impl Shelf {
     ///
     /// # Errors
     /// As of [`Shelf::publish`].
-    pub async fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, Error> {
+    pub async fn open(&self, name: &str) -> Result<Octets, Error> {
         match self {
             Self::Folder(folder) => folder.open(name),
             Self::Bucket(bucket) => bucket.open(name).await,

@@ -1,6 +1,6 @@
 //! An object as it comes, one piece after the other.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
@@ -46,12 +46,24 @@ impl ObjectReader {
 
 impl Read for ObjectReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() && self.left > 0 && !buffer.is_empty() {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for ObjectReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.piece.is_empty() && self.left > 0 {
             self.next()?;
         }
-        let count = self.piece.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&self.piece[..count]);
+        Ok(&self.piece)
+    }
+
+    fn consume(&mut self, count: usize) {
         self.piece.advance(count);
-        Ok(count)
     }
 }
