@@ -104,7 +104,7 @@ async fn neither_do_they_over_tls() -> Result<()> {
     run(Plan { messages: 150, kills: 4, faults: 80, stalls: 0, stores, tls: true, seed: seed() }).await
 }
 
-/// Letters of one case: the second lives in a file on both sides.
+/// Letters of one case: the first lives in a file on both sides, the last in two at the sender, made one after the other.
 const LETTERS: u64 = 3;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,14 +117,17 @@ async fn a_death_at_any_named_point_loses_nothing_and_doubles_nothing() -> Resul
     rig.start().await?;
     for (number, trap) in (0..).zip(TRAPS) {
         println!("{:?} dies at {}", trap.side, trap.point);
-        let died = die_and_settle(&mut rig, trap, (seed, number * 10 + 2)).await;
+        let died = die_and_settle(&mut rig, trap, (seed, number * 10 + 3)).await;
         if let Err(error) = died {
             return Err(error.context(format!("{trap:?}, TILTS_SEED={seed}, kept in {}", rig.keep())));
         }
     }
     let verdict = judge(&mut rig).await?;
     ensure!(verdict.is_good(), "TILTS_SEED={seed}, kept in {}: {:#?}", rig.keep(), verdict.findings);
-    println!("{} messages, {} evidence rows", verdict.messages, verdict.evidence);
+    println!(
+        "{} letters to {} recipients, {} evidence rows",
+        verdict.letters, verdict.messages, verdict.evidence
+    );
     Ok(())
 }
 
