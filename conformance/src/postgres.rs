@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
 use crate::node::free;
 use crate::service::Service;
@@ -16,10 +17,13 @@ pub const USER: &str = "owner";
 
 /// A cluster while it runs.
 pub struct Postgres {
-    service: Service,
+    service: Mutex<Service>,
     /// Where it listens.
     pub address: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: PathBuf,
+    log: PathBuf,
+    user: Option<(u32, u32)>,
+    _temporary: Option<tempfile::TempDir>,
 }
 
 impl Postgres {
@@ -28,38 +32,43 @@ impl Postgres {
         program("postgres", None).is_ok()
     }
 
-    /// Makes the cluster and starts it. PostgreSQL refuses to be root: then it is the user `postgres`.
+    /// Makes the cluster in a temporary folder and starts it.
     pub async fn start(log: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let server = Self::start_in(folder.path(), log).await?;
+        Ok(Self { _temporary: Some(folder), ..server })
+    }
+
+    /// Makes the cluster in a folder and starts it. PostgreSQL refuses to be root: then it is the user `postgres`.
+    pub async fn start_in(folder: &Path, log: &Path) -> Result<Self> {
         let user = match id(&["-u"]).await? {
             0 => Some((id(&["-u", "postgres"]).await?, id(&["-g", "postgres"]).await?)),
             _ => None,
         };
         if let Some((user, group)) = user {
-            chown(folder.path(), Some(user), Some(group))?;
+            chown(folder, Some(user), Some(group))?;
         }
-        let data = folder.path().join("data");
         let mut make = program("initdb", user)?;
-        make.current_dir(folder.path()).arg("--pgdata").arg(&data);
+        make.current_dir(folder).arg("--pgdata").arg(folder.join("data"));
         said({
             make.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--username", USER]);
             make
         })
         .await?;
         let address = free()?;
-        let mut run = program("postgres", user)?;
-        run.current_dir(folder.path()).arg("-D").arg(&data);
-        for setting in [
-            "listen_addresses=127.0.0.1",
-            &format!("port={}", address.port()),
-            "unix_socket_directories=",
-            "fsync=off",
-            "max_connections=300",
-        ] {
-            run.args(["-c", setting]);
+        let service = run(folder, log, (address, user)).await?;
+        let (folder, log) = (folder.to_owned(), log.to_owned());
+        Ok(Self { service: Mutex::new(service), address, folder, log, user, _temporary: None })
+    }
+
+    /// Starts it again where it has ended by itself; true if so.
+    pub async fn revive(&self) -> Result<bool> {
+        let mut service = self.service.lock().await;
+        if !service.has_ended() {
+            return Ok(false);
         }
-        let service = Service::start(run, log, address).await.context("PostgreSQL")?;
-        Ok(Self { service, address, _folder: folder })
+        *service = run(&self.folder, &self.log, (self.address, self.user)).await?;
+        Ok(true)
     }
 
     /// Makes an empty database.
@@ -92,8 +101,28 @@ impl Postgres {
 
     /// Ends it at once, with nothing of it left in shared memory.
     pub async fn stop(self) -> Result<()> {
-        self.service.stop("INT").await
+        self.service.into_inner().stop("INT").await
     }
+}
+
+/// The server on the cluster in a folder, by whom it belongs to.
+async fn run(
+    folder: &Path,
+    log: &Path,
+    (address, user): (SocketAddr, Option<(u32, u32)>),
+) -> Result<Service> {
+    let mut run = program("postgres", user)?;
+    run.current_dir(folder).arg("-D").arg(folder.join("data"));
+    for setting in [
+        "listen_addresses=127.0.0.1",
+        &format!("port={}", address.port()),
+        "unix_socket_directories=",
+        "fsync=off",
+        "max_connections=300",
+    ] {
+        run.args(["-c", setting]);
+    }
+    Service::start(run, log, address).await.context("PostgreSQL")
 }
 
 /// A program of the newest PostgreSQL, as that user and group.

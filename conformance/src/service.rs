@@ -20,7 +20,7 @@ pub struct Service {
 impl Service {
     /// Starts it and waits until it listens.
     pub async fn start(mut command: Command, log: &Path, address: SocketAddr) -> Result<Self> {
-        let errors = std::fs::File::create(log)?;
+        let errors = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         let child = command
             .stdin(Stdio::null())
             .stdout(errors.try_clone()?)
@@ -45,6 +45,11 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 
     /// Asks it to end by a signal and waits.

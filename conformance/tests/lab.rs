@@ -1,9 +1,10 @@
-//! Promise 4 in the crash laboratory, a twentieth of `make lab`; and a death at every named point.
+//! Promise 4 in the crash laboratory, a twentieth of `make lab`; and a death at every named point, of a node on SQLite and of one of
+//! two on PostgreSQL.
 //!
 //! `TILTS_SEED` repeats a run; `TILTS_MESSAGES`, `TILTS_KILLS` and `TILTS_FAULTS` say how much of everything.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use conformance::lab::{Act, At, Faults, Lab, Plan, Rig, Side, Stores, TRAPS, Trap, judge, known_to, settle};
@@ -104,7 +105,7 @@ async fn neither_do_they_over_tls() -> Result<()> {
     run(Plan { messages: 150, kills: 4, faults: 80, stalls: 0, stores, tls: true, seed: seed() }).await
 }
 
-/// Letters of one case: the second lives in a file on both sides.
+/// Letters of one case: the first lives in a file on both sides, the last in two at the sender, made one after the other.
 const LETTERS: u64 = 3;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,14 +118,17 @@ async fn a_death_at_any_named_point_loses_nothing_and_doubles_nothing() -> Resul
     rig.start().await?;
     for (number, trap) in (0..).zip(TRAPS) {
         println!("{:?} dies at {}", trap.side, trap.point);
-        let died = die_and_settle(&mut rig, trap, (seed, number * 10 + 2)).await;
+        let died = die_and_settle(&mut rig, trap, (seed, number * 10 + 3)).await;
         if let Err(error) = died {
             return Err(error.context(format!("{trap:?}, TILTS_SEED={seed}, kept in {}", rig.keep())));
         }
     }
     let verdict = judge(&mut rig).await?;
     ensure!(verdict.is_good(), "TILTS_SEED={seed}, kept in {}: {:#?}", rig.keep(), verdict.findings);
-    println!("{} messages, {} evidence rows", verdict.messages, verdict.evidence);
+    println!(
+        "{} letters to {} recipients, {} evidence rows",
+        verdict.letters, verdict.messages, verdict.evidence
+    );
     Ok(())
 }
 
@@ -139,12 +143,108 @@ async fn die_and_settle(rig: &mut Rig, trap: &Trap, (seed, first): (u64, u64)) -
     } else if alive {
         ensure!(rig.dies(trap.side, Duration::from_secs(30)).await, "it lives on: nobody passes this point");
     }
-    let log = std::fs::read_to_string(rig.node(trap.side).log())?;
-    let last = log.lines().rev().find(|line| line.starts_with("tilts: TILTS_CRASH: "));
-    ensure!(last.is_some_and(|line| line.ends_with(trap.point)), "it died elsewhere: {last:?}");
+    died_at(rig, trap.side, trap)?;
     rig.start_with(trap.side, None).await?;
     producer.await??;
     ensure!(settle(rig, Duration::from_secs(60)).await, "not settled after the death");
+    Ok(())
+}
+
+/// By its own last words.
+fn died_at(rig: &Rig, at: impl Into<At>, trap: &Trap) -> Result<()> {
+    let log = std::fs::read_to_string(rig.point(at).node.log())?;
+    let last = log.lines().rev().find(|line| line.starts_with("tilts: TILTS_CRASH: "));
+    ensure!(last.is_some_and(|line| line.ends_with(trap.point)), "it died elsewhere: {last:?}");
+    Ok(())
+}
+
+/// The second of two nodes of a side, which dies at one point after the other and is back at once. The first lives on.
+struct Victim {
+    at: At,
+    traps: std::vec::IntoIter<&'static Trap>,
+    /// Where it is to die, and since when it could; nowhere after the last point, and `None` before its first start.
+    armed: Option<(Option<&'static Trap>, Instant)>,
+}
+
+impl Victim {
+    fn new(side: Side) -> Self {
+        let traps: Vec<_> = TRAPS.iter().filter(|one| one.side == side && one.act == Act::Traffic).collect();
+        Self { at: At { side, member: 1 }, traps: traps.into_iter(), armed: None }
+    }
+
+    /// Starts it for its next death once it has died; false when it has died of everything and lives.
+    async fn next(&mut self, rig: &mut Rig) -> Result<bool> {
+        let ended = rig.node(self.at).has_ended();
+        match self.armed {
+            None => {}
+            Some((None, _)) => {
+                ensure!(!ended, "{:?} died by itself", self.at);
+                return Ok(false);
+            }
+            Some((Some(trap), _)) if ended => died_at(rig, self.at, trap)?,
+            Some((Some(trap), since)) => {
+                ensure!(since.elapsed() < Duration::from_secs(30), "nobody passes {trap:?}");
+                return Ok(true);
+            }
+        }
+        let next = self.traps.next();
+        rig.start_with(self.at, next.map(|trap| trap.point.into())).await?;
+        self.armed = Some((next, Instant::now()));
+        Ok(next.is_some())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_does_the_death_of_one_node_of_two_on_postgresql() -> Result<()> {
+    if skipped_without_postgres() {
+        return Ok(());
+    }
+    let seed = seed();
+    println!("repeat this run with TILTS_SEED={seed}");
+    let faults = [Faults::new(seed, 0), Faults::new(seed, 0)];
+    let mut rig = Rig::set_up(&tilts_binary()?, Stores::Postgres(2), false, faults).await?;
+    if let Err(error) = die_of_everything(&mut rig, seed).await {
+        return Err(error.context(format!("TILTS_SEED={seed}, kept in {}", rig.keep())));
+    }
+    ensure!(settle(&rig, Duration::from_secs(60)).await, "TILTS_SEED={seed}, kept in {}", rig.keep());
+    let verdict = judge(&mut rig).await?;
+    ensure!(verdict.is_good(), "TILTS_SEED={seed}, kept in {}: {:#?}", rig.keep(), verdict.findings);
+    println!("{} letters to {} recipients, {} deaths", verdict.letters, verdict.messages, TRAPS.len());
+    Ok(())
+}
+
+/// Both victims at once, while letters cross without end; then who is told to end.
+async fn die_of_everything(rig: &mut Rig, seed: u64) -> Result<()> {
+    for side in Side::BOTH {
+        rig.start_with(side, None).await?;
+    }
+    let mut victims = Side::BOTH.map(Victim::new);
+    let (mut producer, mut first) = (rig.produce(seed, 0..0), 0);
+    loop {
+        let mut dying = false;
+        for victim in &mut victims {
+            ensure!(!rig.node(victim.at.side).has_ended(), "{:?}: who was to live died", victim.at.side);
+            dying |= victim.next(rig).await?;
+        }
+        if !dying {
+            break;
+        }
+        let (acknowledged, settled) = rig.ledger.progress();
+        if producer.is_finished() && acknowledged < settled + 20 {
+            producer.await??;
+            (producer, first) = (rig.produce(seed, first..first + LETTERS), first + LETTERS);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    producer.await??;
+    for trap in TRAPS.iter().filter(|trap| trap.act == Act::Stop) {
+        let victim = At { side: trap.side, member: 1 };
+        rig.node(victim).kill().await?;
+        rig.start_with(victim, Some(trap.point.into())).await?;
+        rig.node(victim).stop().await?;
+        died_at(rig, victim, trap)?;
+        rig.start_with(victim, None).await?;
+    }
     Ok(())
 }
 

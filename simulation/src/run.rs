@@ -155,7 +155,7 @@ impl Run {
             self.start(index)?;
         }
         for (number, at) in self.plan.letters.clone() {
-            let letter = Letter::new(self.plan.seed, number);
+            let letter = Letter { recipients: 1, ..Letter::new(self.plan.seed, number) };
             self.outside.spawn(self.people.clone().produce(letter, at));
         }
         self.outside.spawn(self.people.clone().consume());

@@ -18,7 +18,7 @@ pub struct Shown {
 
 /// Judges a run.
 pub fn judge(book: &Book, shown: &Shown, patient: bool) -> Verdict {
-    let mut verdict = Verdict { messages: book.handed_in.len(), ..Verdict::default() };
+    let mut verdict = Verdict::on(book);
     let verdict_of = &mut verdict;
     let mut submissions = Submissions::default();
     for detail in &shown.submissions {
@@ -26,8 +26,8 @@ pub fn judge(book: &Book, shown: &Shown, patient: bool) -> Verdict {
         match patient {
             true => submissions.one(book, detail, verdict_of),
             false => {
-                if let Some((address, recipient)) = submissions.known(book, detail, verdict_of) {
-                    truthful(book, &address, recipient, verdict_of);
+                for (address, recipient) in submissions.known(book, detail, verdict_of) {
+                    truthful(book, address, recipient, verdict_of);
                 }
             }
         }
@@ -76,7 +76,7 @@ fn truthful(book: &Book, address: &str, recipient: &Value, verdict: &mut Verdict
     let status = status_of(&recipient["recipient"]);
     let offered = book.offered.get(address);
     let settled = offered.is_some_and(|all| all.iter().any(|(delivery, _)| book.settled.contains(delivery)));
-    let refused = book.handed_in.get(address).is_some_and(|sha256| Letter::is_refused(sha256));
+    let refused = book.handed_in.get(address).is_some_and(|sha256| Letter::is_refused(address, sha256));
     let wrong = match (status.send.as_str(), status.delivery.as_str()) {
         (_, demo::DELIVERED) if !settled || refused => Some("its consumer did not take it"),
         (_, demo::REFUSED) if !settled || !refused => Some("its consumer did not refuse it"),

@@ -14,7 +14,7 @@ struct Args {
     /// The tilts binary
     #[arg(long)]
     tilts: PathBuf,
-    /// Messages
+    /// Messages, at least: one for each recipient. Letters have one to four recipients, by the seed
     #[arg(long, default_value_t = 10_000)]
     messages: u64,
     /// Kills, at least

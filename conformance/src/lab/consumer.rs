@@ -50,8 +50,9 @@ async fn take(by: &dyn Ask, backend: SocketAddr, message: &Value, ledger: &Ledge
         http::request_by(by, backend, Method::GET, &format!("{path}/parts/0"), ("", Bytes::new())).await?;
     ensure!(part.status.is_success(), "HTTP {}", part.status);
     let digest = sha256(&part.body);
-    compare(message, id, &digest, ledger);
-    let word = match Letter::is_refused(&digest) {
+    let recipient = message["final_recipient"].as_str().context("no recipient")?;
+    compare(message, (id, recipient), &digest, ledger);
+    let word = match Letter::is_refused(recipient, &digest) {
         true => json!({ "outcome": "refused", "reason": "Not for us" }),
         false => json!({ "outcome": "accepted" }),
     };
@@ -78,11 +79,10 @@ async fn say(by: &dyn Ask, backend: SocketAddr, (id, word): (&str, &str), ledger
 }
 
 /// Keeps and judges what was offered.
-fn compare(message: &Value, delivery: &str, digest: &str, ledger: &Ledger) {
-    let text = |key: &str| message[key].as_str().unwrap_or_default().to_owned();
-    let recipient = text("final_recipient");
+fn compare(message: &Value, (delivery, recipient): (&str, &str), digest: &str, ledger: &Ledger) {
+    let message_id = message["message_id"].as_str().unwrap_or_default();
     let mut book = ledger.book();
-    if book.handed_in.get(&recipient).map(String::as_str) != Some(digest) {
+    if book.handed_in.get(recipient).map(String::as_str) != Some(digest) {
         book.wrong.push(format!("{delivery} for {recipient}: other content than was handed in"));
     }
     if book.settled.contains(delivery) {
@@ -91,5 +91,6 @@ fn compare(message: &Value, delivery: &str, digest: &str, ledger: &Ledger) {
     if list(&message["parts"]).count() != 1 {
         book.wrong.push(format!("{delivery} for {recipient}: {} parts", list(&message["parts"]).count()));
     }
-    book.offered.entry(recipient).or_default().insert((delivery.to_owned(), text("message_id")));
+    let offers = book.offered.entry(recipient.to_owned()).or_default();
+    offers.insert((delivery.to_owned(), message_id.to_owned()));
 }

@@ -6,33 +6,57 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::peers::job::sha256;
 use crate::random::Random;
 
-/// One message of a run: everything about it follows from seed and number.
+/// Most recipients of a letter.
+pub const MOST_RECIPIENTS: u64 = 4;
+
+/// What the address of every recipient begins with.
+const ADDRESS: &str = "to-b::lab-";
+
+/// One submission of a run: everything about it follows from seed and number. Each recipient gets a message of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
     /// Its number.
     pub number: u64,
-    /// Its payload.
+    /// How many recipients it has.
+    pub recipients: u64,
+    /// What its payload is said to be.
+    pub media_type: &'static str,
+    /// Its payload, which its recipients share.
     pub content: Vec<u8>,
     /// SHA-256 of the payload, hexadecimal.
     pub sha256: String,
 }
 
 impl Letter {
-    /// Number `number` of the run with that seed. One in ten is noise of 100 to 300 KB, one in ten text of that size; both live
-    /// in files at either side. The others are small and live in rows.
+    /// Number `number` of the run with that seed. Three in ten have 100 to 300 KB and live in files at either side, the others are
+    /// small and live in rows.
+    ///
+    /// Text is kept compressed from the first. Noise that is said to be text is not, for that saves nothing, and must be to be sent:
+    /// this second form is made when it is wanted, by all its recipients at once.
     pub fn new(seed: u64, number: u64) -> Self {
         let mut random = Random::new(seed ^ number.wrapping_mul(0x0001_0000_01b3));
         let large = 100_000 + random.below(200_000);
-        let content = match number % 10 {
-            3 => noise(&mut random, large),
-            7 => text(&mut random, number, large),
-            _ => {
-                let small = 1 + random.below(6000);
-                noise(&mut random, small)
-            }
+        let small = 1 + random.below(6000);
+        let (media_type, content) = match number % 10 {
+            1 => (TEXT, text(&mut random, number, small)),
+            3 => (OCTETS, noise(&mut random, large)),
+            5 => (TEXT, noise(&mut random, large)),
+            7 => (TEXT, text(&mut random, number, large)),
+            9 => (TEXT, noise(&mut random, small)),
+            _ => (OCTETS, noise(&mut random, small)),
         };
-        let sha256 = sha256(&content);
-        Self { number, content, sha256 }
+        let (recipients, sha256) = (recipients(seed, number), sha256(&content));
+        Self { number, recipients, media_type, content, sha256 }
+    }
+
+    /// How many letters of the run with that seed, from the first, have so many recipients or just above.
+    pub fn enough(seed: u64, messages: u64) -> u64 {
+        let mut sums = (0..).scan(0, |sum, number| {
+            let before = *sum;
+            *sum += recipients(seed, number);
+            Some(before)
+        });
+        sums.position(|before| before >= messages).unwrap_or_default() as u64
     }
 
     /// The producer's own id.
@@ -40,15 +64,30 @@ impl Letter {
         format!("lab-{}", self.number)
     }
 
-    /// Its only recipient, who gets nothing else.
-    pub fn recipient(&self) -> String {
-        format!("to-b::lab-{}", self.number)
+    /// Addresses of its recipients, who get nothing else.
+    pub fn addresses(&self) -> impl Iterator<Item = String> {
+        let number = self.number;
+        (0..self.recipients).map(move |place| match place {
+            0 => format!("{ADDRESS}{number}"),
+            _ => format!("{ADDRESS}{number}-{place}"),
+        })
     }
 
-    /// Whether the consumer refuses it: by what it reads.
-    pub fn is_refused(sha256: &str) -> bool {
-        sha256.starts_with(['0', '1', '2', '3'])
+    /// Whether the recipient with that address refuses it: by the digit of the digest at the recipient's place, so that of one
+    /// letter some refuse and others do not.
+    pub fn is_refused(address: &str, sha256: &str) -> bool {
+        let place = address.strip_prefix(ADDRESS).and_then(|rest| rest.split_once('-')?.1.parse().ok());
+        sha256.get(place.unwrap_or(0)..).is_some_and(|digits| digits.starts_with(['0', '1', '2', '3']))
     }
+}
+
+/// Media types of payloads.
+const TEXT: &str = "text/plain";
+const OCTETS: &str = "application/octet-stream";
+
+/// By numbers of their own: whoever counts letters need not write them.
+fn recipients(seed: u64, number: u64) -> u64 {
+    1 + Random::new(!seed ^ number.wrapping_mul(0x9e37_79b9)).below(MOST_RECIPIENTS)
 }
 
 fn noise(random: &mut Random, octets: u64) -> Vec<u8> {
@@ -72,6 +111,8 @@ pub struct Ledger(Arc<Mutex<Book>>);
 /// The ledger's pages.
 #[derive(Debug, Default)]
 pub struct Book {
+    /// Letters handed in.
+    pub letters: usize,
     /// SHA-256 of what was handed in, by recipient.
     pub handed_in: BTreeMap<String, String>,
     /// Our id of each submission that was acknowledged, by recipient.
@@ -99,7 +140,7 @@ impl Ledger {
         self.book().wrong.push(what);
     }
 
-    /// Submissions acknowledged and deliveries settled so far.
+    /// Recipients acknowledged and deliveries settled so far.
     pub fn progress(&self) -> (usize, usize) {
         let book = self.book();
         (book.acknowledged.len(), book.settled.len())
@@ -116,12 +157,32 @@ mod tests {
         assert_ne!(Letter::new(1, 5).content, Letter::new(2, 5).content);
         assert_ne!(Letter::new(1, 5).content, Letter::new(1, 6).content);
         let sizes: Vec<usize> = (0..10).map(|n| Letter::new(1, n).content.len()).collect();
-        assert_eq!(sizes.iter().filter(|size| **size > 64 << 10).count(), 2, "{sizes:?}");
+        assert_eq!(sizes.iter().filter(|size| **size > 64 << 10).count(), 3, "{sizes:?}");
     }
 
     #[test]
-    fn some_are_refused_and_most_are_not() {
-        let refused = (0..200).filter(|n| Letter::is_refused(&Letter::new(1, *n).sha256)).count();
-        assert!((20..90).contains(&refused), "{refused} of 200");
+    fn letters_have_one_to_four_recipients_and_some_refuse_what_others_take() {
+        let letters: Vec<Letter> = (0..200).map(|number| Letter::new(1, number)).collect();
+        let counts: BTreeSet<u64> = letters.iter().map(|letter| letter.recipients).collect();
+        assert_eq!(counts, BTreeSet::from([1, 2, 3, 4]));
+        let addresses: BTreeSet<String> = letters.iter().flat_map(Letter::addresses).collect();
+        assert_eq!(addresses.len() as u64, letters.iter().map(|letter| letter.recipients).sum::<u64>());
+        let refusals = |letter: &Letter| {
+            letter.addresses().filter(|address| Letter::is_refused(address, &letter.sha256)).count()
+        };
+        let refused: usize = letters.iter().map(refusals).sum();
+        assert!((addresses.len() / 6..addresses.len() / 3).contains(&refused), "{refused}");
+        let both = letters.iter().filter(|one| (1..one.recipients).contains(&(refusals(one) as u64))).count();
+        assert!(both > 50, "{both} of 200 letters are refused by some and taken by others");
+    }
+
+    #[test]
+    fn letters_are_counted_by_their_recipients() {
+        for messages in [1, 2, 7, 500] {
+            let of = |letters: u64| (0..letters).map(|number| Letter::new(3, number).recipients).sum::<u64>();
+            let enough = Letter::enough(3, messages);
+            assert!(of(enough) >= messages && of(enough - 1) < messages, "{enough} for {messages}");
+        }
+        assert_eq!(Letter::enough(3, 0), 0);
     }
 }

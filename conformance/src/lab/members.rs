@@ -58,12 +58,20 @@ pub(super) fn bucket(stage: &Stage, stores: Stores) -> Result<Option<S3>> {
     }
 }
 
-/// The database server, with an empty database for each side; nothing for SQLite.
-pub(super) async fn database(stage: &Stage, stores: Stores) -> Result<Option<Arc<Postgres>>> {
+/// The database server, with an empty database for each side, in that folder where one is named; nothing for SQLite.
+pub(super) async fn database(
+    stage: &Stage,
+    stores: Stores,
+    cluster: Option<&Path>,
+) -> Result<Option<Arc<Postgres>>> {
     if stores == Stores::Sqlite {
         return Ok(None);
     }
-    let server = Postgres::start(&stage.world.root.join("postgres.log")).await?;
+    let log = stage.world.root.join("postgres.log");
+    let server = match cluster {
+        Some(folder) => Postgres::start_in(folder, &log).await?,
+        None => Postgres::start(&log).await?,
+    };
     for side in Side::BOTH {
         server.database(name(side)).await?;
     }

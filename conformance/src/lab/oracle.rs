@@ -53,7 +53,7 @@ pub async fn settle(rig: &Rig, within: Duration) -> bool {
 pub async fn judge(rig: &mut Rig) -> Result<Verdict> {
     // Word of the last delivery reaches the sender before the receipt of it reaches the receiver: let that settle too.
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    let mut verdict = Verdict { messages: rig.ledger.book().handed_in.len(), ..Verdict::default() };
+    let mut verdict = Verdict::on(&rig.ledger.book());
     submissions(rig, &mut verdict).await?;
     truth::deliveries(&rig.ledger.book(), &mut verdict);
     for side in Side::BOTH {
@@ -66,7 +66,7 @@ pub async fn judge(rig: &mut Rig) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Every submission acknowledged is there once, with the status that its consumer gave it.
+/// Every submission acknowledged is there once, and each recipient has the status that its consumer gave it.
 async fn submissions(rig: &Rig, verdict: &mut Verdict) -> Result<()> {
     let admin = rig.point(Side::Sender).node.ports.admin;
     let (mut before, mut submissions) = (String::new(), Submissions::default());

@@ -13,8 +13,8 @@ use super::ledger::{Ledger, Letter};
 use crate::http::{self, Answer, Ask, Part, Sockets, multipart};
 use crate::world::{ENVELOPE, PROCESS};
 
-/// Letters handed in and not yet settled by the consumer, at most: the queue is never empty, and never so long that a kill
-/// meets only waiting rows.
+/// From so many messages on that are handed in and not yet settled by the consumer, no letter is begun: the queue is never empty,
+/// and never so long that a kill meets only waiting rows.
 const WINDOW: usize = 60;
 /// Letters handed in at once.
 const LANES: u64 = 6;
@@ -58,9 +58,14 @@ async fn hand_in(to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<
 /// # Errors
 /// A node refuses it, or none took it in all that time.
 pub async fn insist(by: &dyn Ask, to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<()> {
-    ledger.book().handed_in.insert(letter.recipient(), letter.sha256.clone());
+    let with = |what: &str| letter.addresses().map(|address| (address, what.to_owned())).collect::<Vec<_>>();
+    {
+        let mut book = ledger.book();
+        book.letters += 1;
+        book.handed_in.extend(with(&letter.sha256));
+    }
     let id = taken(by, to, letter, ledger).await?;
-    ledger.book().acknowledged.insert(letter.recipient(), id);
+    ledger.book().acknowledged.extend(with(&id));
     Ok(())
 }
 
@@ -91,12 +96,13 @@ fn id(answer: &Answer) -> Result<String> {
 
 /// The same octets every time, the boundary excepted.
 fn request(letter: &Letter) -> (String, Vec<u8>) {
+    let recipients: Vec<_> = letter.addresses().map(|address| json!({ "participant": address })).collect();
     let description = json!({
         "client_id": letter.client_id(), "original_sender": "to-a::lab", "document_type": ENVELOPE,
-        "process": PROCESS, "recipients": [{ "participant": letter.recipient() }],
+        "process": PROCESS, "recipients": recipients,
     });
     multipart(&[
         Part::new("description", "application/json", description.to_string()),
-        Part::new("payload", "application/octet-stream", letter.content.clone()),
+        Part::new("payload", letter.media_type, letter.content.clone()),
     ])
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::ledger::MOST_RECIPIENTS;
 use super::members::Stores;
 use super::run::Plan;
 use super::truth::Verdict;
@@ -34,10 +35,12 @@ impl Report {
     /// Adds what the run itself found: that it stood still, or did less than planned.
     pub(super) fn complete(&mut self, stopped: Option<anyhow::Error>) {
         self.verdict.findings.extend(stopped.map(|error| format!("the run was given up: {error:#}")));
-        // A kill leaves one file at most, a connection that is cut one for each command under way on it.
+        // A kill leaves the files of one form at most, which every recipient of a letter was about to make; a connection that is cut
+        // leaves one for each command under way on it.
         let cut: u64 =
             self.stalls.iter().filter(|(name, _)| name.ends_with("disconnected")).map(|(_, n)| n).sum();
-        let most = self.kills.values().sum::<u64>() + cut * COMMANDS * self.plan.stores.members() as u64;
+        let kills = self.kills.values().sum::<u64>();
+        let most = kills * MOST_RECIPIENTS + cut * COMMANDS * self.plan.stores.members() as u64;
         if self.verdict.left_over > most {
             let left = self.verdict.left_over;
             self.verdict
@@ -77,9 +80,9 @@ impl Report {
 
     /// For people.
     pub fn text(&self) -> String {
-        let Verdict { messages, evidence, findings, untold, left_over } = &self.verdict;
+        let Verdict { letters, messages, evidence, findings, untold, left_over } = &self.verdict;
         let mut text = format!(
-            "{messages} messages, {evidence} evidence rows, {} exchanges in {:.0} s\n",
+            "{letters} letters to {messages} recipients, {evidence} evidence rows, {} exchanges in {:.0} s\n",
             self.exchanges, self.seconds
         );
         for (what, counts) in [("faults", &self.faults), ("kills", &self.kills), ("stalls", &self.stalls)] {
@@ -106,8 +109,8 @@ impl Report {
     pub fn json_lines(&self) -> String {
         let run = json!({
             "plan": self.plan, "seconds": self.seconds, "exchanges": self.exchanges, "faults": self.faults,
-            "kills": self.kills, "stalls": self.stalls, "messages": self.verdict.messages, "evidence": self.verdict.evidence,
-            "good": self.is_good(), "untold": self.verdict.untold,
+            "kills": self.kills, "stalls": self.stalls, "letters": self.verdict.letters, "messages": self.verdict.messages,
+            "evidence": self.verdict.evidence, "good": self.is_good(), "untold": self.verdict.untold,
         });
         let findings = self.verdict.findings.iter().map(|finding| json!({ "finding": finding }));
         std::iter::once(run).chain(findings).map(|line| format!("{line}\n")).collect()

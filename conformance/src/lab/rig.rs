@@ -52,9 +52,19 @@ impl Rig {
     /// Makes keys and configurations, databases, and the network, of HTTP or HTTPS; `faults` are those on the way to the receiver
     /// and back. No node runs.
     pub async fn set_up(tilts: &Path, stores: Stores, tls: bool, faults: [Faults; 2]) -> Result<Self> {
+        Self::with_cluster(tilts, (stores, tls), faults, None).await
+    }
+
+    /// The same with the database cluster in a folder of the caller's.
+    pub async fn with_cluster(
+        tilts: &Path,
+        (stores, tls): (Stores, bool),
+        faults: [Faults; 2],
+        cluster: Option<&Path>,
+    ) -> Result<Self> {
         let stage = Stage::with(tilts, 2048)?;
         let wire = if tls { Wire::tls(&stage.world.tls_ca)? } else { Wire::Plain };
-        let database = members::database(&stage, stores).await?;
+        let database = members::database(&stage, stores, cluster).await?;
         let bucket = members::bucket(&stage, stores)?;
         let servers = (database.as_deref(), bucket.as_ref());
         let of = |side| members::of(&stage, side, (stores, tls), servers);
@@ -130,12 +140,25 @@ impl Rig {
         Ok(all.map(|spool| spool.map(|s| s.path())).collect::<Result<_, _>>()?)
     }
 
+    /// Where a side has its payloads, and on SQLite all else: what is to be mounted there must be before a node starts.
+    pub fn payloads(&self, side: Side) -> PathBuf {
+        match self.database {
+            None => self.folder(side).join("data"),
+            Some(_) => members::payloads(&self.stage, side),
+        }
+    }
+
     /// What can be kept from answering: the database of a side.
     pub fn store(&self, side: Side) -> Target {
         match &self.database {
             Some(server) => Target::Postgres(server.clone(), members::name(side)),
             None => Target::Sqlite(self.folder(side).join("data")),
         }
+    }
+
+    /// The server of the databases, where there is one.
+    pub fn database(&self) -> Option<&Postgres> {
+        self.database.as_deref()
     }
 
     /// What goes wrong between the nodes and the bucket.

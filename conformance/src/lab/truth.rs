@@ -15,7 +15,9 @@ const MOST: usize = 40;
 /// What the oracle found.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct Verdict {
-    /// Messages handed in.
+    /// Letters handed in.
+    pub letters: usize,
+    /// Their messages: one for each recipient.
     pub messages: usize,
     /// Evidence rows behind their statuses.
     pub evidence: usize,
@@ -29,6 +31,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Nothing is found yet of what was handed in.
+    pub fn on(book: &Book) -> Self {
+        Self { letters: book.letters, messages: book.handed_in.len(), ..Self::default() }
+    }
+
     /// Whether nothing was found.
     pub fn is_good(&self) -> bool {
         self.findings.is_empty()
@@ -50,31 +57,42 @@ pub struct Submissions {
 }
 
 impl Submissions {
-    /// A submission as `/api/submissions/{id}` shows it: there once, with the status that its consumer gave it.
+    /// A submission as `/api/submissions/{id}` shows it: there once, each recipient with the status that its consumer gave it.
     pub fn one(&mut self, book: &Book, detail: &Value, verdict: &mut Verdict) {
-        let Some((address, recipient)) = self.known(book, detail, verdict) else { return };
-        let Some(sha256) = book.handed_in.get(&address) else { return };
-        if let Some(problem) = recipient_holds(recipient, sha256) {
-            verdict.find(format!("{address}: {problem}\n{}", story(recipient)));
+        for (address, recipient) in self.known(book, detail, verdict) {
+            let Some(sha256) = book.handed_in.get(address) else { continue };
+            if let Some(problem) = recipient_holds(recipient, (address, sha256)) {
+                verdict.find(format!("{address}: {problem}\n{}", story(recipient)));
+            }
         }
     }
 
-    /// The only recipient of a submission, and its address, where it is the one that was acknowledged.
+    /// The recipients of a submission, each with its address and judged by itself: whether it was acknowledged with this one.
     pub fn known<'d>(
         &mut self,
         book: &Book,
         detail: &'d Value,
         verdict: &mut Verdict,
-    ) -> Option<(String, &'d Value)> {
+    ) -> Vec<(&'d str, &'d Value)> {
         let id = detail["submission"]["id"].as_str().unwrap_or_default();
-        let recipients: Vec<&Value> = list(&detail["recipients"]).collect();
-        let [recipient] = recipients[..] else {
-            verdict.find(format!("submission {id} has {} recipients", recipients.len()));
-            return None;
-        };
-        let address = recipient["recipient"]["address"].as_str().unwrap_or_default();
+        let address = |recipient: &'d Value| recipient["recipient"]["address"].as_str().unwrap_or_default();
+        let recipients: Vec<_> = list(&detail["recipients"]).map(|one| (address(one), one)).collect();
+        if recipients.is_empty() {
+            verdict.find(format!("submission {id} has no recipient"));
+        }
+        for (address, recipient) in &recipients {
+            verdict.evidence += list(&recipient["evidence"]).count();
+            self.acknowledged(book, (address, id), verdict);
+        }
+        recipients
+    }
+
+    /// One recipient of a submission.
+    fn acknowledged(&mut self, book: &Book, (address, id): (&str, &str), verdict: &mut Verdict) {
         if !self.seen.insert(address.to_owned()) {
-            verdict.find(format!("DOUBLED: {address} has more than one submission, {id} among them"));
+            verdict.find(format!(
+                "DOUBLED: {address} is a recipient more than once, of submission {id} among them"
+            ));
         }
         if book.acknowledged.get(address).map(String::as_str) != Some(id) {
             verdict.find(format!("{address}: submission {id} is not the one that was acknowledged"));
@@ -82,8 +100,6 @@ impl Submissions {
         if !book.handed_in.contains_key(address) {
             verdict.find(format!("{address}: nobody handed that in"));
         }
-        verdict.evidence += list(&recipient["evidence"]).count();
-        Some((address.to_owned(), recipient))
     }
 
     /// What was handed in and is not there.
@@ -101,8 +117,8 @@ impl Submissions {
 }
 
 /// Status and evidence, exactly: what the consumer's word leads to, everything said once.
-fn recipient_holds(recipient: &Value, sha256: &str) -> Option<String> {
-    let (word, delivery) = match Letter::is_refused(sha256) {
+fn recipient_holds(recipient: &Value, (address, sha256): (&str, &str)) -> Option<String> {
+    let (word, delivery) = match Letter::is_refused(address, sha256) {
         true => ("refused", demo::REFUSED),
         false => ("taken", demo::DELIVERED),
     };
@@ -197,6 +213,52 @@ pub fn store(side: Side, recomputed: &Value, alone: bool, verdict: &mut Verdict)
         match alone {
             true => verdict.find(format!("{side:?}: no row names the payload file {orphan}")),
             false => verdict.left_over += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A letter to two, of whom the second refuses it, with what is shown of each.
+    fn found(shown: &[(&str, &str, &str)]) -> Vec<String> {
+        let mut book = Book { letters: 1, ..Book::default() };
+        for address in ["to-b::lab-1", "to-b::lab-1-1"] {
+            book.handed_in.insert(address.into(), "f0".into());
+            book.acknowledged.insert(address.into(), "s".into());
+        }
+        let recipients = shown.iter().map(|(address, word, delivery)| {
+            let signals = ["accepted", "consigned", word].map(|s| json!({ "row": { "signal": s } }));
+            json!({
+                "recipient": { "address": address, "record": { "send": "sent", "delivery": delivery } },
+                "messages": [{}], "evidence": signals,
+            })
+        });
+        let detail = json!({ "submission": { "id": "s" }, "recipients": recipients.collect::<Vec<_>>() });
+        let (mut submissions, mut verdict) = (Submissions::default(), Verdict::on(&book));
+        submissions.one(&book, &detail, &mut verdict);
+        submissions.end(&book, &mut verdict);
+        verdict.findings
+    }
+
+    #[test]
+    fn each_recipient_of_a_letter_is_judged_by_itself() {
+        let taken = ("to-b::lab-1", "taken", "delivered");
+        let refused = ("to-b::lab-1-1", "refused", "refused");
+        assert!(found(&[taken, refused]).is_empty());
+        for (shown, what) in [
+            (vec![taken], "LOST: to-b::lab-1-1 "),
+            (vec![taken, refused, refused], "DOUBLED: to-b::lab-1-1 "),
+            (vec![taken, ("to-b::lab-1-1", "taken", "delivered")], "to-b::lab-1-1: WRONG STATUS"),
+            (vec![("to-b::lab-1", "refused", "delivered"), refused], "to-b::lab-1: besides one receipt"),
+            (vec![taken, refused, ("to-b::lab-2", "taken", "delivered")], "to-b::lab-2: submission s"),
+            (vec![], "submission s has no recipient"),
+        ] {
+            let findings = found(&shown);
+            assert!(findings.iter().any(|finding| finding.starts_with(what)), "{what}: {findings:#?}");
         }
     }
 }
