@@ -39,6 +39,8 @@ pub struct Plan {
     pub jumps: Vec<Jump>,
     /// Whether nodes try for days; else they give up after seconds.
     pub patient: bool,
+    /// Whether nodes make their stores themselves; else they find one in which nothing is.
+    pub bare: bool,
 }
 
 /// A time in which nothing passes as it should.
@@ -99,7 +101,8 @@ impl Plan {
         let mut jumps: Vec<Jump> = (0..random.below(3)).flat_map(|_| jump(random)).collect();
         jumps.sort_by_key(|jump| jump.at);
         let patient = random.below(3) != 0;
-        Self { seed, letters, gaps, outages, weather, strikes, troubles, jumps, patient }
+        let bare = random.below(10) == 0;
+        Self { seed, letters, gaps, outages, weather, strikes, troubles, jumps, patient, bare }
     }
 }
 
