@@ -154,9 +154,9 @@ impl Run {
             self.outside.spawn(way.serve(bound));
             self.start(index)?;
         }
-        for (number, at) in self.plan.letters.clone() {
-            let letter = Letter::new(self.plan.seed, number);
-            self.outside.spawn(self.people.clone().produce(letter, at));
+        for planned in &self.plan.letters {
+            let letter = Letter::new(self.plan.seed, planned.number).to(planned.copies);
+            self.outside.spawn(self.people.clone().produce(letter, planned.at));
         }
         self.outside.spawn(self.people.clone().consume());
         self.outside.spawn(self.people.clone().observe());
@@ -357,7 +357,8 @@ impl Run {
             seed: self.plan.seed,
             patient: self.plan.patient,
             counts: Counts {
-                messages: self.plan.letters.len() as u64,
+                letters: self.plan.letters.len() as u64,
+                messages: self.plan.letters.iter().map(|letter| letter.copies).sum(),
                 exchanges: self.exchanges.load(std::sync::atomic::Ordering::Relaxed),
                 faults: self.faults.counts(),
                 deaths: self.deaths.counts(),

@@ -26,8 +26,8 @@ pub fn judge(book: &Book, shown: &Shown, patient: bool) -> Verdict {
         match patient {
             true => submissions.one(book, detail, verdict_of),
             false => {
-                if let Some((address, recipient)) = submissions.known(book, detail, verdict_of) {
-                    truthful(book, &address, recipient, verdict_of);
+                for (address, recipient) in submissions.known(book, detail, verdict_of) {
+                    truthful(book, address, recipient, verdict_of);
                 }
             }
         }
@@ -76,7 +76,7 @@ fn truthful(book: &Book, address: &str, recipient: &Value, verdict: &mut Verdict
     let status = status_of(&recipient["recipient"]);
     let offered = book.offered.get(address);
     let settled = offered.is_some_and(|all| all.iter().any(|(delivery, _)| book.settled.contains(delivery)));
-    let refused = book.handed_in.get(address).is_some_and(|sha256| Letter::is_refused(sha256));
+    let refused = book.handed_in.get(address).is_some_and(|sha256| Letter::is_refused(address, sha256));
     let wrong = match (status.send.as_str(), status.delivery.as_str()) {
         (_, demo::DELIVERED) if !settled || refused => Some("its consumer did not take it"),
         (_, demo::REFUSED) if !settled || !refused => Some("its consumer did not refuse it"),
@@ -159,6 +159,45 @@ mod tests {
         ] {
             let findings = found(record, offers, settled, false);
             assert_eq!(findings.is_empty(), good, "{record:?} {offers} {settled}: {findings:?}");
+        }
+    }
+
+    /// A letter to two, of whom by its digest the first takes it and the second refuses it; the sender shows these.
+    fn found_of_two(shown: &[(&str, &str)]) -> Vec<String> {
+        let mut book = Book::default();
+        for (number, address) in ["to-b::1.0", "to-b::1.1"].into_iter().enumerate() {
+            book.handed_in.insert(address.into(), "f0".into());
+            book.acknowledged.insert(address.into(), "s".into());
+            book.offered.entry(address.into()).or_default().insert((number.to_string(), "m".into()));
+            book.settled.insert(number.to_string());
+        }
+        let recipient = |(address, delivery): &(&str, &str)| {
+            let word = if *delivery == "refused" { "refused" } else { "taken" };
+            let signals = ["accepted", "consigned", word].map(|s| json!({ "row": { "signal": s } }));
+            json!({
+                "recipient": { "address": address, "record": { "send": "sent", "delivery": delivery } },
+                "messages": [{}], "evidence": signals,
+            })
+        };
+        let recipients: Vec<Value> = shown.iter().map(recipient).collect();
+        let submissions = vec![json!({ "submission": { "id": "s" }, "recipients": recipients })];
+        let empty = || json!({ "differences": [], "orphans": [] });
+        let shown = Shown { submissions, notices: [json!([]), json!([])], recomputed: [empty(), empty()] };
+        judge(&book, &shown, true).findings
+    }
+
+    #[test]
+    fn each_recipient_of_a_letter_is_judged_by_itself() {
+        let (first, second) = (("to-b::1.0", "delivered"), ("to-b::1.1", "refused"));
+        assert_eq!(found_of_two(&[first, second]), [""; 0]);
+        for bad in [
+            vec![first],
+            vec![],
+            vec![first, ("to-b::1.1", "delivered")],
+            vec![("to-b::1.0", "refused"), second],
+            vec![first, second, second],
+        ] {
+            assert!(!found_of_two(&bad).is_empty(), "{bad:?}");
         }
     }
 }

@@ -51,7 +51,8 @@ async fn take(by: &dyn Ask, backend: SocketAddr, message: &Value, ledger: &Ledge
     ensure!(part.status.is_success(), "HTTP {}", part.status);
     let digest = sha256(&part.body);
     compare(message, id, &digest, ledger);
-    let word = match Letter::is_refused(&digest) {
+    let recipient = message["final_recipient"].as_str().unwrap_or_default();
+    let word = match Letter::is_refused(recipient, &digest) {
         true => json!({ "outcome": "refused", "reason": "Not for us" }),
         false => json!({ "outcome": "accepted" }),
     };

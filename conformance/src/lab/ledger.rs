@@ -15,6 +15,8 @@ pub struct Letter {
     pub content: Vec<u8>,
     /// SHA-256 of the payload, hexadecimal.
     pub sha256: String,
+    /// How many get it.
+    pub copies: u64,
 }
 
 impl Letter {
@@ -32,7 +34,12 @@ impl Letter {
             }
         };
         let sha256 = sha256(&content);
-        Self { number, content, sha256 }
+        Self { number, content, sha256, copies: 1 }
+    }
+
+    /// The same letter, to so many recipients in one submission.
+    pub fn to(self, copies: u64) -> Self {
+        Self { copies, ..self }
     }
 
     /// The producer's own id.
@@ -40,14 +47,16 @@ impl Letter {
         format!("lab-{}", self.number)
     }
 
-    /// Its only recipient, who gets nothing else.
-    pub fn recipient(&self) -> String {
-        format!("to-b::lab-{}", self.number)
+    /// Its recipients, who get nothing else.
+    pub fn recipients(&self) -> impl Iterator<Item = String> {
+        (0..self.copies).map(|copy| format!("to-b::lab-{}.{copy}", self.number))
     }
 
-    /// Whether the consumer refuses it: by what it reads.
-    pub fn is_refused(sha256: &str) -> bool {
-        sha256.starts_with(['0', '1', '2', '3'])
+    /// Whether the consumer refuses it for that recipient: by what it reads, and of the same letter one may take what another refuses.
+    pub fn is_refused(recipient: &str, sha256: &str) -> bool {
+        let copy = recipient.rsplit_once('.').and_then(|(_, copy)| copy.parse().ok());
+        let digit = sha256.as_bytes().get(copy.unwrap_or(0usize));
+        digit.is_some_and(|digit| (b'0'..=b'3').contains(digit))
     }
 }
 
@@ -121,7 +130,11 @@ mod tests {
 
     #[test]
     fn some_are_refused_and_most_are_not() {
-        let refused = (0..200).filter(|n| Letter::is_refused(&Letter::new(1, *n).sha256)).count();
-        assert!((20..90).contains(&refused), "{refused} of 200");
+        let refused = |number| {
+            let letter = Letter::new(1, number).to(2);
+            letter.recipients().filter(|r| Letter::is_refused(r, &letter.sha256)).count()
+        };
+        let [none, one, both] = [0, 1, 2].map(|count| (0..200).filter(|n| refused(*n) == count).count());
+        assert!(none > 60 && one > 20 && both > 2, "{none}, {one} and {both} of 200");
     }
 }

@@ -58,9 +58,9 @@ async fn hand_in(to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<
 /// # Errors
 /// A node refuses it, or none took it in all that time.
 pub async fn insist(by: &dyn Ask, to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<()> {
-    ledger.book().handed_in.insert(letter.recipient(), letter.sha256.clone());
+    ledger.book().handed_in.extend(letter.recipients().map(|recipient| (recipient, letter.sha256.clone())));
     let id = taken(by, to, letter, ledger).await?;
-    ledger.book().acknowledged.insert(letter.recipient(), id);
+    ledger.book().acknowledged.extend(letter.recipients().map(|recipient| (recipient, id.clone())));
     Ok(())
 }
 
@@ -91,9 +91,10 @@ fn id(answer: &Answer) -> Result<String> {
 
 /// The same octets every time, the boundary excepted.
 fn request(letter: &Letter) -> (String, Vec<u8>) {
+    let recipients: Vec<_> = letter.recipients().map(|to| json!({ "participant": to })).collect();
     let description = json!({
         "client_id": letter.client_id(), "original_sender": "to-a::lab", "document_type": ENVELOPE,
-        "process": PROCESS, "recipients": [{ "participant": letter.recipient() }],
+        "process": PROCESS, "recipients": recipients,
     });
     multipart(&[
         Part::new("description", "application/json", description.to_string()),

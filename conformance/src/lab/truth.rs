@@ -50,28 +50,41 @@ pub struct Submissions {
 }
 
 impl Submissions {
-    /// A submission as `/api/submissions/{id}` shows it: there once, with the status that its consumer gave it.
+    /// A submission as `/api/submissions/{id}` shows it: there once, each recipient with the status that its consumer gave it.
     pub fn one(&mut self, book: &Book, detail: &Value, verdict: &mut Verdict) {
-        let Some((address, recipient)) = self.known(book, detail, verdict) else { return };
-        let Some(sha256) = book.handed_in.get(&address) else { return };
-        if let Some(problem) = recipient_holds(recipient, sha256) {
-            verdict.find(format!("{address}: {problem}\n{}", story(recipient)));
+        for (address, recipient) in self.known(book, detail, verdict) {
+            let Some(sha256) = book.handed_in.get(address) else { continue };
+            if let Some(problem) = recipient_holds(recipient, address, sha256) {
+                verdict.find(format!("{address}: {problem}\n{}", story(recipient)));
+            }
         }
     }
 
-    /// The only recipient of a submission, and its address, where it is the one that was acknowledged.
+    /// The recipients of a submission, each with its address: none that was seen before, and all of the submission that was acknowledged.
+    /// Of those that are missing tells [`Submissions::end`].
     pub fn known<'d>(
         &mut self,
         book: &Book,
         detail: &'d Value,
         verdict: &mut Verdict,
-    ) -> Option<(String, &'d Value)> {
+    ) -> Vec<(&'d str, &'d Value)> {
         let id = detail["submission"]["id"].as_str().unwrap_or_default();
         let recipients: Vec<&Value> = list(&detail["recipients"]).collect();
-        let [recipient] = recipients[..] else {
-            verdict.find(format!("submission {id} has {} recipients", recipients.len()));
-            return None;
-        };
+        if recipients.is_empty() {
+            verdict.find(format!("submission {id} has no recipients"));
+        }
+        let known =
+            recipients.into_iter().map(|recipient| (self.recipient(book, id, recipient, verdict), recipient));
+        known.collect()
+    }
+
+    fn recipient<'d>(
+        &mut self,
+        book: &Book,
+        id: &str,
+        recipient: &'d Value,
+        verdict: &mut Verdict,
+    ) -> &'d str {
         let address = recipient["recipient"]["address"].as_str().unwrap_or_default();
         if !self.seen.insert(address.to_owned()) {
             verdict.find(format!("DOUBLED: {address} has more than one submission, {id} among them"));
@@ -83,7 +96,7 @@ impl Submissions {
             verdict.find(format!("{address}: nobody handed that in"));
         }
         verdict.evidence += list(&recipient["evidence"]).count();
-        Some((address.to_owned(), recipient))
+        address
     }
 
     /// What was handed in and is not there.
@@ -101,8 +114,8 @@ impl Submissions {
 }
 
 /// Status and evidence, exactly: what the consumer's word leads to, everything said once.
-fn recipient_holds(recipient: &Value, sha256: &str) -> Option<String> {
-    let (word, delivery) = match Letter::is_refused(sha256) {
+fn recipient_holds(recipient: &Value, address: &str, sha256: &str) -> Option<String> {
+    let (word, delivery) = match Letter::is_refused(address, sha256) {
         true => ("refused", demo::REFUSED),
         false => ("taken", demo::DELIVERED),
     };
