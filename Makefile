@@ -40,10 +40,10 @@ lab: tools
 	$(CARGO) build --workspace --bins
 	$(PROFILE_DIR)/tilts-lab --tilts $(PROFILE_DIR)/tilts --out $(TARGET_DIR)/lab.jsonl $(LAB)
 
-## thousands of runs of two nodes in one process, each by its seed; by hand. SIM="--seed N --trace" shows a run
+## thousands of runs of two nodes in one process of the release build, each by its seed; by hand. SIM="--seed N --trace" shows a run
 sim: tools
-	$(CARGO) build --workspace --bins
-	$(PROFILE_DIR)/tilts-sim --out $(TARGET_DIR)/sim.jsonl $(SIM)
+	$(CARGO) build --release --workspace --bins
+	$(TARGET_DIR)/release/tilts-sim --out $(TARGET_DIR)/sim.jsonl $(SIM)
 
 ## every parser of foreign octets, SECONDS_EACH seconds (20) each; hours by hand
 fuzz: tools

@@ -143,8 +143,11 @@ fn files(store: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// Names every file of a folder in another one too.
+/// Names every file of a folder in another one too. A process that is killed before its first step has no folder yet.
 fn link(from: &Path, to: &Path) -> io::Result<()> {
+    if !from.exists() {
+        return Ok(());
+    }
     fs::create_dir_all(to)?;
     for file in fs::read_dir(from)? {
         let file = file?;
@@ -154,6 +157,9 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn empty(folder: &Path) -> io::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
     for file in fs::read_dir(folder)? {
         fs::remove_file(file?.path())?;
     }
@@ -186,6 +192,19 @@ mod tests {
             assert_eq!(fs::read_to_string(store.join(name)).unwrap(), "before", "{name}");
         }
         assert!(!store.join("payloads/00/b").exists() && !store.with_extension("image").exists());
+    }
+
+    #[test]
+    fn a_process_that_never_went_leaves_what_it_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("data");
+        Image::of(&store).unwrap().put_back().unwrap();
+        assert!(!store.exists());
+        fs::create_dir(&store).unwrap();
+        fs::write(store.join("tilts.db"), "fresh").unwrap();
+        Image::of(&store).unwrap().put_back().unwrap();
+        assert_eq!(fs::read_to_string(store.join("tilts.db")).unwrap(), "fresh");
+        assert!(!store.with_extension("image").exists());
     }
 
     #[test]

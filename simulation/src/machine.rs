@@ -1,14 +1,14 @@
 //! A node with its disk: started, stepped, killed, started again. What a process had in memory dies with it; what the system has of its
 //! files stays.
 
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use conformance::lab::Side;
 use tilts::app::{self, Surroundings};
 use tilts::clock::{Clock, SignedDuration, Timestamp};
+use tilts::config::Settings;
 use tilts::crash::{self, Watcher};
 use tilts::id;
 use tilts::store::Hands;
@@ -24,7 +24,7 @@ use crate::trace::Trace;
 pub struct Machine {
     /// Which of the two.
     pub side: Side,
-    folder: PathBuf,
+    settings: Settings,
     net: Net,
     trace: Trace,
     seed: u64,
@@ -63,17 +63,17 @@ pub fn host(side: Side) -> Host {
 }
 
 impl Machine {
-    /// A machine on which nothing runs; `folder` has the configuration.
+    /// A machine on which nothing runs.
     pub fn new(
         side: Side,
-        folder: &Path,
+        settings: &Settings,
         (net, trace): (&Net, &Trace),
         seed: u64,
         troubles: &[Trouble],
     ) -> Self {
         Self {
             side,
-            folder: folder.to_owned(),
+            settings: settings.clone(),
             net: net.clone(),
             trace: trace.clone(),
             seed,
@@ -92,12 +92,12 @@ impl Machine {
     /// Starts a process at that moment of the run, by a clock that then shows `now` and the machine's drift.
     ///
     /// # Errors
-    /// The configuration's, and the system's.
+    /// The system's.
     pub fn start(&mut self, moment: Moment, now: Timestamp, trap: (Option<Trap>, bool)) -> Result<()> {
         let engine = Engine::new(moment)?;
         let zero = engine.zero();
-        let (who, store) = ((name(self.side), host(self.side)), self.folder.join("data"));
-        let fate = Fate::new(who, &store, (&self.net, &self.trace, zero), &self.troubles)?;
+        let who = (name(self.side), host(self.side));
+        let fate = Fate::new(who, &self.settings.store.path, (&self.net, &self.trace, zero), &self.troubles)?;
         fate.arm(trap.0, trap.1);
         self.trace.event(moment, format_args!("{} starts, to die at {trap:?}", who.0));
         self.net.up(who.1, zero);
@@ -105,17 +105,15 @@ impl Machine {
         let clock = engine.within(|| Clock::running(now));
         self.starts += 1;
         let ids = id::Source::new(self.seed ^ (self.starts << 8 | who.1 as u64), clock.clone());
-        self.serve(&engine, &fate, &clock)?;
+        self.serve(&engine, &fate, &clock);
         let pass = fate.clone();
         let watcher: Watcher = Rc::new(move |point| pass.pass(point));
         self.life = Some(Life { engine, fate, clock, ids: Some(ids), watcher });
         Ok(())
     }
 
-    fn serve(&self, engine: &Engine, fate: &Fate, clock: &Clock) -> Result<()> {
-        let config = self.folder.join("tilts.toml");
-        let settings = engine.within(|| app::check(&config, clock));
-        let mut settings = settings.map_err(|problems| anyhow!("{problems}"))?;
+    fn serve(&self, engine: &Engine, fate: &Fate, clock: &Clock) {
+        let mut settings = self.settings.clone();
         settings.store.hands = Hands::Caller(Arc::new(fate.clone()));
         let network = Arc::new(self.net.of(host(self.side)));
         let around = Surroundings { clock: clock.clone(), network };
@@ -126,7 +124,6 @@ impl Machine {
                 fate.fail(format!("{error:#}"));
             }
         });
-        Ok(())
     }
 
     /// Lets the process go until that moment; true when it died on the way.

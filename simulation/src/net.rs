@@ -180,14 +180,22 @@ impl Net {
         self.lock().flight.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Delivers what has arrived by `moment`.
-    pub fn deliver(&self, moment: Moment) {
+    /// How many pieces and calls there were so far.
+    pub fn sent(&self) -> u64 {
+        self.lock().numbers
+    }
+
+    /// Delivers what has arrived by `moment`; whether anything has.
+    pub fn deliver(&self, moment: Moment) -> bool {
         let mut state = self.lock();
         state.now = moment;
+        let mut any = false;
         while let Some(first) = state.flight.first_entry().filter(|first| first.key().0 <= moment) {
             let parcel = first.remove();
             state.arrive(parcel);
+            any = true;
         }
+        any
     }
 
     /// The network as a host sees it.

@@ -23,8 +23,8 @@ pub const FAR: SignedDuration = SignedDuration::from_hours(6);
 pub struct Plan {
     /// What everything follows from.
     pub seed: u64,
-    /// Each letter's number, and when it is handed in first.
-    pub letters: Vec<(u64, Moment)>,
+    /// What is handed in.
+    pub letters: Vec<Letter>,
     /// One exchange in so many goes wrong, to the receiver and back; none for 0.
     pub gaps: [u64; 2],
     /// When every exchange goes wrong in the same way, to the receiver and back.
@@ -39,6 +39,19 @@ pub struct Plan {
     pub jumps: Vec<Jump>,
     /// Whether nodes try for days; else they give up after seconds.
     pub patient: bool,
+    /// Whether nodes make their stores themselves; else they find one in which nothing is.
+    pub bare: bool,
+}
+
+/// What is handed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Letter {
+    /// Its number.
+    pub number: u64,
+    /// How many get it.
+    pub copies: u64,
+    /// When it is handed in first.
+    pub at: Moment,
 }
 
 /// A time in which nothing passes as it should.
@@ -89,8 +102,8 @@ impl Plan {
         let mut random = Random::new(seed);
         let random = &mut random;
         let first = random.below(10);
-        let letters = first..first + 3 + random.below(4);
-        let letters = letters.map(|number| (number, millis(random.below(LAST_LETTER)))).collect();
+        let letters = first..first + 2 + random.below(4);
+        let letters = letters.map(|number| letter(random, number)).collect();
         let gaps = [(); 2].map(|()| [0, 2, 3, 6][random.below(4) as usize]);
         let outages = outages(random);
         let weather = Weather { jitter: [1, 5, 40, 400][random.below(4) as usize], rough: rough(random) };
@@ -99,8 +112,14 @@ impl Plan {
         let mut jumps: Vec<Jump> = (0..random.below(3)).flat_map(|_| jump(random)).collect();
         jumps.sort_by_key(|jump| jump.at);
         let patient = random.below(3) != 0;
-        Self { seed, letters, gaps, outages, weather, strikes, troubles, jumps, patient }
+        let bare = random.below(10) == 0;
+        Self { seed, letters, gaps, outages, weather, strikes, troubles, jumps, patient, bare }
     }
+}
+
+fn letter(random: &mut Random, number: u64) -> Letter {
+    let copies = if random.below(4) == 0 { 2 + random.below(2) } else { 1 };
+    Letter { number, copies, at: millis(random.below(LAST_LETTER)) }
 }
 
 fn millis(millis: u64) -> Duration {
@@ -181,7 +200,7 @@ mod tests {
             let all = plan
                 .letters
                 .iter()
-                .map(|(_, at)| *at)
+                .map(|letter| letter.at)
                 .chain(troubles)
                 .chain(plan.jumps.iter().map(|jump| jump.at));
             assert!(all.max().is_none_or(|last| last < CALM), "{plan:?}");

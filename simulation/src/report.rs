@@ -31,6 +31,8 @@ impl Report {
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Counts {
     /// Letters handed in.
+    pub letters: u64,
+    /// Messages for them: one for each recipient.
     pub messages: u64,
     /// Exchanges between the nodes.
     pub exchanges: u64,
@@ -50,6 +52,7 @@ pub struct Counts {
 
 impl Counts {
     fn add(&mut self, one: &Self) {
+        self.letters += one.letters;
         self.messages += one.messages;
         self.exchanges += one.exchanges;
         self.troubles += one.troubles;

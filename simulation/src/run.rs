@@ -25,6 +25,10 @@ use crate::verdict::{Shown, judge};
 use crate::way::Way;
 use crate::world::{AS4, BEGIN, BETWEEN, Ground, World, address};
 
+/// The shortest step, and the one after something was sent or has arrived.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// The longest step while something is under way.
+const CARE: Duration = Duration::from_millis(16);
 /// The longest step while nothing is under way.
 const STEP: Duration = Duration::from_millis(100);
 /// How long after the calm everything may take.
@@ -48,7 +52,7 @@ struct Run {
     deaths: Tally,
     begin: Timestamp,
     now: Moment,
-    /// The step, while nothing is under way.
+    /// The step. It grows as long as nobody sends anything and nothing arrives.
     pause: Duration,
     strikes: [VecDeque<Strike>; 2],
     jumps: VecDeque<Jump>,
@@ -80,18 +84,14 @@ pub fn run(world: &World, plan: &Plan, trace: Trace) -> Result<Report> {
 
 impl Run {
     fn new(world: &World, plan: Plan, trace: Trace) -> Result<Self> {
-        let retry = match plan.patient {
-            true => "{ first_seconds = 1, factor = 1, longest_seconds = 1, within_seconds = 604800 }",
-            false => "{ first_seconds = 1, factor = 2, longest_seconds = 4, within_seconds = 4 }",
-        };
-        let ground = world.ground(retry)?;
+        let ground = world.ground(plan.patient, plan.bare)?;
         let seed = plan.seed;
         let net = Net::new(3, seed ^ 0xe, plan.weather, trace.clone());
         let outside = Engine::new(Moment::ZERO)?;
         net.up(OUTSIDE, outside.zero());
         let machines = Side::BOTH.map(|side| {
             let troubles = &plan.troubles[side as usize];
-            Machine::new(side, &ground.of(side), (&net, &trace), seed, troubles)
+            Machine::new(side, ground.settings(side), (&net, &trace), seed, troubles)
         });
         let people = People {
             outside: net.of(OUTSIDE),
@@ -154,9 +154,10 @@ impl Run {
             self.outside.spawn(way.serve(bound));
             self.start(index)?;
         }
-        for (number, at) in self.plan.letters.clone() {
-            let letter = Letter { recipients: 1, ..Letter::new(self.plan.seed, number) };
-            self.outside.spawn(self.people.clone().produce(letter, at));
+        for planned in &self.plan.letters {
+            let letter = Letter::new(self.plan.seed, planned.number);
+            let letter = Letter { recipients: planned.copies, ..letter };
+            self.outside.spawn(self.people.clone().produce(letter, planned.at));
         }
         self.outside.spawn(self.people.clone().consume());
         self.outside.spawn(self.people.clone().observe());
@@ -198,7 +199,8 @@ impl Run {
         let coming = [self.net.next(), self.planned()].into_iter().flatten().min();
         let quiet = self.now + self.pause;
         let next = coming.map_or(quiet, |coming| coming.min(quiet)).min(most);
-        let next = next.max(self.now + Duration::from_millis(1));
+        let next = next.max(self.now + SHORTEST);
+        let sent = self.net.sent();
         let first = self.turns.below(3);
         for turn in 0..3 {
             match (first + turn) % 3 {
@@ -207,9 +209,10 @@ impl Run {
             }
         }
         self.now = next;
-        self.net.deliver(next);
+        let arrived = self.net.deliver(next);
         self.pause = match self.net.next() {
-            Some(_) => Duration::from_millis(1),
+            _ if arrived || self.net.sent() > sent => SHORTEST,
+            Some(_) => (self.pause * 2).min(CARE),
             None => (self.pause * 2).min(STEP),
         };
         Ok(())
@@ -336,7 +339,7 @@ impl Run {
     }
 
     fn recomputed(&self, side: Side) -> Result<Value> {
-        let config = self.ground.of(side).join("tilts.toml");
+        let config = self.ground.file(side);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let found =
             runtime.block_on(app::recompute(&config)).with_context(|| format!("host {}", host(side)))?;
@@ -355,7 +358,8 @@ impl Run {
             seed: self.plan.seed,
             patient: self.plan.patient,
             counts: Counts {
-                messages: self.plan.letters.len() as u64,
+                letters: self.plan.letters.len() as u64,
+                messages: self.plan.letters.iter().map(|letter| letter.copies).sum(),
                 exchanges: self.exchanges.load(std::sync::atomic::Ordering::Relaxed),
                 faults: self.faults.counts(),
                 deaths: self.deaths.counts(),

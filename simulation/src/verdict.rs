@@ -161,4 +161,43 @@ mod tests {
             assert_eq!(findings.is_empty(), good, "{record:?} {offers} {settled}: {findings:?}");
         }
     }
+
+    /// A letter to two, of whom by its digest the first takes it and the second refuses it; the sender shows these.
+    fn found_of_two(shown: &[(&str, &str)]) -> Vec<String> {
+        let mut book = Book::default();
+        for (number, address) in ["to-b::lab-1", "to-b::lab-1-1"].into_iter().enumerate() {
+            book.handed_in.insert(address.into(), "f0".into());
+            book.acknowledged.insert(address.into(), "s".into());
+            book.offered.entry(address.into()).or_default().insert((number.to_string(), "m".into()));
+            book.settled.insert(number.to_string());
+        }
+        let recipient = |(address, delivery): &(&str, &str)| {
+            let word = if *delivery == "refused" { "refused" } else { "taken" };
+            let signals = ["accepted", "consigned", word].map(|s| json!({ "row": { "signal": s } }));
+            json!({
+                "recipient": { "address": address, "record": { "send": "sent", "delivery": delivery } },
+                "messages": [{}], "evidence": signals,
+            })
+        };
+        let recipients: Vec<Value> = shown.iter().map(recipient).collect();
+        let submissions = vec![json!({ "submission": { "id": "s" }, "recipients": recipients })];
+        let empty = || json!({ "differences": [], "orphans": [] });
+        let shown = Shown { submissions, notices: [json!([]), json!([])], recomputed: [empty(), empty()] };
+        judge(&book, &shown, true).findings
+    }
+
+    #[test]
+    fn each_recipient_of_a_letter_is_judged_by_itself() {
+        let (first, second) = (("to-b::lab-1", "delivered"), ("to-b::lab-1-1", "refused"));
+        assert_eq!(found_of_two(&[first, second]), [""; 0]);
+        for bad in [
+            vec![first],
+            vec![],
+            vec![first, ("to-b::lab-1-1", "delivered")],
+            vec![("to-b::lab-1", "refused"), second],
+            vec![first, second, second],
+        ] {
+            assert!(!found_of_two(&bad).is_empty(), "{bad:?}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
 use conformance::lab::Side;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -12,11 +12,19 @@ use openssl::pkey::{Id, PKey, Private};
 use openssl::x509::extension::{KeyUsage, SubjectKeyIdentifier};
 use openssl::x509::{X509, X509NameBuilder};
 use tempfile::TempDir;
+use tilts::app;
+use tilts::clock::Clock;
+use tilts::config::Settings;
+use tilts::store::{self, Store};
 
 use crate::machine::name;
 
 /// PartyId type of both.
 const PARTY_TYPE: &str = "urn:oasis:names:tc:ebcore:partyid-type:unregistered:tilts-simulation";
+/// The configuration of a side, in its folder.
+const FILE: &str = "tilts.toml";
+/// The database of a store.
+const DATABASE: &str = "tilts.db";
 /// When every run begins, in the calendar.
 pub const BEGIN: &str = "2026-12-01T00:00:00Z";
 /// Octets that every run has its keys from: what a message is made of is to have the same length every time.
@@ -25,11 +33,14 @@ const KEYS: [u8; 32] = *b"keys of a simulation, no secret.";
 /// Where keys lie and runs have their folders. In memory where the system has a place for that.
 pub struct World {
     folder: TempDir,
+    /// What each side has read of its configuration, when it is impatient and when it is patient: the same at every start of every run.
+    settings: [[Settings; 2]; 2],
 }
 
 /// The folders of one run. They go when it is dropped.
 pub struct Ground {
     folder: TempDir,
+    settings: [Settings; 2],
 }
 
 impl World {
@@ -53,30 +64,71 @@ impl World {
             keep(&keys.join("sign"), &certificate(side, &sign, &sign)?, &sign)?;
             keep(&keys.join("decrypt"), &certificate(side, &decrypt, &sign)?, &decrypt)?;
         }
-        Ok(Self { folder })
+        fresh_store(folder.path())?;
+        let settings = [read(folder.path(), false)?, read(folder.path(), true)?];
+        Ok(Self { folder, settings })
     }
 
-    /// The folders of a run, with the configurations of both sides; `retry` is that of the agreement.
+    /// The folders of a run. The nodes find a store in which nothing is, or make it themselves where the machines are `bare`.
     ///
     /// # Errors
     /// The system's.
-    pub fn ground(&self, retry: &str) -> Result<Ground> {
+    pub fn ground(&self, patient: bool, bare: bool) -> Result<Ground> {
         let folder = tempfile::Builder::new().prefix("run-").tempdir_in(self.folder.path())?;
-        let ground = Ground { folder };
-        for side in Side::BOTH {
-            let own = ground.of(side);
+        let mut settings = self.settings[usize::from(patient)].clone();
+        for (side, settings) in Side::BOTH.into_iter().zip(&mut settings) {
+            let own = folder.path().join(name(side));
             fs::create_dir(&own)?;
-            fs::write(own.join("tilts.toml"), configuration(side, retry))?;
+            fs::write(own.join(FILE), configuration(side, patient))?;
+            settings.store.path = own.join("data");
+            settings.base = own;
+            if !bare {
+                fs::create_dir(&settings.store.path)?;
+                fs::copy(self.folder.path().join(DATABASE), settings.store.path.join(DATABASE))?;
+            }
         }
-        Ok(ground)
+        Ok(Ground { folder, settings })
     }
 }
 
 impl Ground {
-    /// The folder of a side.
-    pub fn of(&self, side: Side) -> PathBuf {
-        self.folder.path().join(name(side))
+    /// The configuration of a side.
+    pub fn file(&self, side: Side) -> PathBuf {
+        self.folder.path().join(name(side)).join(FILE)
     }
+
+    /// The same as read.
+    pub fn settings(&self, side: Side) -> &Settings {
+        &self.settings[side as usize]
+    }
+}
+
+/// What both sides read of their configurations, from the depth at which the folders of runs lie.
+fn read(root: &Path, patient: bool) -> Result<[Settings; 2]> {
+    let clock = Clock::manual(BEGIN.parse()?);
+    let read = |side: Side| -> Result<Settings> {
+        let folder = tempfile::Builder::new().tempdir_in(root)?;
+        let own = folder.path().join(name(side));
+        fs::create_dir(&own)?;
+        fs::write(own.join(FILE), configuration(side, patient))?;
+        app::check(&own.join(FILE), &clock).map_err(|problems| anyhow!("{problems}"))
+    };
+    Ok([read(Side::Sender)?, read(Side::Receiver)?])
+}
+
+/// A database as the first start of a node makes it, for every node that need not do that again. It belongs to nobody yet.
+fn fresh_store(root: &Path) -> Result<()> {
+    let folder = tempfile::Builder::new().tempdir_in(root)?;
+    let config = store::Config { path: folder.path().to_owned(), ..store::Config::default() };
+    let clock = Clock::manual(BEGIN.parse()?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(async { Store::open(&config, clock).await?.close().await })?;
+    drop(runtime);
+    let made = folder.path().join(DATABASE);
+    let conn = rusqlite::Connection::open(&made)?;
+    conn.execute_batch("DELETE FROM owner; PRAGMA wal_checkpoint(TRUNCATE);").context("a fresh database")?;
+    conn.close().map_err(|(_, error)| error)?;
+    Ok(fs::rename(made, root.join(DATABASE))?)
 }
 
 fn key(side: Side, kind: Id) -> Result<PKey<Private>> {
@@ -135,7 +187,12 @@ pub const ADMIN: u16 = 8082;
 /// Port where the other side calls: what lies between listens there.
 pub const BETWEEN: u16 = 4000;
 
-fn configuration(side: Side, retry: &str) -> String {
+/// The patient try for days, the others give up after seconds.
+fn configuration(side: Side, patient: bool) -> String {
+    let retry = match patient {
+        true => "{ first_seconds = 1, factor = 1, longest_seconds = 1, within_seconds = 604800 }",
+        false => "{ first_seconds = 1, factor = 2, longest_seconds = 4, within_seconds = 4 }",
+    };
     let other = if side == Side::Sender { Side::Receiver } else { Side::Sender };
     let (own_name, other_name, own, party) = (name(side), name(other), party(side), party(other));
     let [as4, backend, admin] = [AS4, BACKEND, ADMIN].map(|port| address(side, port));

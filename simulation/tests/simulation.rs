@@ -20,6 +20,12 @@ fn hundreds_of_seeds_lose_double_and_pretend_nothing() -> Result<()> {
     let bad: Vec<&Report> = reports.iter().filter(|report| !report.is_good()).collect();
     ensure!(bad.is_empty(), "run tilts-sim --seed N --trace for each seed N of {bad:#?}");
     // A run in which nothing goes wrong proves nothing.
+    ensure!(
+        counts.messages > counts.letters,
+        "letters to several: {} to {}",
+        counts.letters,
+        counts.messages
+    );
     ensure!(counts.faults.len() == 10, "every kind of fault: {:?}", counts.faults);
     ensure!(counts.deaths.values().sum::<u64>() > seeds, "deaths: {:?}", counts.deaths);
     ensure!(

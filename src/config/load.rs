@@ -16,6 +16,7 @@ use crate::status::{EvidenceProfile, Policy};
 use crate::wssec::{SigningKey, SigningKeys};
 
 /// Everything that the node needs to know before it opens its store.
+#[derive(Clone)]
 pub struct Settings {
     /// The file as written.
     pub file: File,
@@ -36,6 +37,7 @@ pub struct Settings {
 }
 
 /// Our keys by use.
+#[derive(Clone)]
 pub struct Keys {
     /// Sign AS4 messages and signals, one of each kind.
     pub signing: SigningKeys,

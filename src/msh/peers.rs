@@ -9,7 +9,7 @@ use crate::pmode::{PMode, SenderRule};
 use crate::wssec::KeyHint;
 
 /// Every access point and domain that the configuration names.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Peers {
     /// Static partners by PartyId.
     pub partners: BTreeMap<PartyId, Partner>,
@@ -19,6 +19,7 @@ pub struct Peers {
 }
 
 /// A static partner.
+#[derive(Clone)]
 pub struct Partner {
     /// Where it receives; absent for a partner that only sends.
     pub url: Option<String>,
@@ -29,6 +30,7 @@ pub struct Partner {
 }
 
 /// How a static partner's signatures are recognised.
+#[derive(Clone)]
 pub enum SignerRule {
     /// Exactly one of these certificates.
     Pinned(Vec<Kept>),
@@ -42,6 +44,7 @@ pub enum SignerRule {
 }
 
 /// The anchors of a domain.
+#[derive(Clone)]
 pub struct DomainTrust {
     /// Of access points.
     pub ap_trust: TrustStore,

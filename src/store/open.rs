@@ -321,10 +321,11 @@ type Opened = (Read, Writer, watch::Receiver<()>);
 
 async fn sqlite(config: &Config, (spool, wake, node): (&Spool, &Wake, &Arc<str>)) -> Result<Opened, Error> {
     let file = database(&config.path);
-    let mut conn = Conn::Sqlite(Box::new(SqliteConn::open(&file, Access::Write)?));
+    let conn = SqliteConn::open(&file, Access::Write)?;
     if let Hands::Caller(_) = config.hands {
-        conn.batch("PRAGMA synchronous = OFF").await?;
+        conn.leave_disk()?;
     }
+    let mut conn = Conn::Sqlite(Box::new(conn));
     migrate::sqlite(&mut conn, &config.path).await?;
     let id = shelf::id(&mut conn).await?;
     shelf::claim(spool.shelf(), &mut conn, &id, node).await?;

@@ -14,6 +14,7 @@ use super::error::Error;
 use super::kdf::hkdf_octets;
 use super::key_info::curve_oid;
 use super::names::{DSIG_MORE, DSIG11, ECDH_ES, HKDF, HMAC_SHA256, X25519, XENC11};
+use super::x25519;
 
 /// Octets of the salt: as many as the digest has (RFC 5869, 3.1).
 const SALT: usize = 32;
@@ -69,7 +70,7 @@ fn ephemeral_x25519() -> Result<Ephemeral, Error> {
     let own = PKey::generate_x25519()?;
     let mut xml = Writer::new();
     xml.start("dsig11:DEREncodedKeyValue").attr("xmlns:dsig11", DSIG11);
-    xml.text(&STANDARD.encode(own.public_key_to_der()?));
+    xml.text(&STANDARD.encode(x25519::to_der(&own)?));
     Ok((X25519, own, xml.into_string()))
 }
 

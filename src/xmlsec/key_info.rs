@@ -11,6 +11,7 @@ use crate::xml::Element;
 
 use super::keys::{by_issuer_serial, by_ski, by_thumbprint, decode_base64};
 use super::names::{DS, DSIG11};
+use super::x25519;
 
 /// How a key was named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,5 +222,6 @@ const CURVES: [(Nid, &str); 6] = [
 ];
 
 fn der_key(element: Element<'_>) -> Option<PKey<Public>> {
-    PKey::public_key_from_der(&decode_base64(&element.text())?).ok()
+    let octets = decode_base64(&element.text())?;
+    x25519::from_der(&octets).or_else(|| PKey::public_key_from_der(&octets).ok())
 }

@@ -18,6 +18,7 @@ pub mod names;
 mod sign;
 mod signed_reference;
 mod wrap;
+mod x25519;
 pub mod xades;
 
 pub use agreement::Agreement;

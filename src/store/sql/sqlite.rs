@@ -65,6 +65,17 @@ impl SqliteConn {
         Ok(Self { conn, columns: HashMap::new() })
     }
 
+    /// Forces nothing onto the disk, and leaves the log as it is when it closes: a process that dies tidies nothing up, and of a node that
+    /// is thrown away whatever was tidied up would be thrown away with it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn leave_disk(&self) -> Result<(), Error> {
+        self.conn.execute_batch("PRAGMA synchronous = OFF")?;
+        self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        Ok(())
+    }
+
     pub(super) fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, Error> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let columns = match self.columns.get(sql) {
@@ -174,6 +185,7 @@ impl Readers {
     /// The database's.
     pub fn of_caller(file: &Path) -> Result<Self, Error> {
         let here = vec![SqliteConn::open(file, Access::Read)?];
+        here.iter().try_for_each(SqliteConn::leave_disk)?;
         Ok(Self { jobs: Arc::default(), here: Arc::new(Mutex::new(here)), threads: false })
     }
 
