@@ -15,8 +15,10 @@ use crate::net::Weather;
 pub const CALM: Moment = Duration::from_secs(12);
 /// When the last letter is handed in.
 const LAST_LETTER: u64 = 6000;
-/// A clock that is wrong is ahead by this at most.
-pub const FAR: SignedDuration = SignedDuration::from_hours(6);
+/// How far one jump goes at most.
+const FAR: SignedDuration = SignedDuration::from_hours(6);
+/// No clock is ever so far ahead, not by two jumps at once.
+pub const AHEAD: SignedDuration = SignedDuration::from_hours(13);
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,6 +207,12 @@ mod tests {
                 .chain(plan.jumps.iter().map(|jump| jump.at));
             assert!(all.max().is_none_or(|last| last < CALM), "{plan:?}");
             assert!(plan.jumps.is_sorted_by_key(|jump| jump.at));
+            let mut ahead = [SignedDuration::ZERO; 2];
+            for jump in &plan.jumps {
+                ahead[jump.side as usize] += jump.by;
+                assert!(ahead[jump.side as usize] < AHEAD, "{plan:?}");
+            }
+            assert_eq!(ahead, [SignedDuration::ZERO; 2], "{plan:?}");
         }
     }
 

@@ -18,7 +18,7 @@ use crate::engine::{Engine, Moment};
 use crate::machine::{Machine, host, name};
 use crate::net::{Net, OUTSIDE};
 use crate::people::People;
-use crate::plan::{CALM, FAR, Jump, Place, Plan, Strike};
+use crate::plan::{AHEAD, CALM, Jump, Place, Plan, Strike};
 use crate::report::{Counts, Report};
 use crate::trace::Trace;
 use crate::verdict::{Shown, judge};
@@ -272,7 +272,7 @@ impl Run {
         for index in 0..2 {
             self.due[index] = Due::default();
             self.machines[index].arm(None, false);
-            let ahead = FAR + SignedDuration::from_hours(1) - self.machines[index].drift();
+            let ahead = AHEAD - self.machines[index].drift();
             if self.plan.patient {
                 self.machines[index].jump(self.now, ahead);
             }
