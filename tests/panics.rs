@@ -101,7 +101,8 @@ impl Inside {
     /// The attempts of a submission's one message, once one of them has found out that nobody is there.
     async fn tried(&self, id: &str) -> Result<Vec<Value>> {
         let path = format!("/api/submissions/{id}");
-        for _ in 0..200 {
+        // One that is put off before it has a plan is put off for ten seconds.
+        for _ in 0..600 {
             let shown = http::get(self.ports.admin, &path).await?;
             let attempts: Vec<_> =
                 list(&shown["recipients"][0]["messages"][0]["attempts"]).cloned().collect();
