@@ -98,6 +98,7 @@ pub struct Encryptor {
 impl Encryptor {
     /// Takes plaintext and appends to `out` what belongs on the wire.
     pub fn push(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        out.reserve(IV + plain.len());
         if let Some(iv) = self.iv.take() {
             out.extend_from_slice(&iv);
         }

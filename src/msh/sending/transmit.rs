@@ -19,8 +19,6 @@ use crate::{soap, thread};
 
 /// Octets that are read, encrypted and handed on at a time.
 const CHUNK: usize = 128 * 1024;
-/// What the cipher adds: it must not make a chunk grow.
-const OVERHEAD: usize = 64;
 /// Chunks that wait for the socket at most.
 const WAITING: usize = 3;
 /// A body up to this size is made in memory: one write, no worker thread.
@@ -149,11 +147,11 @@ fn produce(pieces: Vec<Piece>, key: Option<&ContentKey>, take: Take<'_>) -> io::
 fn encrypted(reader: Octets, key: &ContentKey, take: Take<'_>) -> io::Result<()> {
     let mut cipher = key.encryptor().map_err(io::Error::other)?;
     chunks(reader, &mut |chunk| {
-        let mut out = Vec::with_capacity(chunk.len() + OVERHEAD);
+        let mut out = Vec::new();
         cipher.push(chunk, &mut out).map_err(io::Error::other)?;
         take(Bytes::from(out))
     })?;
-    let mut tag = Vec::with_capacity(OVERHEAD);
+    let mut tag = Vec::new();
     cipher.finish(&mut tag).map_err(io::Error::other)?;
     take(Bytes::from(tag))
 }
