@@ -105,6 +105,15 @@ impl Postgres {
     }
 }
 
+/// Whether a test that needs a server is to be skipped; then says so.
+pub fn skipped_without_postgres() -> bool {
+    let missing = !Postgres::is_installed();
+    if missing {
+        eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
+    }
+    missing
+}
+
 /// The server on the cluster in a folder, by whom it belongs to.
 async fn run(
     folder: &Path,

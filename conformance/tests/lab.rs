@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, ensure};
 use conformance::lab::{Act, At, Faults, Lab, Plan, Rig, Side, Stores, TRAPS, Trap, judge, known_to, settle};
 use conformance::node::tilts_binary;
-use conformance::postgres::Postgres;
+use conformance::postgres::skipped_without_postgres;
 use conformance::random::setting;
 
 fn seed() -> u64 {
@@ -41,14 +41,6 @@ fn twentieth(stores: Stores, stalls: u64) -> Plan {
         tls: false,
         seed: seed(),
     }
-}
-
-fn skipped_without_postgres() -> bool {
-    let missing = !Postgres::is_installed();
-    if missing {
-        eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
-    }
-    missing
 }
 
 /// Three nodes on each side, which share a PostgreSQL database and a folder of payloads; whoever dies has its work taken over.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use conformance::http;
 use conformance::lab::{Disk, Faults, Rig, Side, Stall, Stores, judge, settle};
 use conformance::node::tilts_binary;
-use conformance::postgres::Postgres;
+use conformance::postgres::skipped_without_postgres;
 use conformance::random::setting;
 
 fn seed() -> u64 {
@@ -29,14 +29,6 @@ fn small_disk(at: &Path, megabytes: u32) -> Result<Option<Disk>> {
         eprintln!("SKIPPED: this process may not mount a small disk; as root it may");
     }
     Ok(disk)
-}
-
-fn skipped_without_postgres() -> bool {
-    let missing = !Postgres::is_installed();
-    if missing {
-        eprintln!("SKIPPED: PostgreSQL (Debian package postgresql) is missing");
-    }
-    missing
 }
 
 /// Everything arrives within a minute, once, and the oracle is content.
