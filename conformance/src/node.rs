@@ -113,12 +113,12 @@ impl Node {
         Ok(())
     }
 
-    /// Asks it to end (SIGTERM) and waits.
+    /// Asks it to end (SIGTERM) and waits: longer than a node takes whose exchanges and whose database do not answer (36 s).
     pub async fn stop(&mut self) -> Result<()> {
         if let Some(mut child) = self.child.take() {
             let id = child.id().map(|id| id.to_string()).unwrap_or_default();
             Command::new("kill").arg(id).status().await?;
-            tokio::time::timeout(Duration::from_secs(30), child.wait())
+            tokio::time::timeout(Duration::from_secs(45), child.wait())
                 .await
                 .context("no end after SIGTERM")??;
         }

@@ -14,17 +14,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use self::tasks::Tasks;
 use crate::backend::{self, Adapter, Office};
 use crate::clock::Clock;
 use crate::config::{Problems, Settings};
+use crate::store::Store;
 use crate::transport::{Network, Tcp};
 use crate::{config, msh};
 
 /// Exchanges and requests have the whole of `shutdown_seconds` to end; whatever else runs, so much more.
 const BESIDES: Duration = Duration::from_secs(5);
+/// And the store, to be closed, so much.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// What a node has around it.
 #[derive(Clone)]
@@ -77,12 +80,21 @@ pub async fn serve(
         Some(error) => tracing::error!(%error, "stopping: a part of the node has failed"),
     }
     tasks.end(built.node.limits.shutdown + BESIDES).await;
-    let closed = built.office.store.close().await.context("the store could not be closed");
+    let closed = closed(&built.office.store).await;
     let Some(failed) = failed else { return closed };
     if let Err(error) = closed {
         tracing::error!(error = format!("{error:#}"), "did not end in order");
     }
     Err(failed.context("a part of the node has failed"))
+}
+
+/// A database that is away is not waited for: what is committed is safe, and whoever stops a node has so much patience only.
+async fn closed(store: &Store) -> Result<()> {
+    let closing = tokio::time::timeout(CLOSING, store.close()).await;
+    let Ok(closed) = closing else {
+        bail!("the store could not be closed: the database did not answer for {CLOSING:?}");
+    };
+    closed.context("the store could not be closed")
 }
 
 fn workers(built: &build::Built, tasks: &mut Tasks) {

@@ -98,15 +98,13 @@ async fn carrier(office: Arc<Office>, backend: String, stop: impl Future<Output 
     folder::prepare(adapter);
     let mut changes = office.store.delivery_changes();
     let mut stop = std::pin::pin!(stop);
-    let mut unkept = Vec::new();
     loop {
         changes.mark_unchanged();
-        give_back(&office, &mut unkept).await;
-        let done = round(&office, (&backend, adapter), &mut unkept).await;
+        let done = round(&office, (&backend, adapter)).await;
         if let Err(error) = &done {
             tracing::error!(backend, %error, "delivery");
         }
-        let pause = pause(&office, adapter, done.is_ok() && unkept.is_empty()).await;
+        let pause = pause(&office, adapter, done.is_ok()).await;
         tokio::select! {
             biased;
             () = &mut stop => return,
@@ -125,30 +123,16 @@ async fn pause(office: &Office, adapter: &Adapter, done: bool) -> Duration {
     office.clock.until(next, LOOK, AT_LATEST)
 }
 
-/// Ends the leases of deliveries that the store could not hear of; what it does not take now waits.
-async fn give_back(office: &Office, unkept: &mut Vec<DeliveryId>) {
-    while let Some(id) = unkept.last() {
-        if office.store.postpone_delivery(*id, office.clock.now()).await.is_err() {
-            return;
-        }
-        unkept.pop();
-    }
-}
-
 /// One look at a backend: gather what it answered, which may have a deadline, then carry what waits. What is leased when the
-/// store fails is `unkept`: its lease would hold it back for long.
-async fn round(
-    office: &Office,
-    (backend, adapter): (&str, &Adapter),
-    unkept: &mut Vec<DeliveryId>,
-) -> Result<(), Error> {
+/// store fails is given back: its lease would hold it back for long.
+async fn round(office: &Office, (backend, adapter): (&str, &Adapter)) -> Result<(), Error> {
     let gathered = match adapter.inbox() {
         Some(inbox) => folder::gather(office, backend, &inbox).await,
         None => Ok(()),
     };
     let now = office.clock.now();
-    let mut waiting = office.store.lease_deliveries(backend, now, BATCH, now + LEASE).await?.into_iter();
-    while let Some(delivery) = waiting.next() {
+    let until = now + LEASE;
+    for delivery in office.store.lease_deliveries(backend, now, BATCH, until).await? {
         if let Err(error) = carried(office, adapter, &delivery).await {
             tracing::warn!(delivery.id = %delivery.id, %error, "not delivered yet");
             if delivery.tries >= PATIENCE {
@@ -161,7 +145,7 @@ async fn round(
             }
             let postponed = office.store.postpone_delivery(delivery.id, office.clock.now() + AGAIN).await;
             if let Err(error) = postponed {
-                unkept.extend(std::iter::once(delivery).chain(waiting).map(|d| d.id));
+                office.store.give_back_deliveries(backend, until);
                 return Err(error.into());
             }
         }

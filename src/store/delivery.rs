@@ -132,6 +132,12 @@ impl Store {
         self.unheard().remembered(Some(backend), lease_until, leasing).await
     }
 
+    /// What of the lease until `lease_until` was not told the store ends with the next lease for `backend`: for a carrier to whom
+    /// the store did not answer in between.
+    pub fn give_back_deliveries(&self, backend: &str, lease_until: Timestamp) {
+        self.unheard().remember(Some(backend), lease_until);
+    }
+
     async fn lease_of(
         &self,
         backend: &str,

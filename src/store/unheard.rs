@@ -1,5 +1,5 @@
-//! Leases that nobody heard of: the connection went away while the database leased, or before what was leased could be read. They may
-//! stand, held by a node that lives and does nothing with them, and would hold their rows back until they run out, which may be hours.
+//! Leases that nobody heard of: the connection went away while the database leased, or before what was leased could be read, or before
+//! what became of it could be told. They may stand, held by a node that lives and does nothing with them, and would hold their rows back until they run out, which may be hours.
 //!
 //! A node remembers when they would run out; its next look ends them in the transaction that leases anew.
 
@@ -23,6 +23,11 @@ impl Unheard {
         self.lock().extract_if(.., |(whose, _)| whose.as_deref() == of).map(|(_, until)| until).collect()
     }
 
+    /// Leases of a call until `until` stand and nobody works on them.
+    pub fn remember(&self, of: Option<&str>, until: Timestamp) {
+        self.lock().push((of.map(str::to_owned), until));
+    }
+
     /// Leases until `until`. What `leasing` is handed it must end first; if it fails, that and its own leases are remembered.
     ///
     /// # Errors
@@ -40,7 +45,7 @@ impl Unheard {
         let leased = leasing(unheard.clone()).await;
         if leased.is_err() {
             unheard.push(until);
-            self.lock().extend(unheard.into_iter().map(|until| (of.map(str::to_owned), until)));
+            unheard.into_iter().for_each(|until| self.remember(of, until));
         }
         leased
     }

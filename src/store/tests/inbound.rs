@@ -142,6 +142,20 @@ async fn a_delivery_that_cannot_be_read_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn what_a_carrier_gives_back_it_can_lease_again_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let (told, untold) = (delivery_of(&store, "1@sender").await, delivery_of(&store, "2@sender").await);
+    store.lease_deliveries("rest", noon(), 10, later(60)).await.unwrap();
+    store.postpone_delivery(told, later(30)).await.unwrap();
+    store.give_back_deliveries("rest", later(60));
+    assert!(store.lease_deliveries("other", later(1), 10, later(61)).await.unwrap().is_empty());
+    let leased = store.lease_deliveries("rest", later(2), 10, later(62)).await.unwrap();
+    assert_eq!(leased.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [untold]);
+    assert!(store.lease_deliveries("rest", later(3), 10, later(63)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_delivery_is_listed_taken_and_never_offered_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
