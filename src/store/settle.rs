@@ -75,7 +75,8 @@ pub struct Settlement {
 
 impl Store {
     /// Settles an attempt. A late settlement of an attempt that was taken for uncertain after a crash is welcome: a receipt
-    /// is a receipt. Anything less says nothing of a message that this node does not have leased any more: `None`.
+    /// is a receipt. Anything less says nothing of a message that this node does not have leased any more, or has leased anew
+    /// since: `None`.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown attempt.
@@ -84,9 +85,10 @@ impl Store {
         let (now, node) = (self.clock().now(), std::sync::Arc::clone(self.node()));
         let settled = self.write(move |work| {
             Box::pin(async move {
-                let (message, recipient) = owners_of(work, attempt).await?;
+                let Tried { message, recipient, over } = tried(work, attempt).await?;
                 end_attempt(work, attempt, &settlement).await?;
-                if settlement.outcome != Outcome::Receipted && !holds(work, message, &node).await? {
+                let stale = over || !holds(work, message, &node).await?;
+                if settlement.outcome != Outcome::Receipted && stale {
                     return Ok((message, None));
                 }
                 let moved = Moved {
@@ -257,16 +259,25 @@ fn not_to_be_stopped(recipient: RecipientId) -> Error {
     Error::conflict("recipient", recipient, "has nothing that can still be stopped; use close")
 }
 
-/// The message of an attempt, and its recipient, locked; `None` for evidence.
-async fn owners_of(work: &mut Work, attempt: AttemptId) -> Result<(MessageRow, Option<RecipientId>), Error> {
-    let found = sql::query_as::<(String, Option<String>)>(
-        "SELECT message.id, recipient FROM attempt JOIN message ON message.id = attempt.message WHERE attempt.id = ?",
+/// What an attempt was made for.
+struct Tried {
+    message: MessageRow,
+    /// Locked; `None` for evidence.
+    recipient: Option<RecipientId>,
+    /// It has ended before: whoever leased the message anew took it for lost, or evidence has come.
+    over: bool,
+}
+
+async fn tried(work: &mut Work, attempt: AttemptId) -> Result<Tried, Error> {
+    let found = sql::query_as::<(String, Option<String>, Option<i64>)>(
+        "SELECT message.id, recipient, ended FROM attempt JOIN message ON message.id = attempt.message WHERE attempt.id = ?",
     )
     .bind(attempt.0)
     .fetch_optional(&mut work.conn)
     .await?;
-    let (message, recipient) = found.ok_or_else(|| Error::missing("attempt", attempt.0))?;
-    Ok((MessageRow::read(&message)?, locked(work, recipient).await?))
+    let (message, recipient, ended) = found.ok_or_else(|| Error::missing("attempt", attempt.0))?;
+    let (message, recipient) = (MessageRow::read(&message)?, locked(work, recipient).await?);
+    Ok(Tried { message, recipient, over: ended.is_some() })
 }
 
 /// The recipient of an outbound message, locked; `None` for evidence.

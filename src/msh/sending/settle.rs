@@ -11,7 +11,7 @@ use crate::crash::{self, Point};
 use crate::id;
 use crate::pmode::{PMode, Profile, Retry};
 use crate::status::{Row, Signal as Said};
-use crate::store::{self, AttemptId, Class, NewEvidence, Next, OutMessage, Outcome, Settlement};
+use crate::store::{self, AttemptId, Class, MessageRow, NewEvidence, Next, OutMessage, Outcome, Settlement};
 
 /// Why sending is given up without another attempt; `None` while there is time.
 pub(super) fn deadline_passed(node: &Node, message: &OutMessage) -> Option<String> {
@@ -128,7 +128,8 @@ pub(super) async fn settled(
     metrics::counter!(crate::metrics::ATTEMPTS, "outcome" => outcome).increment(1);
     let kept = Some((attempt, settlement.clone()));
     let outcome = async {
-        if !matches!(settlement.next, Next::RetryAt(_) | Next::AwaitEvidence | Next::Done) {
+        let last = matches!(settlement.next, Next::Failed | Next::Uncertain);
+        if last && counts(node, message.id, attempt).await? {
             notify(node, message, settlement.next, &settlement.detail).await?;
         }
         crash::at(Point::SettleBegun);
@@ -144,8 +145,7 @@ pub(super) async fn settled(
 pub(super) async fn given_back(node: &Node, unkept: &Unkept) -> Result<(), store::Error> {
     if let Some((attempt, settlement)) = &unkept.settlement {
         let receipted = settlement.outcome == Outcome::Receipted;
-        // It was heard after all, or its lease ran out and another attempt is what counts.
-        if !receipted && node.store.open_attempt(unkept.message).await? != Some(*attempt) {
+        if !receipted && !counts(node, unkept.message, *attempt).await? {
             return Ok(());
         }
         if matches!(settlement.next, Next::Failed | Next::Uncertain) {
@@ -157,6 +157,11 @@ pub(super) async fn given_back(node: &Node, unkept: &Unkept) -> Result<(), store
     let (lookup, reason) = (unkept.lookup.clone(), "the store could not keep what became of it".to_owned());
     let next = Next::RetryAt(node.clock.now());
     node.store.lookup_failed(unkept.message, (lookup, reason), next, Vec::new()).await.map(drop)
+}
+
+/// Whether what became of an attempt is not known to the store yet, and no other attempt is what counts since its lease ran out.
+async fn counts(node: &Node, message: MessageRow, attempt: AttemptId) -> Result<bool, store::Error> {
+    Ok(node.store.open_attempt(message).await? == Some(attempt))
 }
 
 fn settlement(node: &Node, message: &OutMessage, retry: Retry, verdict: Verdict) -> Settlement {

@@ -144,6 +144,37 @@ async fn an_attempt_that_a_crash_left_open_counts_as_uncertain() {
     );
 }
 
+/// A process stood still for longer than its lease, and goes on: it has leased the message anew, and the old exchange ends after all.
+#[tokio::test]
+async fn what_an_attempt_comes_to_that_another_one_followed_moves_nothing_but_by_a_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let said_before = store.evidence(view.recipients[0].id).await.unwrap().len();
+    let message = leased(&store, noon()).await.remove(0);
+    let old = first_attempt(&store, &message).await;
+    let again = leased(&store, later(100)).await.remove(0);
+    assert_eq!((again.id, again.uncertain_attempts), (message.id, 1));
+    let new = store.begin_attempt(message.id, attempt(later(100))).await.unwrap();
+    for (outcome, next) in [(Outcome::Definite, Next::Failed), (Outcome::Uncertain, Next::RetryAt(later(90)))]
+    {
+        let evidence = match next {
+            Next::Failed => {
+                vec![NewEvidence::statement(Row::local(Signal::SendFailed, later(101), "1").because("no"))]
+            }
+            _ => Vec::new(),
+        };
+        let said = store.settle(old, settlement(outcome, next, evidence)).await.unwrap();
+        assert_eq!(said, None, "{outcome:?}");
+    }
+    assert_eq!(store.message(message.id).await.unwrap().state, "queued");
+    let said = store.evidence(view.recipients[0].id).await.unwrap().len();
+    assert_eq!(said, said_before, "nothing is said of it");
+    let receipted = settlement(Outcome::Receipted, Next::AwaitEvidence, vec![receipt(later(102))]);
+    assert!(store.settle(new, receipted).await.unwrap().is_some());
+    assert_eq!(store.message(message.id).await.unwrap().state, "awaiting-evidence");
+}
+
 #[tokio::test]
 async fn another_access_point_gets_a_new_messageid() {
     let folder = tempfile::tempdir().unwrap();
