@@ -116,8 +116,7 @@ impl Node {
     /// Asks it to end (SIGTERM) and waits: longer than a node takes whose exchanges and whose database do not answer (36 s).
     pub async fn stop(&mut self) -> Result<()> {
         if let Some(mut child) = self.child.take() {
-            let id = child.id().map(|id| id.to_string()).unwrap_or_default();
-            Command::new("kill").arg(id).status().await?;
+            signal(child.id().context("it has ended")?, "TERM").await?;
             tokio::time::timeout(Duration::from_secs(45), child.wait())
                 .await
                 .context("no end after SIGTERM")??;
@@ -144,6 +143,13 @@ impl Node {
     pub fn log(&self) -> PathBuf {
         self.config.with_extension("log")
     }
+}
+
+/// Sends a signal, by its name, to a process.
+pub async fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status().await?;
+    ensure!(status.success(), "process {pid} cannot be told {name}");
+    Ok(())
 }
 
 /// The tilts binary that was built with the test that runs: it lies beside the folder of the test's own binary.

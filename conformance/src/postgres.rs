@@ -78,7 +78,12 @@ impl Postgres {
 
     /// URL of a database.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}@{}/{database}", self.address)
+        Self::url_by(self.address, database)
+    }
+
+    /// The same by another way to the server.
+    pub fn url_by(way: SocketAddr, database: &str) -> String {
+        format!("postgres://{USER}@{way}/{database}")
     }
 
     /// Ends all connections to a database, as a server that is started anew does.

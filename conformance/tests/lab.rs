@@ -37,6 +37,7 @@ fn twentieth(stores: Stores, stalls: u64) -> Plan {
         kills: setting("TILTS_KILLS", 10),
         faults: setting("TILTS_FAULTS", 100),
         stalls,
+        freezes: 2,
         stores,
         tls: false,
         seed: seed(),
@@ -94,7 +95,9 @@ async fn the_work_of_a_node_that_stays_away_is_done_by_the_others() -> Result<()
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_do_they_over_tls() -> Result<()> {
     let stores = Stores::Sqlite;
-    run(Plan { messages: 150, kills: 4, faults: 80, stalls: 0, stores, tls: true, seed: seed() }).await
+    let plan =
+        Plan { messages: 150, kills: 4, faults: 80, stalls: 0, freezes: 0, stores, tls: true, seed: seed() };
+    run(plan).await
 }
 
 /// Letters of one case: the first lives in a file on both sides, the last in two at the sender, made one after the other.

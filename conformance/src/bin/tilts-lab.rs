@@ -26,6 +26,9 @@ struct Args {
     /// Times that a database does not answer for some seconds
     #[arg(long, default_value_t = 40)]
     stalls: u64,
+    /// Times that a node stands still for some seconds and then goes on
+    #[arg(long, default_value_t = 40)]
+    freezes: u64,
     /// So many nodes on each side, on a PostgreSQL server that is started for them; one on SQLite when absent
     #[arg(long)]
     postgres: Option<usize>,
@@ -48,13 +51,13 @@ async fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let seed = args.seed.unwrap_or(now);
-    let Args { messages, kills, faults, stalls, tls, .. } = args;
+    let Args { messages, kills, faults, stalls, freezes, tls, .. } = args;
     let stores = match args.postgres {
         None => Stores::Sqlite,
         Some(nodes) if args.s3 => Stores::Bucket(nodes),
         Some(nodes) => Stores::Postgres(nodes),
     };
-    let plan = Plan { messages, kills, faults, stalls, stores, tls, seed };
+    let plan = Plan { messages, kills, faults, stalls, freezes, stores, tls, seed };
     println!("seed {seed}");
     let mut lab = Lab::set_up(&args.tilts, plan).await?;
     let outcome = lab.run().await;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 
 use super::schedule::Side;
+use super::strait::Strait;
 use crate::hostile::target::plain;
 use crate::node::{Node, Ports};
 use crate::postgres::Postgres;
@@ -78,12 +79,23 @@ pub(super) async fn database(
     Ok(Some(Arc::new(server)))
 }
 
+/// A way to the database for each node of a side; none on SQLite.
+pub(super) async fn straits(stores: Stores, database: Option<&Postgres>) -> Result<Vec<Strait>> {
+    let mut straits = Vec::new();
+    if let Some(server) = database {
+        for _ in 0..stores.members() {
+            straits.push(Strait::to(server.address).await?);
+        }
+    }
+    Ok(straits)
+}
+
 /// Makes the nodes of a side. None knows its partner yet.
 pub(super) fn of(
     stage: &Stage,
     side: Side,
     (stores, tls): (Stores, bool),
-    (database, bucket): (Option<&Postgres>, Option<&S3>),
+    (straits, bucket): (&[Strait], Option<&S3>),
 ) -> Result<Vec<AccessPoint>> {
     let first = stage.node(name(side), &[Kind::Rsa], false)?;
     let folder = stage.world.root.join(&first.name);
@@ -91,7 +103,7 @@ pub(super) fn of(
     if !tls {
         plain(&config)?;
     }
-    if let Some(server) = database {
+    if let Some(way) = straits.first() {
         let own = "path = \"data\"\n";
         let place = match bucket {
             Some(bucket) => bucket.configuration(&folder, name(side))?,
@@ -106,13 +118,17 @@ pub(super) fn of(
         let shared = format!(
             "{own}payload_keys = [\"payload.key\"]\n{payloads}{place}[store.postgres]\nurl = \"{}\"\n\
              takeover_seconds = 3\n",
-            server.url(name(side))
+            Postgres::url_by(way.address, name(side))
         );
         replace(&config, own, &shared)?;
     }
     let mut nodes = vec![first];
     for number in 2..=stores.members() {
         let next = another(&nodes[0], &folder, number)?;
+        if let (Some(first), Some(own)) = (straits.first(), straits.get(number - 1)) {
+            let config = folder.with_file_name(&next.name).join("tilts.toml");
+            replace(&config, &first.address.to_string(), &own.address.to_string())?;
+        }
         nodes.push(next);
     }
     Ok(nodes)

@@ -27,6 +27,8 @@ pub struct Report {
     pub kills: BTreeMap<String, u64>,
     /// Times that a database did not answer, by side.
     pub stalls: BTreeMap<String, u64>,
+    /// Nodes that stood still for a while.
+    pub freezes: BTreeMap<String, u64>,
     /// What the oracle found.
     pub verdict: Verdict,
 }
@@ -50,6 +52,7 @@ impl Report {
             ("faults", self.faults.values().sum::<u64>(), self.plan.faults),
             ("kills", self.kills.values().sum::<u64>(), self.plan.kills),
             ("stalls", self.stalls.values().sum::<u64>(), self.plan.stalls),
+            ("freezes", self.freezes.values().sum::<u64>(), self.plan.freezes),
         ] {
             if done < planned {
                 self.verdict
@@ -66,7 +69,7 @@ impl Report {
 
     /// How to run it again.
     pub fn command(&self) -> String {
-        let Plan { messages, kills, faults, stalls, stores, tls, seed } = self.plan;
+        let Plan { messages, kills, faults, stalls, freezes, stores, tls, seed } = self.plan;
         let tls = if tls { " --tls" } else { "" };
         let stores = match stores {
             Stores::Sqlite => String::new(),
@@ -74,7 +77,8 @@ impl Report {
             Stores::Bucket(nodes) => format!(" --postgres {nodes} --s3"),
         };
         format!(
-            "tilts-lab --messages {messages} --kills {kills} --faults {faults} --stalls {stalls}{stores}{tls} --seed {seed}"
+            "tilts-lab --messages {messages} --kills {kills} --faults {faults} --stalls {stalls} --freezes {freezes}{stores}{tls} \
+             --seed {seed}"
         )
     }
 
@@ -85,7 +89,9 @@ impl Report {
             "{letters} letters to {messages} recipients, {evidence} evidence rows, {} exchanges in {:.0} s\n",
             self.exchanges, self.seconds
         );
-        for (what, counts) in [("faults", &self.faults), ("kills", &self.kills), ("stalls", &self.stalls)] {
+        let Self { faults, kills, stalls, freezes, .. } = self;
+        for (what, counts) in [("faults", faults), ("kills", kills), ("stalls", stalls), ("freezes", freezes)]
+        {
             text += &format!("{} {what}\n", counts.values().sum::<u64>());
             for (kind, count) in counts {
                 text += &format!("  {count:>6} {kind}\n");
@@ -109,7 +115,7 @@ impl Report {
     pub fn json_lines(&self) -> String {
         let run = json!({
             "plan": self.plan, "seconds": self.seconds, "exchanges": self.exchanges, "faults": self.faults,
-            "kills": self.kills, "stalls": self.stalls, "letters": self.verdict.letters, "messages": self.verdict.messages,
+            "kills": self.kills, "stalls": self.stalls, "freezes": self.freezes, "letters": self.verdict.letters, "messages": self.verdict.messages,
             "evidence": self.verdict.evidence, "good": self.is_good(), "untold": self.verdict.untold,
         });
         let findings = self.verdict.findings.iter().map(|finding| json!({ "finding": finding }));

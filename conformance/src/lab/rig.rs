@@ -12,6 +12,7 @@ use super::members::{Stores, as4, backends};
 use super::proxy::Proxy;
 use super::schedule::{At, Faults, Side};
 use super::stall::Target;
+use super::strait::Strait;
 use super::tally::Tally;
 use super::wire::Wire;
 use super::{consumer, members, producer};
@@ -35,8 +36,9 @@ pub struct Rig {
     pub ledger: Ledger,
     /// Faults done.
     pub faults: Tally,
-    /// The server of the databases, where there is one.
+    /// The server of the databases, where there is one, and the ways of each side's nodes to it.
     database: Option<Arc<Postgres>>,
+    straits: [Vec<Strait>; 2],
     /// The server of the payloads, where there is one.
     bucket: Option<S3>,
     consumer: tokio::task::JoinHandle<()>,
@@ -66,8 +68,9 @@ impl Rig {
         let wire = if tls { Wire::tls(&stage.world.tls_ca)? } else { Wire::Plain };
         let database = members::database(&stage, stores, cluster).await?;
         let bucket = members::bucket(&stage, stores)?;
-        let servers = (database.as_deref(), bucket.as_ref());
-        let of = |side| members::of(&stage, side, (stores, tls), servers);
+        let way = || members::straits(stores, database.as_deref());
+        let straits = [way().await?, way().await?];
+        let of = |side| members::of(&stage, side, (stores, tls), (&straits[side as usize], bucket.as_ref()));
         let sides = [of(Side::Sender)?, of(Side::Receiver)?];
         let tally = Tally::default();
         let there = Proxy::start(as4(&sides[1]), wire.clone(), faults[0], tally.clone()).await?;
@@ -80,7 +83,8 @@ impl Rig {
         }
         let ledger = Ledger::default();
         let consumer = tokio::spawn(consumer::consume(backends(&sides[1]), ledger.clone()));
-        Ok(Self { stage, sides, proxies: [there, back], ledger, faults: tally, database, bucket, consumer })
+        let proxies = [there, back];
+        Ok(Self { stage, sides, proxies, ledger, faults: tally, database, straits, bucket, consumer })
     }
 
     /// Where the nodes keep what they have.
@@ -159,6 +163,11 @@ impl Rig {
     /// The server of the databases, where there is one.
     pub fn database(&self) -> Option<&Postgres> {
         self.database.as_deref()
+    }
+
+    /// The way of a node to its database, where that is a server.
+    pub fn strait(&self, at: At) -> Option<&Strait> {
+        self.straits[at.side as usize].get(at.member)
     }
 
     /// What goes wrong between the nodes and the bucket.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use tokio::task::JoinHandle;
 
+use super::freeze::Freezes;
 use super::ledger::Letter;
 use super::members::Stores;
 use super::oracle::{finished, is_settled, judge};
@@ -31,6 +32,8 @@ pub struct Plan {
     pub faults: u64,
     /// Times that a database does not answer for some seconds, or a bucket breaks off.
     pub stalls: u64,
+    /// Times that a node stands still for a while and then goes on.
+    pub freezes: u64,
     /// Where the nodes keep what they have.
     pub stores: Stores,
     /// Whether the nodes speak TLS.
@@ -61,6 +64,7 @@ pub struct Lab {
     pub rig: Rig,
     kills: Tally,
     stalls: Tally,
+    freezes: Freezes,
     /// Kills when the run last said how far it has come.
     told: u64,
     /// Points at which a node will die by itself.
@@ -76,6 +80,7 @@ impl Lab {
             rig,
             kills: Tally::default(),
             stalls: Tally::default(),
+            freezes: Freezes::new(plan),
             told: 0,
             armed: HashMap::new(),
         })
@@ -99,6 +104,7 @@ impl Lab {
             Ok(()) => self.settle(producer, stalling).await,
             Err(error) => Err(error),
         };
+        self.freezes.end().await?;
         for at in self.rig.everybody() {
             self.disarm(at).await?;
         }
@@ -111,6 +117,7 @@ impl Lab {
             faults: self.rig.faults.counts(),
             kills: self.kills.counts(),
             stalls: self.stalls.counts(),
+            freezes: self.freezes.done().counts(),
             verdict,
         };
         report.complete(struck.err());
@@ -151,6 +158,7 @@ impl Lab {
         loop {
             self.revive().await?;
             let (_, arrived) = self.rig.ledger.progress();
+            self.freezes.look(&mut self.rig, arrived as u64).await?;
             if arrived as u64 >= due {
                 return Ok(());
             }
