@@ -130,10 +130,17 @@ pub struct Postgres {
     /// Seconds without a sign of life after which the other nodes take over a node's work.
     #[serde(default = "half_a_minute")]
     pub takeover_seconds: u32,
+    /// Seconds after which a server that does not answer counts as gone.
+    #[serde(default = "three_minutes")]
+    pub answer_seconds: u32,
 }
 
 const fn half_a_minute() -> u32 {
     30
+}
+
+const fn three_minutes() -> u32 {
+    180
 }
 
 const fn twelve() -> u32 {

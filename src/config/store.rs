@@ -61,10 +61,15 @@ fn postgres(problems: &mut Problems, given: &file::Postgres, base: &Path) -> Pos
         let text = format!("{} is not between 1 and 3600", given.takeover_seconds);
         problems.add("store.postgres.takeover_seconds", text);
     }
+    if !(1..=3600).contains(&given.answer_seconds) {
+        let text = format!("{} is not between 1 and 3600", given.answer_seconds);
+        problems.add("store.postgres.answer_seconds", text);
+    }
     let takeover = Duration::from_secs(given.takeover_seconds.into());
+    let answer = Duration::from_secs(given.answer_seconds.into());
     let file = given.password_file.as_ref().map(|file| base.join(file));
     let password = file.and_then(|file| problems.secret("store.postgres.password_file", &file));
-    PostgresConfig { url: given.url.clone(), password, connections: given.connections, takeover }
+    PostgresConfig { url: given.url.clone(), password, connections: given.connections, takeover, answer }
 }
 
 #[cfg(test)]
@@ -98,6 +103,10 @@ mod tests {
             ("postgres = { url = 'postgres://t:secret@db/t' }", "put it into password_file"),
             ("postgres = { url = 'postgres://t@db/t', connections = 1 }", "1 is not between 2 and 1000"),
             ("postgres = { url = 'postgres://t@db/t', takeover_seconds = 0 }", "0 is not between 1 and 3600"),
+            (
+                "postgres = { url = 'postgres://t@db/t', answer_seconds = 4000 }",
+                "4000 is not between 1 and 3600",
+            ),
             ("postgres = { url = 'postgres://t@db/t', password_file = 'none' }", "/etc/tilts/none"),
         ] {
             let (_, said) = judged(text);

@@ -60,6 +60,7 @@ async fn database_of(server: &str, path: &Path) -> PostgresConfig {
         password: None,
         connections: 6,
         takeover: std::time::Duration::from_secs(1),
+        answer: std::time::Duration::from_secs(60),
     };
     let pool = sql::PostgresPool::connect(&on("postgres")).await.unwrap();
     let _exists = pool.outside(&format!("CREATE DATABASE {name}")).await;

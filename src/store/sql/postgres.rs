@@ -1,8 +1,11 @@
 //! PostgreSQL: a pool; each command of the store in a transaction of its own connection.
 
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgDatabaseError, PgListener, PgPoolOptions, PgRow, PgSeverity, PgSslMode,
 };
@@ -10,6 +13,7 @@ use sqlx::{
     Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgPool, Postgres, Row as _, TypeInfo as _,
 };
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::super::{DatabaseError, Error};
 use super::row::{Columns, Row};
@@ -17,6 +21,8 @@ use super::value::Value;
 
 /// How long a caller waits for a free connection.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// `BEGIN` waits for nobody: without an answer for so long the way to the server is no more.
+const BEGUN: Duration = Duration::from_secs(10);
 
 /// Where the database is and how it is entered.
 #[derive(Clone)]
@@ -29,6 +35,9 @@ pub struct PostgresConfig {
     pub connections: u32,
     /// A node that gave no sign of life for so long counts as gone.
     pub takeover: Duration,
+    /// How long an answer is waited for. A server that is gone without a word, and does not come back under its address, the system
+    /// would notice after a quarter of an hour; who waits for a lock waits for a minute at most.
+    pub answer: Duration,
 }
 
 impl std::fmt::Debug for PostgresConfig {
@@ -61,6 +70,7 @@ impl PostgresConfig {
 #[derive(Clone)]
 pub struct PostgresPool {
     pool: PgPool,
+    answer: Duration,
 }
 
 impl PostgresPool {
@@ -76,12 +86,16 @@ impl PostgresPool {
             .test_before_acquire(false)
             .connect_with(options)
             .await?;
-        Ok(Self { pool })
+        Ok(Self { pool, answer: config.answer })
     }
 
     pub(super) async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
         let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), arguments(values)?);
-        read_all(&query.fetch_all(&self.pool).await?)
+        let mut conn = self.pool.acquire().await?;
+        let Some(read) = answer(self.answer, query.fetch_all(&mut *conn)).await else {
+            return Err(unanswered(conn, self.answer));
+        };
+        read_all(&read?)
     }
 
     /// Statements without values outside of any transaction.
@@ -98,14 +112,21 @@ impl PostgresPool {
     /// # Errors
     /// The server's.
     pub async fn begin(&self) -> Result<TransactionConn, Error> {
-        let mut conn = self.pool.acquire().await?;
-        if conn.execute("BEGIN").await.is_err() {
-            // One that was idle while the server was restarted: the next one is new.
-            drop(conn);
-            conn = self.pool.acquire().await?;
-            conn.execute("BEGIN").await?;
+        let within = BEGUN.min(self.answer);
+        let mut idle = self.pool.num_idle() + 1;
+        loop {
+            let mut conn = self.pool.acquire().await?;
+            let error = match answer(within, conn.execute("BEGIN")).await {
+                Some(Ok(_)) => return Ok(TransactionConn { conn: Some(conn), answer: self.answer }),
+                Some(Err(error)) => {
+                    drop(conn.detach());
+                    error.into()
+                }
+                None => unanswered(conn, within),
+            };
+            // One that was idle while the server was started anew, or went away: after all such ones, the next is new.
+            idle = idle.checked_sub(1).ok_or(error)?;
         }
-        Ok(TransactionConn { conn: Some(conn) })
     }
 
     /// Closes all connections, after what runs on them has ended.
@@ -116,7 +137,26 @@ impl PostgresPool {
 
 /// A connection inside a transaction. Dropped before its end, it is closed, and the server takes everything back.
 pub struct TransactionConn {
-    conn: Option<sqlx::pool::PoolConnection<Postgres>>,
+    conn: Option<PoolConnection<Postgres>>,
+    answer: Duration,
+}
+
+/// What was asked comes to; nothing, when there is no answer in time.
+async fn answer<T>(within: Duration, asked: impl Future<Output = T>) -> Option<T> {
+    timeout(within, asked).await.ok()
+}
+
+/// On a connection without an answer nothing can be asked any more.
+fn unanswered(conn: PoolConnection<Postgres>, within: Duration) -> Error {
+    drop(conn.detach());
+    no_answer(within).into()
+}
+
+fn no_answer(within: Duration) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(
+        io::ErrorKind::TimedOut,
+        format!("the server did not answer for {within:?}"),
+    ))
 }
 
 impl TransactionConn {
@@ -126,14 +166,25 @@ impl TransactionConn {
 
     pub(super) async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
         let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), arguments(values)?);
-        read_all(&query.fetch_all(self.conn()?).await?)
+        let read = answer(self.answer, query.fetch_all(self.conn()?)).await;
+        read_all(&self.heard(read)?)
+    }
+
+    /// An answer. Where there is none, the transaction has ended without us.
+    fn heard<T>(&mut self, answer: Option<Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+        answer.unwrap_or_else(|| {
+            drop(self.conn.take().map(PoolConnection::detach));
+            Err(no_answer(self.answer))
+        })
     }
 
     pub(super) async fn change(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, Error> {
         let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), arguments(values)?);
-        Ok(query.execute(self.conn()?).await?.rows_affected())
+        let changed = answer(self.answer, query.execute(self.conn()?)).await;
+        Ok(self.heard(changed)?.rows_affected())
     }
 
+    /// Waited for without end: a step of the schema may take long.
     pub(super) async fn batch(&mut self, sql: &str) -> Result<(), Error> {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(self.conn()?).await?;
         Ok(())
@@ -144,8 +195,9 @@ impl TransactionConn {
     /// # Errors
     /// The server's refusal; [`Error::Undecided`] when it went away during a commit.
     pub async fn end(mut self, commit: bool) -> Result<(), Error> {
-        let conn = self.conn()?;
-        match conn.execute(if commit { "COMMIT" } else { "ROLLBACK" }).await {
+        let last = if commit { "COMMIT" } else { "ROLLBACK" };
+        let ended = answer(self.answer, self.conn()?.execute(last)).await;
+        match self.heard(ended) {
             Ok(_) => {
                 drop(self.conn.take());
                 Ok(())

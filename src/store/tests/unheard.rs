@@ -5,13 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::inbound::delivery_of;
 use super::*;
 
-/// A way to the server on which, where `armed`, the next commit gets there and its answer does not come back.
+/// A way to the server on which, where `armed`, the next commit gets there and its answer does not come back; and on which what is
+/// connected may fall silent without an end.
 struct Way {
     armed: Arc<AtomicBool>,
+    silent: watch::Sender<u32>,
     port: u16,
 }
 
@@ -20,14 +24,29 @@ impl Way {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let armed = Arc::new(AtomicBool::new(false));
+        let (silent, silence) = watch::channel(0);
         let cut = Arc::clone(&armed);
         tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.unwrap();
-                tokio::spawn(passed(client, server, Arc::clone(&cut)));
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut server = TcpStream::connect(&server).await.unwrap();
+                let (cut, mut silence) = (Arc::clone(&cut), silence.clone());
+                let begun = *silence.borrow();
+                tokio::spawn(async move {
+                    let silent = tokio::select! {
+                        silent = silence.wait_for(|now| *now > begun) => silent.is_ok(),
+                        () = passed(&mut client, &mut server, cut) => false,
+                    };
+                    if silent {
+                        std::future::pending::<()>().await;
+                    }
+                });
             }
         });
-        Self { armed, port }
+        Self { armed, silent, port }
+    }
+
+    fn fall_silent(&self) {
+        self.silent.send_modify(|times| *times += 1);
     }
 
     fn lose_the_next_answer(&self) {
@@ -35,7 +54,7 @@ impl Way {
     }
 }
 
-async fn passed(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicBool>) {
+async fn passed(client: &mut TcpStream, server: &mut TcpStream, cut: Arc<AtomicBool>) {
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     let up = async {
@@ -68,6 +87,7 @@ async fn behind_a_way(folder: &Path) -> Option<(Store, Way)> {
     let (scheme, address) = before.rsplit_once('@').unwrap();
     let way = Way::to(address.to_owned()).await;
     postgres.url = format!("{scheme}@127.0.0.1:{}/{name}?sslmode=disable", way.port);
+    postgres.answer = std::time::Duration::from_secs(2);
     Some((Store::open(&config, Clock::manual(noon())).await.unwrap(), way))
 }
 
@@ -140,4 +160,38 @@ async fn a_session_ended_in_a_commit_is_no_refusal_and_an_error_in_it_is_one() {
     assert!(matches!(ended, Err(Error::Undecided(_))), "{ended:?}");
     let refused = end("RAISE EXCEPTION 'no'").await;
     assert!(matches!(refused, Err(Error::Database(_))), "{refused:?}");
+}
+
+/// As where a standby takes the place of a server that is gone without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_silent_is_connected_to_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((store, way)) = behind_a_way(folder.path()).await else { return };
+    submitted(&store, "1", "1@us").await;
+    let calls = (0..8).map(|_| store.submissions(None, None, None, 10));
+    assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_ok), "many connections");
+    way.fall_silent();
+    let patience = std::time::Duration::from_secs(40);
+    let both = timeout(patience, async {
+        while store.submissions(None, None, None, 10).await.is_err() {}
+        while store.lease_due(noon(), 1, later(300)).await.is_err() {}
+    });
+    assert!(both.await.is_ok(), "no answer for {patience:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_met_with_silence_is_undecided_and_what_came_before_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((store, way)) = behind_a_way(folder.path()).await else { return };
+    let sql::Conn::PostgresPool(pool) = store.read() else { panic!("no server") };
+    let [begun, mut asked] =
+        [pool.begin().await, pool.begin().await].map(|conn| sql::Conn::Postgres(conn.unwrap()));
+    way.fall_silent();
+    let patience = std::time::Duration::from_secs(20);
+    let ended = timeout(patience, begun.end(true)).await.unwrap();
+    assert!(matches!(ended, Err(Error::Undecided(_))), "{ended:?}");
+    let answer = timeout(patience, sql::query("SELECT 1").execute(&mut asked)).await.unwrap();
+    assert!(matches!(answer, Err(Error::Database(_))), "{answer:?}");
+    let ended = timeout(patience, asked.end(true)).await.unwrap();
+    assert!(matches!(ended, Err(Error::Closed)), "{ended:?}");
 }
