@@ -1,10 +1,11 @@
-//! Commits whose answer is lost on the way from a PostgreSQL server.
+//! What is lost on the way from a PostgreSQL server: the answer to a commit, and all that a listener would hear.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use super::inbound::delivery_of;
 use super::*;
@@ -12,6 +13,7 @@ use super::*;
 /// A way to the server on which, where `armed`, the next commit gets there and its answer does not come back.
 struct Way {
     armed: Arc<AtomicBool>,
+    deaf: Arc<Notify>,
     port: u16,
 }
 
@@ -20,14 +22,20 @@ impl Way {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let armed = Arc::new(AtomicBool::new(false));
-        let cut = Arc::clone(&armed);
+        let deaf = Arc::new(Notify::new());
+        let (cut, silence) = (Arc::clone(&armed), Arc::clone(&deaf));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&server).await.unwrap();
-                tokio::spawn(passed(client, server, Arc::clone(&cut)));
+                tokio::spawn(passed(client, server, Arc::clone(&cut), Arc::clone(&silence)));
             }
         });
-        Self { armed, port }
+        Self { armed, deaf, port }
+    }
+
+    /// Nothing passes any more on the connection that listens, and nobody says so.
+    fn lead_the_listener_nowhere(&self) {
+        self.deaf.notify_waiters();
     }
 
     fn lose_the_next_answer(&self) {
@@ -35,17 +43,26 @@ impl Way {
     }
 }
 
-async fn passed(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicBool>) {
+async fn passed(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicBool>, silence: Arc<Notify>) {
+    let listens = AtomicBool::new(false);
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     let up = async {
         let mut octets = vec![0; 1 << 16];
         while let Ok(count @ 1..) = from_client.read(&mut octets).await {
-            let commit = octets[..count].windows(7).any(|some| some == b"COMMIT\0");
+            let has = |word: &[u8]| octets[..count].windows(word.len()).any(|some| some == word);
+            listens.fetch_or(has(b"LISTEN"), Ordering::SeqCst);
+            let commit = has(b"COMMIT\0");
             to_server.write_all(&octets[..count]).await.unwrap();
             if commit && cut.swap(false, Ordering::SeqCst) {
                 return;
             }
+        }
+    };
+    let silenced = async {
+        silence.notified().await;
+        while !listens.load(Ordering::SeqCst) {
+            silence.notified().await;
         }
     };
     tokio::select! {
@@ -54,6 +71,7 @@ async fn passed(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicBoo
             let _ = from_server.read(&mut [0; 64]).await;
         }
         _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+        () = silenced => std::future::pending().await,
     }
 }
 
@@ -140,4 +158,19 @@ async fn a_session_ended_in_a_commit_is_no_refusal_and_an_error_in_it_is_one() {
     assert!(matches!(ended, Err(Error::Undecided(_))), "{ended:?}");
     let refused = end("RAISE EXCEPTION 'no'").await;
     assert!(matches!(refused, Err(Error::Database(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_whose_server_is_gone_without_a_word_listens_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((store, way)) = behind_a_way(folder.path()).await else { return };
+    let mut bell = store.outbound_changes();
+    way.lead_the_listener_nowhere();
+    for _ in ["what may have been missed", "what is said then"] {
+        let heard = tokio::time::timeout(std::time::Duration::from_secs(10), bell.changed());
+        heard.await.expect("nothing heard").unwrap();
+        let mut other = behind(folder.path()).await;
+        other.batch("NOTIFY tilts, 'somebody outbound'").await.unwrap();
+        other.end(true).await.unwrap();
+    }
 }
