@@ -40,6 +40,7 @@ mod spool;
 mod sql;
 mod submission;
 mod unheard;
+mod unreadable;
 mod writer;
 
 use std::io;
