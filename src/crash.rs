@@ -74,6 +74,12 @@ points! {
     CheckpointBegun => "checkpoint-begun",
     /// They are.
     CheckpointCommitted => "checkpoint-committed",
+    /// Whoever writes to a PostgreSQL database has taken a command, and begun nothing.
+    CommandTaken => "command-taken",
+    /// Something was heard from a node that shares the database, and nobody here knows yet.
+    WordHeard => "word-heard",
+    /// A sign of life is due to the nodes that share the database, and not given.
+    SignDue => "sign-due",
 }
 
 static PLAN: OnceLock<Plan> = OnceLock::new();

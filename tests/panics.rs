@@ -13,9 +13,10 @@ use conformance::demo::list;
 use conformance::hostile::target::plain;
 use conformance::http;
 use conformance::node::Ports;
+use conformance::postgres::{Postgres, skipped_without_postgres};
 use conformance::probe::SENDER;
 use conformance::stage::{Kind, Stage, agree, submit};
-use conformance::world::AccessPoint;
+use conformance::world::{AccessPoint, said};
 use serde_json::Value;
 use tilts::app;
 use tilts::clock::{Clock, SignedDuration};
@@ -182,6 +183,13 @@ fn a_delivery_that_panics_is_tried_again() -> Result<()> {
     })
 }
 
+/// What a node says that has ended because a part of it failed.
+async fn failed(node: Inside) -> Result<String> {
+    let served =
+        tokio::time::timeout(Duration::from_secs(30), node.serving).await.context("it goes on")??;
+    Ok(format!("{:#}", served.err().context("it ended well")?))
+}
+
 #[test]
 fn a_part_of_the_node_that_panics_ends_the_node_and_is_named() -> Result<()> {
     run(async |defects| {
@@ -190,13 +198,43 @@ fn a_part_of_the_node_that_panics_ends_the_node_and_is_named() -> Result<()> {
         defects.plant(&[Point::CheckpointBegun]);
         node.clock.advance(SignedDuration::from_mins(2));
         submit(&one, SENDER, "to-two::1").await?;
-        let served =
-            tokio::time::timeout(Duration::from_secs(30), node.serving).await.context("it goes on")??;
-        let error = format!("{:#}", served.err().context("it ended well")?);
+        let error = failed(node).await?;
         ensure!(
             error == "a part of the node has failed: deadlines: panicked: a defect at checkpoint-begun",
             "{error}"
         );
         Ok(())
+    })
+}
+
+#[test]
+fn a_part_of_a_store_on_postgresql_that_panics_ends_the_node_and_is_named() -> Result<()> {
+    if skipped_without_postgres() {
+        return Ok(());
+    }
+    run(async |defects| {
+        let (stage, one, _) = pair()?;
+        let server = Postgres::start(&stage.world.root.join("postgres.log")).await?;
+        server.database("one").await?;
+        let (own, text) = ("path = \"data\"\n", fs::read_to_string(config(&stage, &one))?);
+        ensure!(text.contains(own), "no {own:?}");
+        let url = server.url("one");
+        let shared =
+            format!("{own}[store.postgres]\nurl = \"{url}?sslmode=disable\"\ntakeover_seconds = 2\n");
+        fs::write(config(&stage, &one), text.replace(own, &shared))?;
+        for (point, part) in [
+            (Point::CommandTaken, "the store's writer"),
+            (Point::WordHeard, "the store's listener"),
+            (Point::SignDue, "the store's sign of life"),
+        ] {
+            let node = Inside::start(&stage, &one).await?;
+            defects.plant(&[point]);
+            said(server.client("one", &["NOTIFY tilts, 'somebody outbound'"])).await?;
+            let error = failed(node).await?;
+            let known =
+                format!("a part of the node has failed: {part}: panicked: a defect at {}", point.as_str());
+            ensure!(error == known, "{error}");
+        }
+        server.stop().await
     })
 }

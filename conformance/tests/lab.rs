@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
-use conformance::lab::{Act, At, Faults, Lab, Plan, Rig, Side, Stores, TRAPS, Trap, judge, known_to, settle};
+use conformance::lab::{
+    Act, At, Faults, Lab, OF_CLUSTERS, Plan, Rig, Side, Stores, TRAPS, Trap, judge, known_to, settle,
+};
 use conformance::node::tilts_binary;
 use conformance::postgres::skipped_without_postgres;
 use conformance::random::setting;
@@ -246,7 +248,8 @@ async fn die_of_everything(rig: &mut Rig, seed: u64) -> Result<()> {
 #[tokio::test]
 async fn every_point_that_the_binary_knows_is_tried() -> Result<()> {
     let known: BTreeSet<String> = known_to(&tilts_binary()?).await?.into_iter().collect();
-    let tried: BTreeSet<String> = TRAPS.iter().map(|trap| trap.point.to_owned()).collect();
+    let tried = TRAPS.iter().map(|trap| trap.point).chain(OF_CLUSTERS.iter().copied());
+    let tried: BTreeSet<String> = tried.map(str::to_owned).collect();
     ensure!(
         known == tried,
         "known but not tried: {:?}; tried but not known: {:?}",

@@ -20,7 +20,7 @@ use self::tasks::Tasks;
 use crate::backend::{self, Adapter, Office};
 use crate::clock::Clock;
 use crate::config::{Problems, Settings};
-use crate::store::Store;
+use crate::store::{Part, Store};
 use crate::transport::{Network, Tcp};
 use crate::{config, msh};
 
@@ -99,8 +99,9 @@ async fn closed(store: &Store) -> Result<()> {
 
 fn workers(built: &build::Built, tasks: &mut Tasks) {
     let (node, office) = (&built.node, &built.office);
-    let store = office.store.clone();
-    tasks.spawn("the store's writer", until(tasks.stopped(), async move { store.ended().await }));
+    for part in office.store.parts() {
+        tasks.spawn(part.name, watched(tasks.stopped(), part.clone()));
+    }
     tasks.spawn("sending", msh::sending::run(node.clone(), tasks.stopped()));
     tasks.spawn("delivery", backend::delivery::run(office.clone(), tasks.stopped()));
     for (name, revoker) in &node.revokers {
@@ -115,11 +116,14 @@ fn workers(built: &build::Built, tasks: &mut Tasks) {
     }
 }
 
-/// Ready with the first of two.
-async fn until(stop: impl Future<Output = ()>, end: impl Future<Output = ()>) {
-    tokio::select! {
-        () = stop => {}
-        () = end => {}
+/// Ends with a part of the store, as that did.
+async fn watched(stop: impl Future<Output = ()>, part: Part) {
+    let said = tokio::select! {
+        () = stop => None,
+        said = part.ended() => said,
+    };
+    if let Some(said) = said {
+        std::panic::resume_unwind(Box::new(said));
     }
 }
 

@@ -14,11 +14,13 @@ use tokio::task::JoinHandle;
 
 use super::Error;
 use super::open::Wake;
+use super::parts::Part;
 use super::sql::{self, Conn, PostgresPool};
 use super::writer::Announce;
+use crate::crash::{self, Point};
 
 /// Signs of life in the time after which a node counts as gone.
-const BEATS: u32 = 4;
+pub(super) const BEATS: u32 = 4;
 /// A node that was not seen for so long is forgotten, in microseconds: thirty days.
 const FORGOTTEN: i64 = 30 * 24 * 3600 * 1_000_000;
 
@@ -40,13 +42,14 @@ impl Pulse {
         pool: &PostgresPool,
         (wake, node): (&Wake, &Arc<str>),
         gone: Duration,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, Part), Error> {
         sign(pool, node).await?;
         let (own, bells, name) = (pool.clone(), wake.clone(), Arc::clone(node));
-        let task = tokio::spawn(async move {
+        let (part, beating) = Part::of("the store's sign of life", async move {
             let mut steady = Steady::begin(gone);
             loop {
                 tokio::time::sleep(gone / BEATS).await;
+                crash::at(Point::SignDue);
                 match beat(&own, &name, gone, &mut steady).await {
                     Ok(Some(freed)) => bells.announce(&freed),
                     Ok(None) => {}
@@ -54,7 +57,8 @@ impl Pulse {
                 }
             }
         });
-        Ok(Self { task, pool: pool.clone(), node: Arc::clone(node) })
+        let task = tokio::spawn(beating);
+        Ok((Self { task, pool: pool.clone(), node: Arc::clone(node) }, part))
     }
 
     /// Says that the node goes: its leases end now. What could not be said the others notice by themselves.

@@ -8,6 +8,7 @@ use super::ids::{micros, optional_time};
 use super::lease::earliest;
 use super::outgoing::Outgoing;
 use super::sql::{self, Sql};
+use super::unreadable::Unreadable;
 use super::writer::Work;
 use super::{
     DeliveryId, Error, InboundView, MessageRow, NewEvidenceMessage, Store, events, payload, readable,
@@ -164,11 +165,16 @@ impl Store {
                 })
             })
             .await?;
-        let mut leased = Vec::with_capacity(ids.len());
+        let (mut leased, mut unreadable) = (Vec::with_capacity(ids.len()), Unreadable::default());
         for id in ids {
+            let read = match DeliveryId::read(&id) {
+                Ok(id) => self.delivery(id).await,
+                Err(error) => Err(error),
+            };
             // One that cannot be read stays leased, and is looked at again when the lease has run out.
-            leased.extend(readable(DELIVERY, &id, self.delivery(DeliveryId::read(&id)?).await)?);
+            leased.extend(unreadable.or(DELIVERY, &id, read)?);
         }
+        self.tell_of(unreadable).await;
         leased.sort_by_key(|d| d.id);
         Ok(leased)
     }

@@ -9,9 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::ids::{micros, optional_time};
 use super::outbound::{OutMessage, out_message, uncertain_attempts, with_plan};
-use super::sql::{self, Conn};
+use super::sql::{self, Conn, Row};
+use super::unreadable::Unreadable;
 use super::writer::{Announce, Work};
-use super::{AttemptId, Error, MessageRow, RecipientId, Store, readable};
+use super::{AttemptId, Error, MessageRow, RecipientId, Store};
 use crate::clock::Timestamp;
 
 /// The leases of one process.
@@ -105,7 +106,9 @@ impl Store {
                 })
             })
         };
-        self.unheard().remembered(None, lease_until, leasing).await
+        let (leased, unreadable) = self.unheard().remembered(None, lease_until, leasing).await?;
+        self.tell_of(unreadable).await;
+        Ok(leased)
     }
 
     /// The earliest time at which a queued message is due or a lease runs out.
@@ -121,7 +124,7 @@ impl Store {
             .await?;
         let mut next = None;
         for (id, due) in rows {
-            if !held.contains(&MessageRow::read(&id)?) {
+            if MessageRow::read(&id).is_ok_and(|id| !held.contains(&id)) {
                 next = optional_time(Some(due))?;
                 break;
             }
@@ -172,7 +175,9 @@ impl Store {
     /// A message that was just leased, if it is due; else it is leased no longer: it was put off, cancelled or settled since it was seen,
     /// or the database fails. One that cannot be read stays leased, and is looked at again when the lease has run out.
     async fn kept_if_due(&self, id: MessageRow, now: Timestamp) -> Result<Option<OutMessage>, Error> {
-        let read = readable(SENT, id, self.due(id, now).await);
+        let mut unreadable = Unreadable::default();
+        let read = unreadable.or(SENT, id, self.due(id, now).await);
+        self.tell_of(unreadable).await;
         if !matches!(read, Ok(Some(Some(_)) | None)) {
             self.lease_ended(id, false);
         }
@@ -187,10 +192,12 @@ impl Store {
             .bind((held.len() + limit + AHEAD) as i64)
             .fetch_all(&mut self.look())
             .await?;
-        let due: Result<VecDeque<MessageRow>, Error> = due.iter().map(|id| MessageRow::read(id)).collect();
-        let mut due = due?;
-        due.retain(|id| !held.contains(id));
-        *leases.next() = due;
+        let (mut free, mut unreadable) = (VecDeque::new(), Unreadable::default());
+        for id in &due {
+            free.extend(unreadable.or(SENT, id, MessageRow::read(id))?.filter(|id| !held.contains(id)));
+        }
+        *leases.next() = free;
+        self.tell_of(unreadable).await;
         Ok(())
     }
 
@@ -296,7 +303,7 @@ async fn lease(
     now: Timestamp,
     limit: u32,
     (until, node): (Timestamp, &str),
-) -> Result<Vec<OutMessage>, Error> {
+) -> Result<(Vec<OutMessage>, Unreadable), Error> {
     let rows = sql::query(LEASE)
         .bind(micros(until))
         .bind(micros(now))
@@ -304,16 +311,20 @@ async fn lease(
         .bind(node)
         .fetch_all(&mut work.conn)
         .await?;
-    let mut leased = Vec::with_capacity(rows.len());
+    let (mut leased, mut unreadable) = (Vec::with_capacity(rows.len()), Unreadable::default());
     for row in &rows {
-        let id = MessageRow::read(row.get("id")?)?;
-        if row.get::<i64>("attempts")? > 0 {
-            end_lost_attempts(work, id, now).await?;
-        }
-        leased.extend(readable(SENT, id, out_message(&mut work.conn, row).await)?);
+        let read = leased_message(work, row, now).await;
+        leased.extend(unreadable.or(SENT, row.get::<&str>("id")?, read)?);
     }
     leased.sort_by_key(|message| (message.due, message.id));
-    Ok(leased)
+    Ok((leased, unreadable))
+}
+
+async fn leased_message(work: &mut Work, row: &Row, now: Timestamp) -> Result<OutMessage, Error> {
+    if row.get::<i64>("attempts")? > 0 {
+        end_lost_attempts(work, MessageRow::read(row.get("id")?)?, now).await?;
+    }
+    out_message(&mut work.conn, row).await
 }
 
 async fn end_lost_attempts(work: &mut Work, message: MessageRow, now: Timestamp) -> Result<(), Error> {

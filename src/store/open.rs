@@ -8,19 +8,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::alive::Pulse;
+use super::alive::{BEATS, Pulse};
 use super::answering::Answering;
 use super::hands::Hands;
 use super::lease::Leases;
+use super::parts::Part;
 use super::room::Room;
 use super::sealed::PayloadKeys;
 use super::shelf::{self, S3Config, Shelf};
 use super::spool::Spool;
-use super::sql::{self, Access, Conn, Moment, PostgresConfig, PostgresPool, Readers, SqliteConn, listen};
+use super::sql::{self, Access, Conn, Listener, Moment, PostgresConfig, PostgresPool, Readers, SqliteConn};
 use super::unheard::Unheard;
 use super::writer::{Announce, CHANNEL, Work, Writer};
 use super::{Error, migrate, payload_files};
 use crate::clock::Clock;
+use crate::crash::{self, Point};
 
 /// `[store]` of the configuration.
 #[derive(Debug, Clone)]
@@ -77,7 +79,9 @@ pub struct Store {
 struct Inner {
     writer: Writer,
     answering: Answering,
-    ended: watch::Receiver<()>,
+    writers: Vec<Part>,
+    /// What else it does by itself.
+    others: Vec<Part>,
     read: Read,
     spool: Spool,
     room: Arc<Room>,
@@ -118,7 +122,7 @@ impl Store {
         let shelf = Shelf::of(config)?;
         let spool = Spool::open(config.making(&node), shelf, config.keys.clone(), Arc::clone(&room))?;
         let wake = Wake::new();
-        let (read, writer, ended) = match &config.postgres {
+        let Opened { read, writer, writers, others } = match &config.postgres {
             None => sqlite(config, (&spool, &wake, &node)).await?,
             Some(postgres) => cluster(config, postgres, (&spool, &wake, &node)).await?,
         };
@@ -127,7 +131,8 @@ impl Store {
         let inner = Inner {
             writer,
             answering,
-            ended,
+            writers,
+            others,
             read,
             spool,
             room,
@@ -163,8 +168,14 @@ impl Store {
 
     /// Ready when nothing is written any more: after [`Store::close`], or because whoever wrote is gone.
     pub async fn ended(&self) {
-        let mut ended = self.inner.ended.clone();
-        while ended.changed().await.is_ok() {}
+        for writer in &self.inner.writers {
+            writer.ended().await;
+        }
+    }
+
+    /// What the store does by itself. None of it ends before [`Store::close`], or it has failed.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.inner.writers.iter().chain(&self.inner.others)
     }
 
     /// Whether more can be taken over; else peers and producers are to come again.
@@ -317,7 +328,13 @@ pub(super) fn database(folder: &Path) -> PathBuf {
     folder.join("tilts.db")
 }
 
-type Opened = (Read, Writer, watch::Receiver<()>);
+/// What differs between the databases.
+struct Opened {
+    read: Read,
+    writer: Writer,
+    writers: Vec<Part>,
+    others: Vec<Part>,
+}
 
 async fn sqlite(config: &Config, (spool, wake, node): (&Spool, &Wake, &Arc<str>)) -> Result<Opened, Error> {
     let file = database(&config.path);
@@ -338,8 +355,8 @@ async fn sqlite(config: &Config, (spool, wake, node): (&Spool, &Wake, &Arc<str>)
         Hands::Caller(_) => Readers::of_caller(&file)?,
     };
     let hands = (config.hands.clone(), wake.clone());
-    let (writer, ended) = Writer::on_sqlite(conn, hands).map_err(Error::io(&config.path))?;
-    Ok((Read::Sqlite(readers), writer, ended))
+    let (writer, part) = Writer::on_sqlite(conn, hands).map_err(Error::io(&config.path))?;
+    Ok(Opened { read: Read::Sqlite(readers), writer, writers: vec![part], others: Vec::new() })
 }
 
 /// How old a file that no row names must be before a node takes it for left over: another one may be about to name it.
@@ -361,20 +378,28 @@ async fn cluster(
     conn.end(true).await?;
     // To list a large folder may take long: in no transaction, which the server would end.
     tidy(&mut Conn::PostgresPool(pool.clone()), config, spool).await?;
-    let mut heard = listen(&pool, CHANNEL).await?;
-    let (bells, own) = (wake.clone(), Arc::clone(node));
-    tokio::spawn(async move {
-        while let Some(words) = heard.recv().await {
+    let listener = Listener::begin(&pool, CHANNEL, postgres.takeover / BEATS).await?;
+    let listener = listening(listener, (wake.clone(), Arc::clone(node)));
+    // A third of the connections is left for reading.
+    let writers = (postgres.connections * 2 / 3).max(1);
+    let (writer, writers) = Writer::on_postgres(&pool, writers, (wake, node));
+    let (pulse, beating) = Pulse::begin(&pool, (wake, node), postgres.takeover).await?;
+    let read = Read::Postgres(pool, Arc::new(pulse));
+    Ok(Opened { read, writer, writers, others: vec![listener, beating] })
+}
+
+/// Rings here for what the other nodes tell, until the pool is closed.
+fn listening(mut listener: Listener, (wake, own): (Wake, Arc<str>)) -> Part {
+    let (part, listening) = Part::of("the store's listener", async move {
+        while let Some(words) = listener.heard().await {
+            crash::at(Point::WordHeard);
             if let Some(announced) = Announce::heard(&own, &words) {
-                bells.announce(&announced);
+                wake.announce(&announced);
             }
         }
     });
-    // A third of the connections is left for reading.
-    let writers = (postgres.connections * 2 / 3).max(1);
-    let (writer, ended) = Writer::on_postgres(&pool, writers, (wake, node));
-    let pulse = Pulse::begin(&pool, (wake, node), postgres.takeover).await?;
-    Ok((Read::Postgres(pool, Arc::new(pulse)), writer, ended))
+    tokio::spawn(listening);
+    part
 }
 
 /// Removes files that no row names, in a folder of this node alone. What others publish too, and a bucket, which may take minutes to list, the

@@ -149,6 +149,15 @@ pub(super) async fn collected(store: &Store, older: std::time::Duration) -> u64 
     store.collect_files(older).await.unwrap()
 }
 
+/// The rows of which an operator hears that they cannot be read, in order.
+pub(super) async fn unreadable(store: &Store) -> Vec<String> {
+    let mut notices = store.notices(false, 10).await.unwrap();
+    notices.retain(|notice| notice.kind == "unreadable");
+    let mut rows: Vec<String> = notices.into_iter().map(|notice| notice.subject).collect();
+    rows.sort();
+    rows
+}
+
 pub(super) fn receipt(at: Timestamp) -> NewEvidence {
     NewEvidence::new(Row::remote(Signal::Receipted, at, at, "receipt-1"), "as4-receipt", "<receipt/>")
         .issued_by([7; 32])

@@ -13,16 +13,20 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 use super::events::PendingEvent;
 use super::hands::Hands;
 use super::open::Wake;
+use super::parts::Part;
 use super::sql::{Conn, PostgresPool};
 use super::{Error, events};
+use crate::crash::{self, Point};
 
 /// How long a batch waits for more commands once at least two have come together.
 const GATHER: Duration = Duration::from_millis(1);
+/// What whoever writes is called.
+const WRITER: &str = "the store's writer";
 /// The most commands of one transaction.
 const BATCH: usize = 256;
 /// Commands that may wait before callers do.
@@ -99,49 +103,40 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the writer of a SQLite store: on a thread of its own its statements block nobody else. It ends when
-    /// [`Writer::stop`] was called and the queue is empty; `ended` is then closed.
+    /// [`Writer::stop`] was called and the queue is empty.
     ///
     /// # Errors
     /// The system's, when it has no thread to give.
-    pub fn on_sqlite(
-        conn: Conn,
-        (hands, wake): (Hands, Wake),
-    ) -> std::io::Result<(Self, watch::Receiver<()>)> {
+    pub fn on_sqlite(conn: Conn, (hands, wake): (Hands, Wake)) -> std::io::Result<(Self, Part)> {
         let (writer, commands) = Self::new();
-        let (alive, ended) = watch::channel(());
         let runtime = Handle::current();
         let own_thread = matches!(hands, Hands::Threads);
-        let writing = async move {
-            gathered(Work { hands, ..Work::on(conn) }, commands, wake).await;
-            drop(alive);
-        };
+        let (part, writing) = Part::of(WRITER, gathered(Work { hands, ..Work::on(conn) }, commands, wake));
         match own_thread {
             true => drop(
                 thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(writing))?,
             ),
             false => drop(runtime.spawn(writing)),
         }
-        Ok((writer, ended))
+        Ok((writer, part))
     }
 
-    /// Starts `count` writers on the pool.
+    /// Starts `count` writers on the pool. One that panics leaves the queue to the others, until the store is closed.
     pub fn on_postgres(
         pool: &PostgresPool,
         count: u32,
         (wake, node): (&Wake, &Arc<str>),
-    ) -> (Self, watch::Receiver<()>) {
+    ) -> (Self, Vec<Part>) {
         let (writer, commands) = Self::new();
-        let (alive, ended) = watch::channel(());
         let commands = Arc::new(Mutex::new(commands));
-        for _ in 0..count.max(1) {
+        let start = |_| {
             let member = Member { pool: pool.clone(), wake: wake.clone(), node: Arc::clone(node) };
-            let (commands, alive) = (Arc::clone(&commands), alive.clone());
-            tokio::spawn(async move {
-                member.one_by_one(&commands).await;
-                drop(alive);
-            });
-        }
-        (writer, ended)
+            let commands = Arc::clone(&commands);
+            let (part, writing) = Part::of(WRITER, async move { member.one_by_one(&commands).await });
+            tokio::spawn(writing);
+            part
+        };
+        (writer, (0..count.max(1)).map(start).collect())
     }
 
     fn new() -> (Self, Commands) {
@@ -241,6 +236,7 @@ impl Member {
         loop {
             let next = queue.lock().await.next().await;
             let Some(command) = next else { return };
+            crash::at(Point::CommandTaken);
             let (reply, fate) = self.own_transaction(command).await;
             reply(fate);
         }

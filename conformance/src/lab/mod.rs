@@ -31,7 +31,7 @@ pub use disk::Disk;
 pub use ledger::{Book, Ledger, Letter};
 pub use members::Stores;
 pub use oracle::{judge, settle};
-pub use points::{Act, TRAPS, Trap, in_traffic, known_to};
+pub use points::{Act, OF_CLUSTERS, TRAPS, Trap, in_traffic, known_to};
 pub use proxy::Proxy;
 pub use report::Report;
 pub use rig::Rig;

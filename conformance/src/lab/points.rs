@@ -66,6 +66,9 @@ pub const TRAPS: &[Trap] = &[
     trap("checkpoint-committed", Sender, Stop),
 ];
 
+/// Points that only nodes on PostgreSQL pass, whether messages cross or not: what becomes of a defect there is tried by `tests/panics.rs` of tilts.
+pub const OF_CLUSTERS: &[&str] = &["command-taken", "word-heard", "sign-due"];
+
 /// Names of the points that a side passes while messages cross.
 pub fn in_traffic(side: Side) -> Vec<&'static str> {
     let fitting = TRAPS.iter().filter(|trap| trap.side == side && trap.act == Traffic);

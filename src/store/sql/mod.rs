@@ -15,7 +15,7 @@ pub use row::{FromRow, Row};
 pub use sqlite::{Access, Moment, Readers, SqliteConn};
 pub use value::{Bind, Value};
 
-pub use postgres::{PostgresPool, TransactionConn, listen};
+pub use postgres::{Listener, PostgresPool, TransactionConn};
 
 use super::Error;
 

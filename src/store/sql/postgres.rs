@@ -12,7 +12,6 @@ use sqlx::postgres::{
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgPool, Postgres, Row as _, TypeInfo as _,
 };
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::super::{DatabaseError, Error};
@@ -225,33 +224,69 @@ impl Drop for TransactionConn {
     }
 }
 
-/// Forwards what other nodes announce on `channel`; reconnects by itself. An empty text stands for "something may have been
-/// missed".
-///
-/// # Errors
-/// The server's, at the first connection.
-pub async fn listen(pool: &PostgresPool, channel: &str) -> Result<mpsc::Receiver<String>, Error> {
-    let mut listener = PgListener::connect_with(&pool.pool).await?;
-    listener.listen(channel).await?;
-    let (heard, receiver) = mpsc::channel(64);
-    tokio::spawn(async move {
+/// After a connection was lost the next one is tried for after this time.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Hears what other nodes announce on a channel. A connection that is lost, or over which nothing comes back, is replaced.
+pub struct Listener {
+    pool: PostgresPool,
+    channel: &'static str,
+    /// After so much silence it is asked whether anybody is there.
+    silence: Duration,
+    listening: Option<PgListener>,
+}
+
+impl Listener {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn begin(pool: &PostgresPool, channel: &'static str, silence: Duration) -> Result<Self, Error> {
+        let listening = Some(connected(pool, channel).await?);
+        Ok(Self { pool: pool.clone(), channel, silence, listening })
+    }
+
+    /// The next announcement; an empty text stands for "something may have been missed". Nothing once the pool is closed, which waits for
+    /// this connection as for all others.
+    pub async fn heard(&mut self) -> Option<String> {
         loop {
-            let text = match listener.try_recv().await {
-                Ok(Some(notification)) => notification.payload().to_owned(),
-                Ok(None) => String::new(),
-                // The pool waits for this connection as for all others.
-                Err(sqlx::Error::PoolClosed) => return,
+            match self.next().await {
+                Ok(Some(text)) => return Some(text),
+                Ok(None) => {}
+                Err(sqlx::Error::PoolClosed) => return None,
                 Err(_) => {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    String::new()
+                    self.listening = None;
+                    tokio::time::sleep(AGAIN).await;
                 }
-            };
-            if heard.send(text).await.is_err() {
-                return;
             }
         }
-    });
-    Ok(receiver)
+    }
+
+    /// What was announced; nothing where nobody says anything and the server is there.
+    async fn next(&mut self) -> Result<Option<String>, sqlx::Error> {
+        let Some(listening) = &mut self.listening else {
+            self.listening = Some(connected(&self.pool, self.channel).await?);
+            return Ok(Some(String::new()));
+        };
+        match timeout(self.silence, listening.try_recv()).await {
+            Ok(Ok(Some(notification))) => Ok(Some(notification.payload().to_owned())),
+            Ok(Ok(None)) => Ok(Some(String::new())),
+            Ok(Err(error)) => Err(error),
+            Err(_) => answered(listening, self.silence).await.map(|()| None),
+        }
+    }
+}
+
+async fn connected(pool: &PostgresPool, channel: &str) -> Result<PgListener, sqlx::Error> {
+    let mut listener = PgListener::connect_with(&pool.pool).await?;
+    listener.listen(channel).await?;
+    Ok(listener)
+}
+
+/// Whoever only listens never notices that a server has gone without a word.
+async fn answered(listener: &mut PgListener, patience: Duration) -> Result<(), sqlx::Error> {
+    let asked = timeout(patience, listener.execute("SELECT 1")).await;
+    asked.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))?.map(drop)
 }
 
 /// `?` and `?1` as PostgreSQL writes them. No statement of the store has a question mark in a text.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::*;
 
 /// Nodes `a` and `b`; `None`, said loudly, on a machine without a server.
@@ -86,6 +88,31 @@ async fn one_node_hears_of_the_work_of_another() {
     }
     a.close().await.unwrap();
     b.close().await.unwrap();
+}
+
+/// Something is heard from another node by whoever heard nothing before.
+async fn hears_a_submission(node: &Store, of: &Store, client_id: &str) {
+    let mut outbound = node.outbound_changes();
+    submitted(of, client_id, &format!("{client_id}@us")).await;
+    tokio::time::timeout(Duration::from_secs(10), outbound.changed()).await.expect("nothing heard").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_connection_was_ended_hears_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, b]) = two_nodes(folder.path()).await else { return };
+    hears_a_submission(&b, &a, "1").await;
+    let mut bell = b.outbound_changes();
+    let mut conn = behind(folder.path()).await;
+    conn.batch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+        .await
+        .unwrap();
+    tokio::time::timeout(Duration::from_secs(10), bell.changed()).await.expect("was away").unwrap();
+    hears_a_submission(&b, &a, "2").await;
+    assert!(
+        b.parts().all(|part| part.ended().now_or_never().is_none()),
+        "a connection that is lost is no end"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -125,20 +125,28 @@ async fn deliveries_past_their_deadline_are_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_cannot_be_read_holds_up_no_other() {
+async fn a_delivery_that_cannot_be_read_holds_up_no_other_and_an_operator_hears_of_it_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let bad = delivery_of(&store, "1@sender").await;
-    let good = delivery_of(&store, "2@sender").await;
-    let mut behind = behind(folder.path()).await;
-    let bent = sql::query("UPDATE message SET properties = 'bent' WHERE message_id = '1@sender'");
-    assert_eq!(bent.execute(&mut behind).await.unwrap(), 1);
-    behind.end(true).await.unwrap();
+    let worse = delivery_of(&store, "2@sender").await;
+    let good = delivery_of(&store, "3@sender").await;
+    chains::forge(folder.path(), "UPDATE message SET properties = 'bent' WHERE message_id = '1@sender'")
+        .await;
+    chains::forge(
+        folder.path(),
+        "UPDATE delivery SET id = 'bent' WHERE message = (SELECT id FROM message WHERE message_id = '2@sender')",
+    )
+    .await;
     let ids = |views: Vec<DeliveryView>| views.iter().map(|view| view.id).collect::<Vec<_>>();
     assert_eq!(ids(store.deliveries(Some("rest"), &[], None, 10).await.unwrap()), [good]);
     assert_eq!(ids(store.deliveries_past_deadline(later(60), None, 10).await.unwrap().0), [good]);
     assert_eq!(ids(store.lease_deliveries("rest", noon(), 10, later(60)).await.unwrap()), [good]);
+    assert_eq!(unreadable(&store).await, [bad.to_string().as_str(), "bent"]);
+    assert_eq!(ids(store.lease_deliveries("rest", later(60), 10, later(120)).await.unwrap()), [good]);
+    assert_eq!(unreadable(&store).await.len(), 2, "told once");
     assert!(matches!(store.delivery(bad).await, Err(Error::Damaged { .. })));
+    assert!(matches!(store.delivery(worse).await, Err(Error::NotFound { .. })));
 }
 
 #[tokio::test]

@@ -100,15 +100,17 @@ async fn a_lease_that_ran_out_is_given_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_holds_up_nobody_else() {
+async fn a_row_that_cannot_be_read_holds_up_nobody_else_and_an_operator_hears_of_it_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    submit(&store, 3).await;
-    let mut behind = behind(folder.path()).await;
-    let bent = sql::query("UPDATE message SET properties = 'bent' WHERE message_id = '0@test'");
-    assert_eq!(bent.execute(&mut behind).await.unwrap(), 1);
-    behind.end(true).await.unwrap();
+    submit(&store, 4).await;
+    let bad = store.messages_by_message_id("0@test").await.unwrap().remove(0).id.to_string();
+    chains::forge(folder.path(), "UPDATE message SET properties = 'bent' WHERE message_id = '0@test'").await;
+    chains::forge(folder.path(), "UPDATE message SET id = 'bent' WHERE message_id = '1@test'").await;
     let leased = store.lease_due(noon(), 10, later(60)).await.unwrap();
-    assert_eq!(leased.iter().map(|m| m.message_id.as_str()).collect::<Vec<_>>(), ["1@test", "2@test"]);
+    assert_eq!(leased.iter().map(|m| m.message_id.as_str()).collect::<Vec<_>>(), ["2@test", "3@test"]);
     assert!(one(&store, noon()).await.is_none(), "it is left alone for as long as a lease");
+    assert_eq!(unreadable(&store).await, [bad.as_str(), "bent"]);
+    assert_eq!(store.lease_due(later(60), 10, later(120)).await.unwrap().len(), 2);
+    assert_eq!(unreadable(&store).await.len(), 2, "told once");
 }

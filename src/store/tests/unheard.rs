@@ -1,4 +1,4 @@
-//! Commits whose answer is lost on the way from a PostgreSQL server.
+//! What is lost on the way from a PostgreSQL server: the answer to a commit, and all that a listener would hear.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -194,4 +194,19 @@ async fn a_commit_that_is_met_with_silence_is_undecided_and_what_came_before_it_
     assert!(matches!(answer, Err(Error::Database(_))), "{answer:?}");
     let ended = timeout(patience, asked.end(true)).await.unwrap();
     assert!(matches!(ended, Err(Error::Closed)), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_whose_server_is_gone_without_a_word_listens_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((store, way)) = behind_a_way(folder.path()).await else { return };
+    let mut bell = store.outbound_changes();
+    way.fall_silent();
+    for _ in ["what may have been missed", "what is said then"] {
+        let heard = timeout(std::time::Duration::from_secs(30), bell.changed());
+        heard.await.expect("nothing heard").unwrap();
+        let mut other = behind(folder.path()).await;
+        other.batch("NOTIFY tilts, 'somebody outbound'").await.unwrap();
+        other.end(true).await.unwrap();
+    }
 }
