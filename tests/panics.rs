@@ -19,13 +19,17 @@ use conformance::stage::{Kind, Stage, agree, submit};
 use conformance::world::{AccessPoint, said};
 use serde_json::Value;
 use tilts::app;
-use tilts::clock::{Clock, SignedDuration};
+use tilts::clock::{Clock, SignedDuration, Timestamp};
 use tilts::crash::{self, Point};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-const RETRY: &str =
-    "overrides = { retry = { first_seconds = 1, factor = 1, longest_seconds = 1, within_seconds = 3600 } }\n";
+/// Attempts come so many seconds one after the other.
+fn retry(seconds: u32) -> String {
+    format!(
+        "overrides = {{ retry = {{ first_seconds = {seconds}, factor = 1, longest_seconds = {seconds}, within_seconds = 3600 }} }}\n"
+    )
+}
 
 /// Points that panic when they are passed the first time.
 #[derive(Clone, Default)]
@@ -99,14 +103,16 @@ impl Inside {
         self.serving.await?
     }
 
+    /// The one message of a submission.
+    async fn message(&self, path: &str) -> Result<Value> {
+        Ok(http::get(self.ports.admin, path).await?["recipients"][0]["messages"][0].take())
+    }
+
     /// The attempts of a submission's one message, once one of them has found out that nobody is there.
     async fn tried(&self, id: &str) -> Result<Vec<Value>> {
         let path = format!("/api/submissions/{id}");
-        // One that is put off before it has a plan is put off for ten seconds.
         for _ in 0..600 {
-            let shown = http::get(self.ports.admin, &path).await?;
-            let attempts: Vec<_> =
-                list(&shown["recipients"][0]["messages"][0]["attempts"]).cloned().collect();
+            let attempts: Vec<_> = list(&self.message(&path).await?["attempts"]).cloned().collect();
             if attempts.iter().any(|attempt| attempt["outcome"] == "definite") {
                 return Ok(attempts);
             }
@@ -122,11 +128,15 @@ fn config(stage: &Stage, point: &AccessPoint) -> PathBuf {
 
 /// Two nodes that know each other; the second takes plain HTTP.
 fn pair() -> Result<(Stage, AccessPoint, AccessPoint)> {
+    pair_trying_each(1)
+}
+
+fn pair_trying_each(seconds: u32) -> Result<(Stage, AccessPoint, AccessPoint)> {
     let stage = Stage::with(env!("CARGO_BIN_EXE_tilts").as_ref(), 2048)?;
     let [one, two] = ["one", "two"].map(|name| stage.node(name, &[Kind::Rsa], true));
     let (one, two) = (one?, two?);
     let url = |point: &AccessPoint| format!("http://{}/as4", point.node.ports.as4);
-    stage.append("one", &(agree(&two, Kind::Rsa, "", &url(&two)) + RETRY))?;
+    stage.append("one", &(agree(&two, Kind::Rsa, "", &url(&two)) + &retry(seconds)))?;
     stage.append("two", &agree(&one, Kind::Rsa, "", &url(&one)))?;
     plain(&config(&stage, &two))?;
     Ok((stage, one, two))
@@ -154,6 +164,28 @@ fn a_message_whose_sending_panics_is_put_off_and_the_others_go_on() -> Result<()
         }
         ensure!(panicked == 1 && defects.have_sprung(), "{panicked} attempts that panicked");
         node.end().await
+    })
+}
+
+#[test]
+fn a_message_that_is_put_off_before_it_has_a_plan_waits_as_its_agreement_says() -> Result<()> {
+    run(async |defects| {
+        let (stage, one, _) = pair_trying_each(600)?;
+        let node = Inside::start(&stage, &one).await?;
+        defects.plant(&[Point::AttemptBegun]);
+        let begun = node.clock.now();
+        let path = format!("/api/submissions/{}", submit(&one, SENDER, "to-two::1").await?);
+        for _ in 0..600 {
+            let message = node.message(&path).await?;
+            if message["detail"] == "sending panicked: a defect at attempt-begun" {
+                let due: Timestamp = message["due"].as_str().context("never due")?.parse()?;
+                let wait = due.duration_since(begun);
+                ensure!(wait >= SignedDuration::from_secs(600), "tried again after {wait}");
+                return node.end().await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(anyhow!("{}", node.message(&path).await?))
     })
 }
 

@@ -16,6 +16,10 @@ use crate::status::{Alarm, Record};
 /// How many rejected messages are remembered (model 1).
 const RING: i64 = 10_000;
 
+/// A notice, unless the same one about the same subject stands.
+const NOTICE_ONCE: &str = "INSERT INTO notice (at, kind, subject, text) SELECT ?1, ?2, ?3, ?4
+     WHERE NOT EXISTS (SELECT 1 FROM notice WHERE kind = ?2 AND subject = ?3 AND cleared IS NULL)";
+
 /// One event. Sequences rise and are never used twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -127,8 +131,28 @@ impl Store {
         .await?;
         match stands {
             Some(_) => Ok(()),
-            None => self.raise(kind, subject, text).await,
+            None => self.raise_if_none_stands(kind, subject, text).await,
         }
+    }
+
+    async fn raise_if_none_stands(&self, kind: &str, subject: &str, text: &str) -> Result<(), Error> {
+        let (kind, subject, text, now) =
+            (kind.to_owned(), subject.to_owned(), text.to_owned(), self.clock().now());
+        self.write(move |work| {
+            Box::pin(async move {
+                // Others may raise it at the same moment: here, or at another node.
+                work.conn.take_turn(Turn::Notices).await?;
+                sql::query(NOTICE_ONCE)
+                    .bind(micros(now))
+                    .bind(kind)
+                    .bind(subject)
+                    .bind(text)
+                    .execute(&mut work.conn)
+                    .await
+                    .map(drop)
+            })
+        })
+        .await
     }
 
     /// Notices, newest first; those that were cleared only when asked for.

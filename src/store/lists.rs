@@ -52,6 +52,26 @@ impl MessageState {
     }
 }
 
+const MESSAGES: &str = concat!(
+    with_plan!(),
+    " WHERE (?1 IS NULL OR direction = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4"
+);
+/// The same of states that are rare, by an index of them alone: not one message after the other until there are enough. Ids are hexadecimal,
+/// so that all come before `~`.
+const GIVEN_UP: &str = concat!(
+    with_plan!(),
+    " WHERE state IN ('failed', 'uncertain', 'superseded') AND state = ?2 AND (?1 IS NULL OR direction = ?1)
+         AND id < coalesce(?3, '~') ORDER BY id DESC LIMIT ?4"
+);
+
+/// The statement for messages of a state.
+pub(super) const fn listed(state: Option<MessageState>) -> &'static str {
+    match state {
+        Some(MessageState::Failed | MessageState::Uncertain | MessageState::Superseded) => GIVEN_UP,
+        _ => MESSAGES,
+    }
+}
+
 impl Store {
     /// A page of messages, newest first, older than `before`; of one direction and state, if given.
     ///
@@ -63,17 +83,13 @@ impl Store {
         before: Option<MessageRow>,
         limit: u32,
     ) -> Result<Vec<MessageView>, Error> {
-        let rows = sql::query(concat!(
-            with_plan!(),
-            " WHERE (?1 IS NULL OR direction = ?1) AND (?2 IS NULL OR state = ?2)
-                 AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4"
-        ))
-        .bind(direction.map(Direction::as_str))
-        .bind(state.map(MessageState::as_str))
-        .bind(before.map(MessageRow::column))
-        .bind(limit)
-        .fetch_all(&mut self.read())
-        .await?;
+        let rows = sql::query(listed(state))
+            .bind(direction.map(Direction::as_str))
+            .bind(state.map(MessageState::as_str))
+            .bind(before.map(MessageRow::column))
+            .bind(limit)
+            .fetch_all(&mut self.read())
+            .await?;
         self.message_views(&rows).await
     }
 

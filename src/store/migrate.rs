@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Error;
 use super::sql::{self, Conn, PostgresPool, Turn};
 
-pub(super) const SQLITE: [&str; 8] = [
+pub(super) const SQLITE: [&str; 9] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_lease_by.sql"),
     include_str!("migrations/0003_timers.sql"),
@@ -18,8 +18,9 @@ pub(super) const SQLITE: [&str; 8] = [
     include_str!("migrations/0006_owner.sql"),
     concat!(include_str!("migrations/0007_column.sql"), include_str!("migrations/0007_evidence_due.sql")),
     include_str!("migrations/0008_act.sql"),
+    include_str!("migrations/0009_given_up.sql"),
 ];
-const POSTGRES: [&str; 8] = [
+const POSTGRES: [&str; 9] = [
     include_str!("migrations/postgres/0001_initial.sql"),
     include_str!("migrations/postgres/0002_nodes.sql"),
     include_str!("migrations/0003_timers.sql"),
@@ -31,6 +32,7 @@ const POSTGRES: [&str; 8] = [
         include_str!("migrations/0007_evidence_due.sql")
     ),
     include_str!("migrations/0008_act.sql"),
+    include_str!("migrations/0009_given_up.sql"),
 ];
 
 /// Brings the schema of a SQLite store up to date.

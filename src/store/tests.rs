@@ -253,9 +253,18 @@ async fn rejected_messages_notices_and_events_are_listed() {
     assert_eq!(store.rejected(10).await.unwrap()[0].rejected, rejected);
     store.raise("test", "subject", "text").await.unwrap();
     let notice = store.notices(false, 10).await.unwrap().remove(0);
+    store.raise_once("test", "subject", "text").await.unwrap();
+    assert_eq!(store.notices(false, 10).await.unwrap().len(), 1, "it stands");
     store.clear_notice(notice.id).await.unwrap();
     assert!(store.notices(false, 10).await.unwrap().is_empty());
     assert_eq!(store.notices(true, 10).await.unwrap().len(), 1);
+    let all = (0..8).map(|_| store.raise_once("test", "subject", "text"));
+    futures_util::future::try_join_all(all).await.unwrap();
+    assert_eq!(
+        store.notices(true, 10).await.unwrap().len(),
+        2,
+        "that was cleared, and one of several at once"
+    );
 
     let mut bell = store.event_changes();
     submitted(&store, "a", "1@test").await;

@@ -9,7 +9,7 @@ use super::super::Node;
 use crate::discovery::{self, Class as Kind, Found, Identifier, Question};
 use crate::ebms::PartyId;
 use crate::pki::Certificate;
-use crate::pmode::{EvidenceRule, Outbound, PMode};
+use crate::pmode::{EvidenceRule, Outbound, PMode, Profile, Retry};
 use crate::store::{Class, OutMessage, PARTNER};
 
 /// A message with its way.
@@ -100,16 +100,35 @@ fn needed<'v>(value: Option<&'v str>, what: &str) -> Result<&'v str, Unplanned> 
 
 /// A partner whose address the configuration names.
 fn fixed<'m>(node: &Node, message: &'m OutMessage, partner: &str) -> Result<Planned<'m>, Unplanned> {
-    let (service, action) = (message.service.as_deref(), message.action.as_deref());
-    let wanted =
-        Outbound { partner, service: service.unwrap_or_default(), action: action.unwrap_or_default() };
-    let pmode = kept_pmode(message).or_else(|| node.agreements.outbound(wanted));
-    let pmode = pmode.ok_or_else(|| {
+    let pmode = agreed(node, message, partner).ok_or_else(|| {
+        let (service, action) = (message.service.as_deref(), message.action.as_deref());
         Unplanned::never(format!(
             "no [[agreement]] with {partner} for service {service:?}, action {action:?}"
         ))
     })?;
     to_partner(node, message, pmode)
+}
+
+/// The rules of a message to such a partner.
+fn agreed(node: &Node, message: &OutMessage, partner: &str) -> Option<PMode> {
+    let (service, action) = (message.service.as_deref(), message.action.as_deref());
+    let wanted =
+        Outbound { partner, service: service.unwrap_or_default(), action: action.unwrap_or_default() };
+    kept_pmode(message).or_else(|| node.agreements.outbound(wanted))
+}
+
+/// When a message is tried again to which there is no way now: by its rules, where they are known before there is a plan; else by those of its
+/// domain.
+pub(super) fn retry(node: &Node, message: &OutMessage) -> Retry {
+    let domain = message.recipient.as_ref().map(|recipient| recipient.domain.as_str()).unwrap_or_default();
+    let rules = match domain.strip_prefix(PARTNER) {
+        Some(partner) => agreed(node, message, partner),
+        None => kept_pmode(message),
+    };
+    let dynamic = || node.agreements.dynamic.iter().find(|dynamic| dynamic.domain == domain);
+    let known = rules.map(|rules| rules.profile.retry).or_else(|| Some(dynamic()?.profile.retry));
+    // Where there is no way there may be no agreement either.
+    known.unwrap_or_else(|| Profile::edelivery_1_15().retry)
 }
 
 fn to_partner<'m>(node: &Node, message: &'m OutMessage, pmode: PMode) -> Result<Planned<'m>, Unplanned> {

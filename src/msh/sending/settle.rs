@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::super::Node;
 use super::judge::Verdict;
-use super::plan::Unplanned;
+use super::plan::{self, Unplanned};
 use super::{Lost, Unkept};
 use crate::clock::Timestamp;
 use crate::crash::{self, Point};
 use crate::id;
-use crate::pmode::{PMode, Profile, Retry};
+use crate::pmode::Retry;
 use crate::status::{Row, Signal as Said};
 use crate::store::{self, AttemptId, Class, MessageRow, NewEvidence, Next, OutMessage, Outcome, Settlement};
 
@@ -19,7 +19,7 @@ pub(super) fn deadline_passed(node: &Node, message: &OutMessage) -> Option<Strin
     if attempts == 0 {
         return None;
     }
-    let deadline = last_time(message.created, message.deadline, retry_of_lookups(node, message));
+    let deadline = last_time(message.created, message.deadline, plan::retry(node, message));
     (node.clock.now() >= deadline)
         .then(|| missing(&format!("the send deadline {deadline} has passed after {attempts} attempts")))
 }
@@ -89,7 +89,7 @@ pub(super) async fn panicked(node: &Node, message: &OutMessage, said: &str) -> R
         return Ok(later(node, message, reason, steps).await?);
     };
     let verdict = Verdict::Unknown { reason, signal: None };
-    settled(node, message, retry_of_lookups(node, message), (attempt, verdict)).await
+    settled(node, message, plan::retry(node, message), (attempt, verdict)).await
 }
 
 async fn later(node: &Node, message: &OutMessage, reason: String, steps: Value) -> Result<(), store::Error> {
@@ -97,7 +97,7 @@ async fn later(node: &Node, message: &OutMessage, reason: String, steps: Value) 
     tracing::warn!(message.id = message.message_id, reason, "no way now; tried again later");
     // Lookups that fail do not count as attempts, so their pauses grow with the age of the message.
     let waited = u32::try_from(now.duration_since(message.created).as_secs().max(0)).unwrap_or(u32::MAX);
-    let retry = retry_of_lookups(node, message);
+    let retry = plan::retry(node, message);
     let pause =
         i64::from((waited / 4).clamp(retry.first_seconds, retry.longest_seconds.max(retry.first_seconds)));
     let at = now + crate::clock::SignedDuration::from_secs(pause);
@@ -260,17 +260,6 @@ fn notice(next: Next) -> &'static str {
         Next::Uncertain => "uncertain",
         _ => "send-failed",
     }
-}
-
-/// Where there is no way there may be no agreement yet either.
-fn retry_of_lookups(node: &Node, message: &OutMessage) -> Retry {
-    let planned =
-        message.pmode.clone().and_then(|p| serde_json::from_value::<PMode>(p).ok()).map(|p| p.profile.retry);
-    let domain = message.recipient.as_ref().map(|r| r.domain.as_str());
-    let dynamic = || {
-        node.agreements.dynamic.iter().find(|d| Some(d.domain.as_str()) == domain).map(|d| d.profile.retry)
-    };
-    planned.or_else(dynamic).unwrap_or_else(|| Profile::edelivery_1_15().retry)
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub enum Turn {
     Events = 7_236_977,
     /// Writing a checkpoint: each names the one before.
     Checkpoint = 7_236_978,
+    /// Raising a notice that is not to stand twice.
+    Notices = 7_236_979,
 }
 
 impl Conn {

@@ -98,6 +98,18 @@ async fn hears_a_submission(node: &Store, of: &Store, client_id: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_both_nodes_raise_at_once_stands_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, b]) = two_nodes(folder.path()).await else { return };
+    for n in 0..50 {
+        let subject = n.to_string();
+        let all = [&a, &b, &a, &b].map(|node| node.raise_once("test", &subject, "text"));
+        futures_util::future::try_join_all(all).await.unwrap();
+    }
+    assert_eq!(a.notices(false, 300).await.unwrap().len(), 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_connection_was_ended_hears_again() {
     let folder = tempfile::tempdir().unwrap();
     let Some([a, b]) = two_nodes(folder.path()).await else { return };

@@ -49,3 +49,23 @@ async fn messages_are_found_by_direction_and_state() {
     assert!(page(Some(Direction::In), Some(MessageState::Queued), None).await.is_empty());
     assert_eq!(page(None, None, Some(out[1].id)).await.len(), 2, "those that came before");
 }
+
+#[tokio::test]
+async fn messages_that_were_given_up_are_listed_as_all_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    for number in 0..5 {
+        submitted(&store, &number.to_string(), &format!("{number}@test")).await;
+    }
+    chains::forge(folder.path(), "UPDATE message SET state = 'failed' WHERE message_id <> '4@test'").await;
+    chains::forge(folder.path(), "UPDATE message SET state = 'uncertain' WHERE message_id = '1@test'").await;
+    let page =
+        async |direction, state, before| store.messages((direction, Some(state)), before, 2).await.unwrap();
+    let named = |page: &[MessageView]| page.iter().map(|one| one.message_id.clone()).collect::<Vec<_>>();
+    let first = page(None, MessageState::Failed, None).await;
+    assert_eq!(named(&first), ["3@test", "2@test"]);
+    assert_eq!(named(&page(Some(Direction::Out), MessageState::Failed, Some(first[1].id)).await), ["0@test"]);
+    assert_eq!(named(&page(None, MessageState::Uncertain, None).await), ["1@test"]);
+    assert!(page(None, MessageState::Superseded, None).await.is_empty());
+    assert!(page(Some(Direction::In), MessageState::Failed, None).await.is_empty());
+}

@@ -48,11 +48,14 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
     let leased = plan(folder.path(), crate::store::lease::IF_DUE).await;
     assert!(leased[0].contains("(id=?)"), "{leased:?}");
     // Without statistics SQLite takes the first of two indices that look equally good.
-    for (statement, index) in
-        [(evidence::STOP_SENDING, "message_recipient"), (counts::MESSAGE_COUNTS, "message_counts")]
-    {
+    for (statement, index) in [
+        (evidence::STOP_SENDING, "message_recipient"),
+        (counts::MESSAGE_COUNTS, "message_counts"),
+        (crate::store::lists::listed(Some(MessageState::Failed)), "message_given_up (state=? AND id<?)"),
+    ] {
         let plan = plan(folder.path(), statement).await;
         assert!(plan.iter().any(|line| line.contains(index)), "{plan:?}: {statement}");
+        assert!(!plan.iter().any(|line| line.contains("TEMP")), "{plan:?}: {statement}");
     }
     store.close().await.unwrap();
 }
