@@ -1,5 +1,6 @@
-//! What the system has of a node's store at one moment. A node that is thrown away tidies up while it goes; one that is killed does not:
-//! what it had written by then is put back.
+//! What the system has of a node's store, and of its backend's folder, at one moment. A node that is thrown away tidies up while it goes; one that is killed does not:
+//! what it had written by then is put back. Tasks of the dead that were ready go on for a moment, too, and would tell a producer of what
+//! nobody has.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,10 +8,13 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A copy of a store beside it.
+use crate::folders::mail;
+
+/// A copy of a store beside it, and of the folder of its node's backend.
 pub struct Image {
     store: PathBuf,
     copy: PathBuf,
+    mail: PathBuf,
 }
 
 /// What a power cut leaves of payloads: files whose octets, and names that, were forced onto the disk.
@@ -72,7 +76,11 @@ impl Image {
             fs::create_dir_all(to.parent().unwrap_or(&copy))?;
             fs::hard_link(file, to)?;
         }
-        Ok(Self { store: store.to_owned(), copy })
+        let mail = mail(store.parent().unwrap_or(store));
+        if mail.exists() {
+            link_all(&mail, &mail.with_extension("image"))?;
+        }
+        Ok(Self { store: store.to_owned(), copy, mail })
     }
 
     /// Takes away what was not on the disk: names, and the octets of files; how many.
@@ -117,6 +125,10 @@ impl Image {
             let to = self.store.join(file.strip_prefix(&self.copy).map_err(io::Error::other)?);
             fs::rename(file, to)?;
         }
+        if self.mail.exists() {
+            fs::remove_dir_all(&self.mail)?;
+            fs::rename(self.mail.with_extension("image"), &self.mail)?;
+        }
         fs::remove_dir_all(&self.copy)
     }
 }
@@ -152,6 +164,20 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
     for file in fs::read_dir(from)? {
         let file = file?;
         fs::hard_link(file.path(), to.join(file.file_name()))?;
+    }
+    Ok(())
+}
+
+/// The same for everything below it.
+fn link_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => link_all(&entry.path(), &to)?,
+            false => fs::hard_link(entry.path(), to)?,
+        }
     }
     Ok(())
 }
@@ -205,6 +231,24 @@ mod tests {
         Image::of(&store).unwrap().put_back().unwrap();
         assert_eq!(fs::read_to_string(store.join("tilts.db")).unwrap(), "fresh");
         assert!(!store.with_extension("image").exists());
+    }
+
+    #[test]
+    fn what_the_dead_did_to_the_folder_of_a_backend_is_undone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mail) = (folder.path().join("data"), mail(folder.path()));
+        fs::create_dir(&store).unwrap();
+        fs::create_dir_all(mail.join("out/a.ready")).unwrap();
+        fs::write(mail.join("out/a.ready/status.json"), "before").unwrap();
+        let image = Image::of(&store).unwrap();
+        fs::write(mail.join("new"), "after").unwrap();
+        fs::rename(mail.join("new"), mail.join("out/a.ready/status.json")).unwrap();
+        fs::rename(mail.join("out/a.ready"), mail.join("out/a.done")).unwrap();
+        fs::create_dir(mail.join("in")).unwrap();
+        image.put_back().unwrap();
+        assert_eq!(fs::read_to_string(mail.join("out/a.ready/status.json")).unwrap(), "before");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "data and mail");
+        assert_eq!(fs::read_dir(&mail).unwrap().count() + fs::read_dir(mail.join("out")).unwrap().count(), 2);
     }
 
     #[test]

@@ -10,17 +10,18 @@
 //!   net       octets between addresses; way.rs carries exchanges as their fault will have it
 //!   machine   a node with its disk: started, stepped, killed, started again
 //!   disk      what becomes of commits; image.rs is what a death leaves
-//!   people    producer, consumer, and an observer of every status
+//!   people    producer, consumer, and an observer of every status; folders.rs where a backend has a folder
 //! verdict   what must hold in the end
 //! trace     all that happened, with times, and its digest
 //! ```
 //!
 //! Rooms, pipelines, store and backend interface are the product's own, and so are the messages: signed and encrypted AS4. What is
-//! missing: TLS, DNS and SMP, and the folder adapter.
+//! missing: TLS, DNS and SMP, and the DIV adapter.
 
 pub mod crowd;
 pub mod disk;
 pub mod engine;
+mod folders;
 mod image;
 pub mod machine;
 pub mod net;

@@ -1,5 +1,6 @@
 //! Producer and consumer, and whoever asks at the end. They live outside of the nodes and forget nothing when one dies.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,6 +11,7 @@ use conformance::lab::{Ledger, Letter, Side, consumer, producer};
 use serde_json::Value;
 
 use crate::engine::{Moment, Zero};
+use crate::folders;
 use crate::net::Hosted;
 use crate::observer::Observer;
 use crate::trace::Trace;
@@ -28,6 +30,8 @@ pub struct People {
     pub outside: Hosted,
     /// What went in and what came out.
     pub ledger: Ledger,
+    /// Folders of producer and consumer, where they have one.
+    pub mail: [Option<PathBuf>; 2],
     /// The time.
     pub zero: Zero,
     /// All that happens.
@@ -40,7 +44,11 @@ impl People {
         tokio::time::sleep(at.saturating_sub(self.zero.now())).await;
         self.tell(format_args!("letter {} of {} octets", letter.number, letter.content.len()));
         let to = [address(Side::Sender, BACKEND)];
-        match producer::insist(&self.outside, &to, &letter, &self.ledger).await {
+        let taken = match &self.mail[Side::Sender as usize] {
+            Some(mail) => folders::insist(mail, &letter, &self.ledger).await,
+            None => producer::insist(&self.outside, &to, &letter, &self.ledger).await,
+        };
+        match taken {
             Ok(()) => self.tell(format_args!("letter {} is acknowledged", letter.number)),
             Err(error) => self.ledger.wrong(format!("letter {}: {error:#}", letter.number)),
         }
@@ -51,7 +59,10 @@ impl People {
         let mut before = (0, 0);
         loop {
             // The node is down now and then: whatever fails is done again.
-            let round = consumer::round(&self.outside, address(Side::Receiver, BACKEND), &self.ledger).await;
+            let round = match &self.mail[Side::Receiver as usize] {
+                Some(mail) => folders::round(mail, &self.ledger),
+                None => consumer::round(&self.outside, address(Side::Receiver, BACKEND), &self.ledger).await,
+            };
             let offered = self.ledger.book().offered.len();
             let now = (offered, self.ledger.progress().1);
             if now != before {
@@ -90,6 +101,9 @@ impl People {
         let ends = |recipient: &&Value| status_of(recipient).delivery != "-";
         if list(&page).flat_map(|s| list(&s["recipients"])).filter(ends).count() < handed_in {
             return false;
+        }
+        if self.mail[Side::Receiver as usize].is_some() {
+            return true;
         }
         // What was at the disposal may be testified after what became of it.
         let Ok(all) = self.submissions().await else { return false };

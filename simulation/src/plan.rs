@@ -43,6 +43,8 @@ pub struct Plan {
     pub patient: bool,
     /// Whether nodes make their stores themselves; else they find one in which nothing is.
     pub bare: bool,
+    /// Whose backend has a folder instead of the interface.
+    pub folders: [bool; 2],
 }
 
 /// What is handed in.
@@ -115,7 +117,8 @@ impl Plan {
         jumps.sort_by_key(|jump| jump.at);
         let patient = random.below(3) != 0;
         let bare = random.below(10) == 0;
-        Self { seed, letters, gaps, outages, weather, strikes, troubles, jumps, patient, bare }
+        let folders = [(); 2].map(|()| random.below(4) == 0);
+        Self { seed, letters, gaps, outages, weather, strikes, troubles, jumps, patient, bare, folders }
     }
 }
 

@@ -44,6 +44,10 @@ pub struct Counts {
     pub troubles: u64,
     /// Jumps of clocks.
     pub jumps: u64,
+    /// Runs in which letters are handed in through a folder.
+    pub outboxes: u64,
+    /// Runs in which they are left in one.
+    pub inboxes: u64,
     /// Seconds of simulated time.
     pub seconds: f64,
     /// Events of the trace.
@@ -57,6 +61,8 @@ impl Counts {
         self.exchanges += one.exchanges;
         self.troubles += one.troubles;
         self.jumps += one.jumps;
+        self.outboxes += one.outboxes;
+        self.inboxes += one.inboxes;
         self.seconds += one.seconds;
         self.events += one.events;
         for (sum, one) in [(&mut self.faults, &one.faults), (&mut self.deaths, &one.deaths)] {

@@ -84,7 +84,7 @@ pub fn run(world: &World, plan: &Plan, trace: Trace) -> Result<Report> {
 
 impl Run {
     fn new(world: &World, plan: Plan, trace: Trace) -> Result<Self> {
-        let ground = world.ground(plan.patient, plan.bare)?;
+        let ground = world.ground(&plan)?;
         let seed = plan.seed;
         let net = Net::new(3, seed ^ 0xe, plan.weather, trace.clone());
         let outside = Engine::new(Moment::ZERO)?;
@@ -96,6 +96,7 @@ impl Run {
         let people = People {
             outside: net.of(OUTSIDE),
             ledger: Ledger::default(),
+            mail: Side::BOTH.map(|side| ground.mail(side)),
             zero: outside.zero(),
             trace: trace.clone(),
         };
@@ -335,7 +336,7 @@ impl Run {
                 self.trace.event(self.now, format_args!("{address}: {} / {}", status.send, status.delivery));
             }
         }
-        Ok(judge(&self.people.ledger.book(), &shown, self.plan.patient))
+        Ok(judge(&self.people.ledger.book(), &shown, &self.plan))
     }
 
     fn recomputed(&self, side: Side) -> Result<Value> {
@@ -365,6 +366,8 @@ impl Run {
                 deaths: self.deaths.counts(),
                 troubles: self.plan.troubles.iter().flatten().count() as u64,
                 jumps: self.plan.jumps.len() as u64,
+                outboxes: self.plan.folders[Side::Sender as usize].into(),
+                inboxes: self.plan.folders[Side::Receiver as usize].into(),
                 seconds: self.now.as_secs_f64(),
                 events,
             },

@@ -6,6 +6,8 @@ use conformance::lab::truth::{self, Submissions, story};
 use conformance::lab::{Book, Letter, Side, Verdict};
 use serde_json::Value;
 
+use crate::plan::Plan;
+
 /// What both nodes show and keep.
 pub struct Shown {
     /// Every submission at the sender.
@@ -17,10 +19,11 @@ pub struct Shown {
 }
 
 /// Judges a run.
-pub fn judge(book: &Book, shown: &Shown, patient: bool) -> Verdict {
+pub fn judge(book: &Book, shown: &Shown, plan: &Plan) -> Verdict {
+    let patient = plan.patient;
     let mut verdict = Verdict::on(book);
     let verdict_of = &mut verdict;
-    let mut submissions = Submissions::default();
+    let mut submissions = Submissions::of(plan.folders[Side::Receiver as usize]);
     for detail in &shown.submissions {
         list(&detail["recipients"]).for_each(|recipient| answered_wrongly(recipient, verdict_of));
         match patient {
@@ -126,7 +129,7 @@ mod tests {
         let submissions = vec![json!({ "submission": { "id": "s" }, "recipients": [recipient] })];
         let empty = || json!({ "differences": [], "orphans": [] });
         let shown = Shown { submissions, notices: [json!([]), json!([])], recomputed: [empty(), empty()] };
-        judge(&book, &shown, patient).findings
+        judge(&book, &shown, &Plan { patient, folders: [false; 2], ..Plan::new(1) }).findings
     }
 
     #[test]
@@ -183,7 +186,7 @@ mod tests {
         let submissions = vec![json!({ "submission": { "id": "s" }, "recipients": recipients })];
         let empty = || json!({ "differences": [], "orphans": [] });
         let shown = Shown { submissions, notices: [json!([]), json!([])], recomputed: [empty(), empty()] };
-        judge(&book, &shown, true).findings
+        judge(&book, &shown, &Plan { patient: true, folders: [false; 2], ..Plan::new(1) }).findings
     }
 
     #[test]

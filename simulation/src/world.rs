@@ -17,7 +17,9 @@ use tilts::clock::Clock;
 use tilts::config::Settings;
 use tilts::store::{self, Store};
 
+use crate::folders::{FOLDERS, mail};
 use crate::machine::name;
+use crate::plan::Plan;
 
 /// PartyId type of both.
 const PARTY_TYPE: &str = "urn:oasis:names:tc:ebcore:partyid-type:unregistered:tilts-simulation";
@@ -33,14 +35,16 @@ const KEYS: [u8; 32] = *b"keys of a simulation, no secret.";
 /// Where keys lie and runs have their folders. In memory where the system has a place for that.
 pub struct World {
     folder: TempDir,
-    /// What each side has read of its configuration, when it is impatient and when it is patient: the same at every start of every run.
-    settings: [[Settings; 2]; 2],
+    /// What each side has read of its configuration, when it is impatient and when it is patient, and when its backend calls and when that
+    /// has a folder: the same at every start of every run.
+    settings: [[[Settings; 2]; 2]; 2],
 }
 
 /// The folders of one run. They go when it is dropped.
 pub struct Ground {
     folder: TempDir,
     settings: [Settings; 2],
+    folders: [bool; 2],
 }
 
 impl World {
@@ -65,29 +69,41 @@ impl World {
             keep(&keys.join("decrypt"), &certificate(side, &decrypt, &sign)?, &decrypt)?;
         }
         fresh_store(folder.path())?;
-        let settings = [read(folder.path(), false)?, read(folder.path(), true)?];
+        let read = |side, patient| -> Result<[Settings; 2]> {
+            Ok([read(folder.path(), side, (patient, false))?, read(folder.path(), side, (patient, true))?])
+        };
+        let both = |side| -> Result<[[Settings; 2]; 2]> { Ok([read(side, false)?, read(side, true)?]) };
+        let settings = [both(Side::Sender)?, both(Side::Receiver)?];
         Ok(Self { folder, settings })
     }
 
-    /// The folders of a run. The nodes find a store in which nothing is, or make it themselves where the machines are `bare`.
+    /// The folders of a run. The nodes find a store in which nothing is, or make it themselves where the machines are bare.
     ///
     /// # Errors
     /// The system's.
-    pub fn ground(&self, patient: bool, bare: bool) -> Result<Ground> {
+    pub fn ground(&self, plan: &Plan) -> Result<Ground> {
         let folder = tempfile::Builder::new().prefix("run-").tempdir_in(self.folder.path())?;
-        let mut settings = self.settings[usize::from(patient)].clone();
-        for (side, settings) in Side::BOTH.into_iter().zip(&mut settings) {
-            let own = folder.path().join(name(side));
+        let settings = Side::BOTH.map(|side| {
+            let has_folder = plan.folders[side as usize];
+            self.settings[side as usize][usize::from(plan.patient)][usize::from(has_folder)].clone()
+        });
+        let mut ground = Ground { folder, settings, folders: plan.folders };
+        for (side, settings) in Side::BOTH.into_iter().zip(&mut ground.settings) {
+            let own = ground.folder.path().join(name(side));
             fs::create_dir(&own)?;
-            fs::write(own.join(FILE), configuration(side, patient))?;
+            let has_folder = plan.folders[side as usize];
+            fs::write(own.join(FILE), configuration(side, (plan.patient, has_folder)))?;
+            for folder in FOLDERS.iter().filter(|_| has_folder) {
+                fs::create_dir_all(mail(&own).join(folder))?;
+            }
             settings.store.path = own.join("data");
             settings.base = own;
-            if !bare {
+            if !plan.bare {
                 fs::create_dir(&settings.store.path)?;
                 fs::copy(self.folder.path().join(DATABASE), settings.store.path.join(DATABASE))?;
             }
         }
-        Ok(Ground { folder, settings })
+        Ok(ground)
     }
 }
 
@@ -97,23 +113,25 @@ impl Ground {
         self.folder.path().join(name(side)).join(FILE)
     }
 
+    /// The folder of the backend of a side, where it has one.
+    pub fn mail(&self, side: Side) -> Option<PathBuf> {
+        self.folders[side as usize].then(|| mail(&self.folder.path().join(name(side))))
+    }
+
     /// The same as read.
     pub fn settings(&self, side: Side) -> &Settings {
         &self.settings[side as usize]
     }
 }
 
-/// What both sides read of their configurations, from the depth at which the folders of runs lie.
-fn read(root: &Path, patient: bool) -> Result<[Settings; 2]> {
+/// What a side reads of its configuration, from the depth at which the folders of runs lie.
+fn read(root: &Path, side: Side, kind: (bool, bool)) -> Result<Settings> {
     let clock = Clock::manual(BEGIN.parse()?);
-    let read = |side: Side| -> Result<Settings> {
-        let folder = tempfile::Builder::new().tempdir_in(root)?;
-        let own = folder.path().join(name(side));
-        fs::create_dir(&own)?;
-        fs::write(own.join(FILE), configuration(side, patient))?;
-        app::check(&own.join(FILE), &clock).map_err(|problems| anyhow!("{problems}"))
-    };
-    Ok([read(Side::Sender)?, read(Side::Receiver)?])
+    let folder = tempfile::Builder::new().tempdir_in(root)?;
+    let own = folder.path().join(name(side));
+    fs::create_dir(&own)?;
+    fs::write(own.join(FILE), configuration(side, kind))?;
+    app::check(&own.join(FILE), &clock).map_err(|problems| anyhow!("{problems}"))
 }
 
 /// A database as the first start of a node makes it, for every node that need not do that again. It belongs to nobody yet.
@@ -187,8 +205,9 @@ pub const ADMIN: u16 = 8082;
 /// Port where the other side calls: what lies between listens there.
 pub const BETWEEN: u16 = 4000;
 
-/// The patient try for days, the others give up after seconds.
-fn configuration(side: Side, patient: bool) -> String {
+/// The patient try for days, the others give up after seconds. The backend calls, or has a folder.
+fn configuration(side: Side, (patient, has_folder): (bool, bool)) -> String {
+    let adapter = if has_folder { "adapter = \"folder\"\npath = \"mail\"" } else { "adapter = \"rest\"" };
     let retry = match patient {
         true => "{ first_seconds = 1, factor = 1, longest_seconds = 1, within_seconds = 604800 }",
         false => "{ first_seconds = 1, factor = 2, longest_seconds = 4, within_seconds = 4 }",
@@ -220,7 +239,7 @@ file = "../../{own_name}/decrypt.key"
 use = ["decrypt"]
 [[backend]]
 id = "all"
-adapter = "rest"
+{adapter}
 [limits]
 exchange_seconds = 5
 idle_seconds = 5

@@ -29,6 +29,12 @@ fn hundreds_of_seeds_lose_double_and_pretend_nothing() -> Result<()> {
     ensure!(counts.faults.len() == 10, "every kind of fault: {:?}", counts.faults);
     ensure!(counts.deaths.values().sum::<u64>() > seeds, "deaths: {:?}", counts.deaths);
     ensure!(
+        counts.outboxes > seeds / 8 && counts.inboxes > seeds / 8,
+        "{} outboxes, {} inboxes",
+        counts.outboxes,
+        counts.inboxes
+    );
+    ensure!(
         counts.troubles > seeds / 2 && counts.jumps > seeds / 2,
         "{} troubles, {} jumps",
         counts.troubles,

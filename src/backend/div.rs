@@ -275,7 +275,8 @@ pub(super) async fn put(office: &Office, root: &Path, delivery: &DeliveryView) -
     let envelope = div::build(&new, &national.certificate, &national.key);
     let envelope = envelope.map_err(|e| DeliveryError::Form(e.to_string()))?;
     files.push((ENVELOPE.into(), Content::Octets(envelope)));
-    folder::place(&root.join(IN), &delivery.id.to_string(), files, || folder::waits(office, delivery))
+    let still = folder::waits(office, delivery);
+    folder::place(&root.join(IN), &delivery.id.to_string(), files, still).await
 }
 
 fn new_envelope(

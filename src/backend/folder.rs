@@ -40,16 +40,15 @@ pub(super) async fn put(office: &Office, root: &Path, delivery: &DeliveryView) -
     }
     let metadata = metadata(delivery, &files);
     files.push(("metadata.json".into(), Content::Octets(metadata)));
-    place(&root.join(IN), &delivery.id.to_string(), files, || waits(office, delivery))
+    place(&root.join(IN), &delivery.id.to_string(), files, waits(office, delivery)).await
 }
 
-/// Whether nobody has put it at the consumer's disposal meanwhile: another node may take over from one that stood still. Called where
-/// a thread may wait.
+/// Whether nobody has put it at the consumer's disposal meanwhile: another node may take over from one that stood still.
 ///
 /// # Errors
 /// The store's: nobody knows then.
-pub(super) fn waits(office: &Office, delivery: &DeliveryView) -> Result<bool, Error> {
-    let now = tokio::runtime::Handle::current().block_on(office.store.delivery(delivery.id))?;
+pub(super) async fn waits(office: &Office, delivery: &DeliveryView) -> Result<bool, Error> {
+    let now = office.store.delivery(delivery.id).await?;
     Ok(now.state == DeliveryState::Waiting)
 }
 
@@ -63,32 +62,18 @@ pub(super) enum Content {
 
 /// Writes a folder of files and makes it appear at once, by rename. One that exists, under whatever answer, is left alone:
 /// after a crash between the rename and the commit the consumer may already have taken it.
-/// `still` says at the last moment whether it should.
-pub(super) fn place(
+/// `still` says at the last moment whether it should; it is asked when everything is on the disk.
+pub(super) async fn place(
     inbox: &Path,
     name: &str,
     files: Vec<(String, Content)>,
-    still: impl FnOnce() -> Result<bool, Error>,
+    still: impl Future<Output = Result<bool, Error>>,
 ) -> Result<(), Error> {
+    let Some(hidden) = thread::apart(|| prepared(inbox, name, files))? else { return Ok(()) };
+    let still = still.await;
     thread::apart(|| {
-        // Only this one: where the folder above is away (a share that is not mounted), a new one would be nobody's.
-        if !inbox.is_dir() {
-            fs::create_dir(inbox).map_err(folder(inbox))?;
-        }
-        if exists(inbox, name)? {
-            return Ok(());
-        }
-        tidy(inbox, name)?;
-        // A name of its own: of two nodes that write the same folder none disturbs the other.
-        let hidden = inbox.join(format!(".{name}.{}.part", id::row_id()));
-        fs::create_dir(&hidden).map_err(folder(&hidden))?;
-        for (file, content) in files {
-            let path = hidden.join(file);
-            write(&path, content).map_err(folder(&path))?;
-        }
-        sync(&hidden)?;
         // An error here says that nobody knows, and not that it was taken: it is tried again, and nothing is shown.
-        let wanted = still().and_then(|still| Ok(still && !exists(inbox, name)?));
+        let wanted = still.and_then(|still| Ok(still && !exists(inbox, name)?));
         if !matches!(wanted, Ok(true)) {
             fs::remove_dir_all(&hidden).map_err(folder(&hidden))?;
             return wanted.map(drop);
@@ -97,6 +82,27 @@ pub(super) fn place(
         fs::rename(&hidden, &shown).map_err(folder(&shown))?;
         sync(inbox)
     })
+}
+
+/// The folder whole and on the disk, under a name that nobody looks at; nothing where there is one already.
+fn prepared(inbox: &Path, name: &str, files: Vec<(String, Content)>) -> Result<Option<PathBuf>, Error> {
+    // Only this one: where the folder above is away (a share that is not mounted), a new one would be nobody's.
+    if !inbox.is_dir() {
+        fs::create_dir(inbox).map_err(folder(inbox))?;
+    }
+    if exists(inbox, name)? {
+        return Ok(None);
+    }
+    tidy(inbox, name)?;
+    // A name of its own: of two nodes that write the same folder none disturbs the other.
+    let hidden = inbox.join(format!(".{name}.{}.part", id::row_id()));
+    fs::create_dir(&hidden).map_err(folder(&hidden))?;
+    for (file, content) in files {
+        let path = hidden.join(file);
+        write(&path, content).map_err(folder(&path))?;
+    }
+    sync(&hidden)?;
+    Ok(Some(hidden))
 }
 
 /// What a process that died left half written. What is younger another node may be writing.
@@ -291,6 +297,8 @@ pub(super) fn folder(path: &Path) -> impl FnOnce(io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use super::*;
 
     #[test]
@@ -300,16 +308,35 @@ mod tests {
         let inbox = folder.path().join("in");
         let put = |text: &str| {
             let files = vec![("a.txt".to_owned(), Content::Octets(text.into()))];
-            runtime.block_on(async { place(&inbox, "id", files, || Ok(true)) }).unwrap();
+            runtime.block_on(place(&inbox, "id", files, ready(Ok(true)))).unwrap();
         };
         put("first");
         fs::rename(inbox.join("id"), inbox.join("id.accepted")).unwrap();
         put("second");
         // Nobody knows whether it waits: that is no delivery.
-        let unknown = || Err(Error::Store(crate::store::Error::Closed));
-        runtime.block_on(async { place(&inbox, "other", Vec::new(), unknown) }).unwrap_err();
-        runtime.block_on(async { place(&inbox, "taken", Vec::new(), || Ok(false)) }).unwrap();
+        let unknown = ready(Err(Error::Store(crate::store::Error::Closed)));
+        runtime.block_on(place(&inbox, "other", Vec::new(), unknown)).unwrap_err();
+        runtime.block_on(place(&inbox, "taken", Vec::new(), ready(Ok(false)))).unwrap();
         assert_eq!(entries(&inbox).unwrap(), ["id.accepted"]);
         assert_eq!(fs::read_to_string(inbox.join("id.accepted/a.txt")).unwrap(), "first");
+    }
+
+    #[tokio::test]
+    async fn it_is_asked_at_the_last_moment_whether_a_folder_should_appear() {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = folder.path().join("in");
+        let files = vec![("a.txt".to_owned(), Content::Octets("whole".into()))];
+        let asked = async {
+            tokio::task::yield_now().await;
+            assert!(entries(&inbox).unwrap().is_empty(), "it is shown already");
+            let hidden = fs::read_dir(&inbox).unwrap().next().unwrap().unwrap().path();
+            assert_eq!(fs::read_to_string(hidden.join("a.txt")).unwrap(), "whole");
+            // Another node, meanwhile.
+            fs::create_dir(inbox.join("id.accepted")).unwrap();
+            Ok(true)
+        };
+        place(&inbox, "id", files, asked).await.unwrap();
+        assert_eq!(fs::read_dir(&inbox).unwrap().count(), 1, "the other's stays alone");
+        assert_eq!(entries(&inbox).unwrap(), ["id.accepted"]);
     }
 }

@@ -79,7 +79,7 @@ async fn say(by: &dyn Ask, backend: SocketAddr, (id, word): (&str, &str), ledger
 }
 
 /// Keeps and judges what was offered.
-fn compare(message: &Value, (delivery, recipient): (&str, &str), digest: &str, ledger: &Ledger) {
+pub fn compare(message: &Value, (delivery, recipient): (&str, &str), digest: &str, ledger: &Ledger) {
     let message_id = message["message_id"].as_str().unwrap_or_default();
     let mut book = ledger.book();
     if book.handed_in.get(recipient).map(String::as_str) != Some(digest) {

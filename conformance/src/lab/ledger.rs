@@ -135,6 +135,18 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A letter is handed in for the first time.
+    pub fn handed_in(&self, letter: &Letter) {
+        let mut book = self.book();
+        book.letters += 1;
+        book.handed_in.extend(letter.addresses().map(|address| (address, letter.sha256.clone())));
+    }
+
+    /// A node says that it has a letter, as the submission with that id.
+    pub fn acknowledged(&self, letter: &Letter, id: &str) {
+        self.book().acknowledged.extend(letter.addresses().map(|address| (address, id.to_owned())));
+    }
+
     /// Something happened that must not.
     pub fn wrong(&self, what: String) {
         self.book().wrong.push(what);

@@ -58,14 +58,9 @@ async fn hand_in(to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<
 /// # Errors
 /// A node refuses it, or none took it in all that time.
 pub async fn insist(by: &dyn Ask, to: &[SocketAddr], letter: &Letter, ledger: &Ledger) -> Result<()> {
-    let with = |what: &str| letter.addresses().map(|address| (address, what.to_owned())).collect::<Vec<_>>();
-    {
-        let mut book = ledger.book();
-        book.letters += 1;
-        book.handed_in.extend(with(&letter.sha256));
-    }
+    ledger.handed_in(letter);
     let id = taken(by, to, letter, ledger).await?;
-    ledger.book().acknowledged.extend(with(&id));
+    ledger.acknowledged(letter, &id);
     Ok(())
 }
 

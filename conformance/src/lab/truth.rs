@@ -53,15 +53,22 @@ impl Verdict {
 /// Every submission that is shown, and that was acknowledged.
 #[derive(Debug, Default)]
 pub struct Submissions {
+    by_folder: bool,
     seen: BTreeSet<String>,
 }
 
 impl Submissions {
+    /// None yet. Where the consumer answers `by_folder` it may do so before the receiver has said that the message is at its disposal: a
+    /// folder that is shown can be answered while the node is down, and what became of the message is said alone.
+    pub fn of(by_folder: bool) -> Self {
+        Self { by_folder, seen: BTreeSet::new() }
+    }
+
     /// A submission as `/api/submissions/{id}` shows it: there once, each recipient with the status that its consumer gave it.
     pub fn one(&mut self, book: &Book, detail: &Value, verdict: &mut Verdict) {
         for (address, recipient) in self.known(book, detail, verdict) {
             let Some(sha256) = book.handed_in.get(address) else { continue };
-            if let Some(problem) = recipient_holds(recipient, (address, sha256)) {
+            if let Some(problem) = recipient_holds(recipient, (address, sha256), self.by_folder) {
                 verdict.find(format!("{address}: {problem}\n{}", story(recipient)));
             }
         }
@@ -117,7 +124,7 @@ impl Submissions {
 }
 
 /// Status and evidence, exactly: what the consumer's word leads to, everything said once.
-fn recipient_holds(recipient: &Value, (address, sha256): (&str, &str)) -> Option<String> {
+fn recipient_holds(recipient: &Value, (address, sha256): (&str, &str), by_folder: bool) -> Option<String> {
     let (word, delivery) = match Letter::is_refused(address, sha256) {
         true => ("refused", demo::REFUSED),
         false => ("taken", demo::DELIVERED),
@@ -135,7 +142,8 @@ fn recipient_holds(recipient: &Value, (address, sha256): (&str, &str)) -> Option
     // Evidence may overtake a receipt that was lost: then nothing is sent any more, and none comes.
     let receipt = signals.iter().position(|signal| *signal == "receipted");
     let _ = receipt.map(|at| signals.remove(at));
-    let mut wanted = ["accepted", "consigned", word];
+    let mut wanted = vec!["accepted", "consigned", word];
+    wanted.retain(|signal| !by_folder || *signal != "consigned" || signals.contains(signal));
     wanted.sort_unstable();
     if signals != wanted {
         return Some(format!("besides one receipt its evidence says {signals:?}, not {wanted:?}"));

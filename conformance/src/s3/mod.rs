@@ -4,20 +4,22 @@
 
 mod client;
 mod fault;
+mod pages;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use openssl::ssl::{Ssl, SslAcceptor, SslMethod};
+use s3s::Body;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3ServiceBuilder, SharedS3Service};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,6 +31,7 @@ use crate::ca::Identity;
 pub use client::client;
 pub use fault::Fault;
 use fault::Faulty;
+use pages::Page;
 
 /// The bucket that is there from the beginning.
 pub const BUCKET: &str = "payloads";
@@ -36,6 +39,9 @@ pub const BUCKET: &str = "payloads";
 pub const ACCESS_KEY: &str = "TESTKEY";
 /// Its secret.
 pub const SECRET_KEY: &str = "not a secret";
+
+/// Objects on a page of a listing, as S3 has them.
+const PAGE: usize = 1000;
 
 /// A server while it runs. It ends when it is dropped.
 pub struct S3 {
@@ -45,7 +51,7 @@ pub struct S3 {
     pub fault: Arc<Fault>,
     scheme: &'static str,
     root: PathBuf,
-    written: Arc<AtomicU64>,
+    said: Arc<Said>,
     thread: Option<std::thread::JoinHandle<()>>,
     end: Option<oneshot::Sender<()>>,
 }
@@ -63,7 +69,14 @@ struct Shared {
     service: SharedS3Service,
     tls: Option<SslAcceptor>,
     fault: Arc<Fault>,
-    written: Arc<AtomicU64>,
+    said: Arc<Said>,
+}
+
+/// What the server was asked so far, and how it is to answer.
+struct Said {
+    written: AtomicU64,
+    pages: AtomicU64,
+    page: AtomicUsize,
 }
 
 impl S3 {
@@ -73,12 +86,15 @@ impl S3 {
         let files = s3s_fs::FileSystem::new(root).map_err(|error| anyhow::anyhow!("{error:?}"))?;
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        let (fault, written) = (Arc::new(Fault::default()), Arc::new(AtomicU64::new(0)));
+        let fault = Arc::new(Fault::default());
+        let said =
+            Said { written: AtomicU64::new(0), pages: AtomicU64::new(0), page: AtomicUsize::new(PAGE) };
+        let said = Arc::new(said);
         let shared = Shared {
             service: service.build().into_shared(),
             tls: tls.map(acceptor).transpose()?,
             fault: fault.clone(),
-            written: written.clone(),
+            said: said.clone(),
         };
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -95,7 +111,7 @@ impl S3 {
         })?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let root = root.to_owned();
-        Ok(Self { address, fault, scheme, root, written, thread: Some(thread), end: Some(end) })
+        Ok(Self { address, fault, scheme, root, said, thread: Some(thread), end: Some(end) })
     }
 
     /// Address for clients.
@@ -110,7 +126,17 @@ impl S3 {
 
     /// Requests so far that write: PUT and POST.
     pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
+        self.said.written.load(Ordering::Relaxed)
+    }
+
+    /// Pages of listings that it gave so far.
+    pub fn pages(&self) -> u64 {
+        self.said.pages.load(Ordering::Relaxed)
+    }
+
+    /// From now on a page of a listing has so many objects at most; a thousand, unless it is told.
+    pub fn page(&self, objects: usize) {
+        self.said.page.store(objects, Ordering::Relaxed);
     }
 
     /// `[store.s3]` of a node: its two secrets are put into the folder of the configuration.
@@ -158,11 +184,21 @@ async fn serve(listener: std::net::TcpListener, shared: Shared) -> Result<()> {
 
 async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Shared) -> Result<()> {
     let answer = service_fn(move |request: Request<Incoming>| {
-        if matches!(*request.method(), Method::PUT | Method::POST) {
-            shared.written.fetch_add(1, Ordering::Relaxed);
-        }
-        shared.service.call(request)
+        let shared = shared.clone();
+        async move { answer(request, &shared).await }
     });
     let mut connection = hyper::server::conn::http1::Builder::new();
     Ok(connection.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer).await?)
+}
+
+async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<Body>> {
+    let said = &shared.said;
+    if matches!(*request.method(), Method::PUT | Method::POST) {
+        said.written.fetch_add(1, Ordering::Relaxed);
+    }
+    let page = Page::of(request.uri(), said.page.load(Ordering::Relaxed))?;
+    let answer = shared.service.call(request).await?;
+    let Some(page) = page else { return Ok(answer) };
+    said.pages.fetch_add(1, Ordering::Relaxed);
+    page.cut(answer).await
 }

@@ -160,6 +160,59 @@ async fn only_what_is_old_by_the_server_s_time_is_left_over() {
     assert_eq!(published(&store), ["00/young.original"]);
 }
 
+/// Objects of a process that died, which nobody has touched for two hours.
+fn left_over(place: &Place, numbers: std::ops::Range<u32>) {
+    let at = std::time::SystemTime::now() - Duration::from_secs(2 * 3600);
+    for number in numbers {
+        let shard = place.payloads().join(format!("{:02x}", number % 256));
+        std::fs::create_dir_all(&shard).unwrap();
+        let file = std::fs::File::create(shard.join(format!("{number}.original"))).unwrap();
+        file.set_modified(at).unwrap();
+    }
+}
+
+/// Pages of the server's own length, and such short ones that what is named and what is left over are on all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_over_on_any_page_of_the_list_is_removed_and_what_is_named_stays() {
+    for (objects, page, pages) in [(1100, 1000, 2), (40, 7, 7)] {
+        let place = Place::bucket();
+        let store = place.open().await;
+        for name in 0..5 {
+            hand_in(&store, &name.to_string(), &octets(2 * INLINE)).await.unwrap();
+        }
+        let named = published(&store);
+        left_over(&place, 0..objects);
+        place.server().page(page);
+        let before = place.server().pages();
+        assert_eq!(published(&store).len() as u32, objects + 5);
+        assert_eq!(place.server().pages() - before, pages);
+        let found = store.recompute().await.unwrap();
+        assert_eq!((found.payload_files, found.orphans.len() as u32), (5, objects));
+        assert!(found.differences.is_empty(), "{found:?}");
+        assert_eq!(collected(&store, SETTLED).await, u64::from(objects));
+        assert_eq!(published(&store), named);
+    }
+}
+
+/// Half a list is none: what stands on the pages that did not come is not missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_goes_between_two_pages_removes_nothing_and_misses_nothing() {
+    let place = Place::bucket();
+    let store = place.open().await;
+    hand_in(&store, "a", &octets(2 * INLINE)).await.unwrap();
+    left_over(&place, 0..40);
+    place.server().page(7);
+    assert_eq!(store.collect_files(SETTLED).await.unwrap(), 0, "the first round only looks");
+    place.server().fault.end_after(6000);
+    let before = place.server().pages();
+    assert!(store.collect_files(SETTLED).await.unwrap_err().is_passing());
+    let pages = place.server().pages() - before;
+    assert!((1..7).contains(&pages), "{pages} pages came");
+    place.server().fault.heal();
+    assert!(store.notices(true, 10).await.unwrap().is_empty());
+    assert_eq!(store.collect_files(SETTLED).await.unwrap(), 40);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_cannot_be_asked_is_no_finding_about_payloads() {
     let place = Place::bucket();
