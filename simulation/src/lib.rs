@@ -10,7 +10,8 @@
 //!   net       octets between addresses; way.rs carries exchanges as their fault will have it
 //!   machine   a node with its disk: started, stepped, killed, started again
 //!   disk      what becomes of commits; image.rs is what a death leaves
-//!   people    producer, consumer, and an observer of every status; folders.rs where a backend has a folder
+//!   people    producer, consumer, and an observer of every status; folders.rs where a backend has a folder; operator.rs
+//!             who stops and urges what is sent
 //! verdict   what must hold in the end
 //! trace     all that happened, with times, and its digest
 //! ```
@@ -26,6 +27,7 @@ mod image;
 pub mod machine;
 pub mod net;
 mod observer;
+mod operator;
 mod people;
 pub mod plan;
 pub mod report;

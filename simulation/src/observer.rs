@@ -1,6 +1,6 @@
 //! Whoever looks at the sender's statuses all the time: they must be true at every moment, not only in the end, and what is final stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use conformance::demo::{self, Status, list, status_of};
 use conformance::lab::Book;
@@ -14,15 +14,15 @@ pub struct Observer {
 
 impl Observer {
     /// A page of submissions as the sender shows it just now; what is wrong with it.
-    pub fn look(&mut self, page: &Value, book: &Book) -> Vec<String> {
+    /// `before` were those to whom something had been offered when it was asked for.
+    pub fn look(&mut self, page: &Value, before: &BTreeSet<String>, book: &Book) -> Vec<String> {
         let mut wrong = Vec::new();
         for recipient in list(page).flat_map(|submission| list(&submission["recipients"])) {
             let address = recipient["address"].as_str().unwrap_or_default().to_owned();
             let status = status_of(recipient);
-            let offered = book.offered.contains_key(&address);
-            let before = self.last.get(&address);
-            if let Some(what) = before.and_then(|before| undone(before, &status)).or(untrue(&status, offered))
-            {
+            let offered = (before.contains(&address), book.offered.contains_key(&address));
+            let last = self.last.get(&address);
+            if let Some(what) = last.and_then(|last| undone(last, &status)).or(untrue(&status, offered)) {
                 let (send, delivery) = (&status.send, &status.delivery);
                 wrong.push(format!("{address} is shown as {send} / {delivery}: {what}"));
             }
@@ -40,9 +40,9 @@ fn undone(before: &Status, now: &Status) -> Option<String> {
 }
 
 /// The consumer may have it before anybody hears of that, and never after.
-fn untrue(status: &Status, offered: bool) -> Option<String> {
+fn untrue(status: &Status, (before, offered): (bool, bool)) -> Option<String> {
     let what = match (status.send.as_str(), status.delivery.as_str()) {
-        (demo::FAILED, _) if offered => "its consumer has it",
+        (demo::FAILED, _) if before => "its consumer has it",
         (_, demo::DELIVERED | demo::REFUSED) if !offered => "its consumer never saw it",
         _ => return None,
     };
@@ -65,7 +65,8 @@ mod tests {
                 book.offered.entry("a".into()).or_default().insert(("1".into(), "m".into()));
             }
             let recipient = json!({ "address": "a", "record": { "send": send, "delivery": delivery } });
-            observer.look(&json!([{ "recipients": [recipient] }]), &book).len()
+            let before = book.offered.keys().cloned().collect();
+            observer.look(&json!([{ "recipients": [recipient] }]), &before, &book).len()
         };
         assert_eq!(look("processing", "", false), 0);
         assert_eq!(look("failed", "", false), 0);

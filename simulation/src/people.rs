@@ -1,5 +1,6 @@
 //! Producer and consumer, and whoever asks at the end. They live outside of the nodes and forget nothing when one dies.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::engine::{Moment, Zero};
 use crate::folders;
 use crate::net::Hosted;
 use crate::observer::Observer;
+use crate::operator::Acts;
 use crate::trace::Trace;
 use crate::world::{ADMIN, BACKEND, address};
 
@@ -32,6 +34,8 @@ pub struct People {
     pub ledger: Ledger,
     /// Folders of producer and consumer, where they have one.
     pub mail: [Option<PathBuf>; 2],
+    /// What the operator did.
+    pub acts: Acts,
     /// The time.
     pub zero: Zero,
     /// All that happens.
@@ -81,8 +85,9 @@ impl People {
         let mut observer = Observer::default();
         loop {
             tokio::time::sleep(OBSERVE).await;
+            let before: BTreeSet<String> = self.ledger.book().offered.keys().cloned().collect();
             let Ok(page) = self.admin(Side::Sender, "/api/submissions?limit=200").await else { continue };
-            let wrong = observer.look(&page, &self.ledger.book());
+            let wrong = observer.look(&page, &before, &self.ledger.book());
             for wrong in wrong {
                 self.tell(format_args!("WRONG: {wrong}"));
                 self.ledger.wrong(wrong);
@@ -94,12 +99,13 @@ impl People {
     pub async fn is_settled(&self) -> bool {
         let handed_in = self.ledger.book().handed_in.len();
         let (acknowledged, settled) = self.ledger.progress();
-        if acknowledged < handed_in || settled < handed_in {
-            return false;
-        }
         let Ok(page) = self.admin(Side::Sender, "/api/submissions?limit=200").await else { return false };
-        let ends = |recipient: &&Value| status_of(recipient).delivery != "-";
-        if list(&page).flat_map(|s| list(&s["recipients"])).filter(ends).count() < handed_in {
+        let count = |ends: &dyn Fn(&Value) -> bool| {
+            list(&page).flat_map(|s| list(&s["recipients"])).filter(|recipient| ends(recipient)).count()
+        };
+        let stopped = count(&|recipient| self.acts.have_stopped(recipient));
+        let ended = count(&|recipient| status_of(recipient).delivery != "-");
+        if acknowledged < handed_in || settled + stopped < handed_in || ended + stopped < handed_in {
             return false;
         }
         if self.mail[Side::Receiver as usize].is_some() {
@@ -108,7 +114,8 @@ impl People {
         // What was at the disposal may be testified after what became of it.
         let Ok(all) = self.submissions().await else { return false };
         let recipients = || all.iter().flat_map(|detail| list(&detail["recipients"]));
-        recipients().all(|recipient| signals(recipient).any(|signal| signal == "consigned"))
+        let consigned = |recipient| signals(recipient).any(|signal| signal == "consigned");
+        recipients().all(|recipient| consigned(recipient) || self.acts.have_stopped(&recipient["recipient"]))
     }
 
     /// Every submission that the sender shows, whole.
@@ -127,11 +134,11 @@ impl People {
         self.admin(side, "/api/notices").await
     }
 
-    async fn admin(&self, side: Side, path: &str) -> Result<Value> {
+    pub(crate) async fn admin(&self, side: Side, path: &str) -> Result<Value> {
         get_by(&self.outside, address(side, ADMIN), path).await
     }
 
-    fn tell(&self, what: std::fmt::Arguments<'_>) {
+    pub(crate) fn tell(&self, what: std::fmt::Arguments<'_>) {
         self.trace.event(self.zero.now(), what);
     }
 }

@@ -10,6 +10,7 @@ use tilts::crash::Point;
 use crate::disk::{Kind, Trap, Trouble};
 use crate::engine::Moment;
 use crate::net::Weather;
+use crate::operator::{Act, Deed};
 
 /// From this moment on nothing goes wrong any more.
 pub const CALM: Moment = Duration::from_secs(12);
@@ -43,6 +44,8 @@ pub struct Plan {
     pub patient: bool,
     /// Whether nodes make their stores themselves; else they find one in which nothing is.
     pub bare: bool,
+    /// What the operator of the sender does.
+    pub acts: Vec<Act>,
     /// Whose backend has a folder instead of the interface.
     pub folders: [bool; 2],
 }
@@ -65,8 +68,19 @@ pub struct Outage {
     pub from: Moment,
     /// ... to here.
     pub to: Moment,
-    /// Whether requests arrive and only their answers do not; else neither.
-    pub one_way: bool,
+    /// How much does not.
+    pub how: Away,
+}
+
+/// What does not get through in an outage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Away {
+    /// Answers: requests arrive.
+    Answers,
+    /// Requests: a connection is made, and reset.
+    Requests,
+    /// Connections: nobody is there.
+    Connections,
 }
 
 /// A death.
@@ -107,7 +121,7 @@ impl Plan {
         let random = &mut random;
         let first = random.below(10);
         let letters = first..first + 2 + random.below(4);
-        let letters = letters.map(|number| letter(random, number)).collect();
+        let letters: Vec<Letter> = letters.map(|number| letter(random, number)).collect();
         let gaps = [(); 2].map(|()| [0, 2, 3, 6][random.below(4) as usize]);
         let outages = outages(random);
         let weather = Weather { jitter: [1, 5, 40, 400][random.below(4) as usize], rough: rough(random) };
@@ -118,13 +132,27 @@ impl Plan {
         let patient = random.below(3) != 0;
         let bare = random.below(10) == 0;
         let folders = [(); 2].map(|()| random.below(4) == 0);
-        Self { seed, letters, gaps, outages, weather, strikes, troubles, jumps, patient, bare, folders }
+        let acts = acts(random, &letters);
+        Self { seed, letters, gaps, outages, weather, strikes, troubles, jumps, patient, bare, acts, folders }
     }
 }
 
 fn letter(random: &mut Random, number: u64) -> Letter {
     let copies = if random.below(4) == 0 { 2 + random.below(2) } else { 1 };
     Letter { number, copies, at: millis(random.below(LAST_LETTER)) }
+}
+
+/// On every other seed, soon after a letter was handed in: then there is something to be stopped.
+fn acts(random: &mut Random, letters: &[Letter]) -> Vec<Act> {
+    let count = if random.below(2) == 0 { 1 + random.below(6) } else { 0 };
+    let act = |_| {
+        let letter = letters[random.below(letters.len() as u64) as usize];
+        let late = [1, 1, 1, 3000][random.below(4) as usize];
+        let at = letter.at + millis(random.below(late));
+        let deed = if random.below(3) == 0 { Deed::Retry } else { Deed::Cancel };
+        Act { at, letter: letter.number, copy: random.below(letter.copies), deed }
+    };
+    (0..count).map(act).collect()
 }
 
 fn millis(millis: u64) -> Duration {
@@ -146,8 +174,12 @@ fn outages(random: &mut Random) -> [Vec<Outage>; 2] {
         let (from, to) = (millis(from), millis(from + 100 + random.below(8000)));
         let ways = 1 + random.below(3);
         for (way, all) in outages.iter_mut().enumerate().filter(|(way, _)| ways >> way & 1 == 1) {
-            let one_way = random.below(if way == 0 { 2 } else { 3 }) == 0;
-            all.push(Outage { from, to, one_way });
+            let how = match random.below(if way == 0 { 2 } else { 3 }) {
+                0 => Away::Answers,
+                _ if random.below(2) == 0 => Away::Requests,
+                _ => Away::Connections,
+            };
+            all.push(Outage { from, to, how });
         }
     }
     outages
@@ -207,6 +239,7 @@ mod tests {
                 .iter()
                 .map(|letter| letter.at)
                 .chain(troubles)
+                .chain(plan.acts.iter().map(|act| act.at))
                 .chain(plan.jumps.iter().map(|jump| jump.at));
             assert!(all.max().is_none_or(|last| last < CALM), "{plan:?}");
             assert!(plan.jumps.is_sorted_by_key(|jump| jump.at));

@@ -44,6 +44,8 @@ pub struct Counts {
     pub troubles: u64,
     /// Jumps of clocks.
     pub jumps: u64,
+    /// What the operator did, by deed, where it was done.
+    pub acts: BTreeMap<String, u64>,
     /// Runs in which letters are handed in through a folder.
     pub outboxes: u64,
     /// Runs in which they are left in one.
@@ -65,7 +67,8 @@ impl Counts {
         self.inboxes += one.inboxes;
         self.seconds += one.seconds;
         self.events += one.events;
-        for (sum, one) in [(&mut self.faults, &one.faults), (&mut self.deaths, &one.deaths)] {
+        let Self { faults, deaths, acts, .. } = self;
+        for (sum, one) in [(faults, &one.faults), (deaths, &one.deaths), (acts, &one.acts)] {
             for (kind, count) in one {
                 *sum.entry(kind.clone()).or_default() += count;
             }

@@ -17,6 +17,7 @@ use tilts::clock::{SignedDuration, Timestamp};
 use crate::engine::{Engine, Moment};
 use crate::machine::{Machine, host, name};
 use crate::net::{Net, OUTSIDE};
+use crate::operator::Acts;
 use crate::people::People;
 use crate::plan::{AHEAD, CALM, Jump, Place, Plan, Strike};
 use crate::report::{Counts, Report};
@@ -97,6 +98,7 @@ impl Run {
             outside: net.of(OUTSIDE),
             ledger: Ledger::default(),
             mail: Side::BOTH.map(|side| ground.mail(side)),
+            acts: Acts::default(),
             zero: outside.zero(),
             trace: trace.clone(),
         };
@@ -138,7 +140,6 @@ impl Run {
     fn begin_all(&mut self) -> Result<()> {
         for (index, side) in Side::BOTH.into_iter().enumerate() {
             let outside = self.net.of(OUTSIDE);
-            let bound = outside.bind(address(side, BETWEEN))?;
             // The way to the receiver is the first.
             let faults = Faults::new(self.plan.seed ^ (0xa + index as u64), self.plan.gaps[1 - index]);
             let way = Way {
@@ -152,12 +153,15 @@ impl Run {
                 trace: self.trace.clone(),
                 exchanges: self.exchanges.clone(),
             };
-            self.outside.spawn(way.serve(bound));
+            self.outside.spawn(way.serve(address(side, BETWEEN)));
             self.start(index)?;
         }
         for planned in &self.plan.letters {
             let letter = Letter::new(self.plan.seed, planned.number);
             let letter = Letter { recipients: planned.copies, ..letter };
+            for act in self.plan.acts.iter().filter(|act| act.letter == planned.number) {
+                self.outside.spawn(self.people.clone().operate(*act, letter.clone()));
+            }
             self.outside.spawn(self.people.clone().produce(letter, planned.at));
         }
         self.outside.spawn(self.people.clone().consume());
@@ -336,7 +340,7 @@ impl Run {
                 self.trace.event(self.now, format_args!("{address}: {} / {}", status.send, status.delivery));
             }
         }
-        Ok(judge(&self.people.ledger.book(), &shown, &self.plan))
+        Ok(judge(&self.people.ledger.book(), &shown, &self.plan, &self.people.acts))
     }
 
     fn recomputed(&self, side: Side) -> Result<Value> {
@@ -366,6 +370,7 @@ impl Run {
                 deaths: self.deaths.counts(),
                 troubles: self.plan.troubles.iter().flatten().count() as u64,
                 jumps: self.plan.jumps.len() as u64,
+                acts: self.people.acts.done(),
                 outboxes: self.plan.folders[Side::Sender as usize].into(),
                 inboxes: self.plan.folders[Side::Receiver as usize].into(),
                 seconds: self.now.as_secs_f64(),

@@ -1,11 +1,13 @@
 //! What must hold in the end. Where the nodes try for days, all that the laboratory's oracle demands: each letter once, its status that of
-//! its consumer's word, everything said once. Where they give up after seconds, that nobody says more than is true.
+//! its consumer's word, everything said once. Where they give up after seconds, that nobody says more than is true. What an operator was
+//! told is stopped has failed, and its consumer never sees it.
 
 use conformance::demo::{self, list, status_of};
 use conformance::lab::truth::{self, Submissions, story};
 use conformance::lab::{Book, Letter, Side, Verdict};
 use serde_json::Value;
 
+use crate::operator::{Acts, Stopped, without_acts};
 use crate::plan::Plan;
 
 /// What both nodes show and keep.
@@ -19,26 +21,28 @@ pub struct Shown {
 }
 
 /// Judges a run.
-pub fn judge(book: &Book, shown: &Shown, plan: &Plan) -> Verdict {
+pub fn judge(book: &Book, shown: &Shown, plan: &Plan, acts: &Acts) -> Verdict {
     let patient = plan.patient;
     let mut verdict = Verdict::on(book);
     let verdict_of = &mut verdict;
     let mut submissions = Submissions::of(plan.folders[Side::Receiver as usize]);
     for detail in &shown.submissions {
         list(&detail["recipients"]).for_each(|recipient| answered_wrongly(recipient, verdict_of));
-        match patient {
-            true => submissions.one(book, detail, verdict_of),
-            false => {
-                for (address, recipient) in submissions.known(book, detail, verdict_of) {
-                    truthful(book, address, recipient, verdict_of);
-                }
+        for (address, recipient) in submissions.known(book, detail, verdict_of) {
+            let stopped = acts.have_stopped(&recipient["recipient"]);
+            if acts.stopped(address) == Stopped::Yes && !stopped {
+                verdict_of.find(format!("{address}: STOPPED, and sent all the same\n{}", story(recipient)));
+            }
+            match patient && !stopped {
+                true => submissions.exactly(book, (address, &without_acts(recipient)), verdict_of),
+                false => truthful(book, address, recipient, verdict_of),
             }
         }
     }
     submissions.end(book, verdict_of);
     match patient {
         true => {
-            truth::deliveries(book, verdict_of);
+            truth::deliveries(&but_for_stopped(book, shown, acts), verdict_of);
             for side in Side::BOTH {
                 truth::notices(side, &shown.notices[side as usize], verdict_of);
             }
@@ -49,6 +53,16 @@ pub fn judge(book: &Book, shown: &Shown, plan: &Plan) -> Verdict {
         truth::store(side, &shown.recomputed[side as usize], true, verdict_of);
     }
     verdict
+}
+
+/// What is to be offered to the consumer, and what was.
+fn but_for_stopped(book: &Book, shown: &Shown, acts: &Acts) -> Book {
+    let mut book = book.clone();
+    let recipients = shown.submissions.iter().flat_map(|detail| list(&detail["recipients"]));
+    for stopped in recipients.map(|one| &one["recipient"]).filter(|one| acts.have_stopped(one)) {
+        book.handed_in.remove(stopped["address"].as_str().unwrap_or_default());
+    }
+    book
 }
 
 /// What an attempt may have come to between two good nodes: a receipt, a break on the way, no time or no room at the receiver. Whoever
@@ -107,9 +121,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::operator::{Answer, Deed};
 
     /// One letter, acknowledged; shown with that record, offered so many times and settled.
-    fn found((send, delivery): (&str, &str), offers: u64, settled: bool, patient: bool) -> Vec<String> {
+    fn found(record: (&str, &str), offers: u64, settled: bool, patient: bool) -> Vec<String> {
+        found_after(&Acts::default(), record, (offers, settled), patient)
+    }
+
+    fn found_after(
+        acts: &Acts,
+        (send, delivery): (&str, &str),
+        (offers, settled): (u64, bool),
+        patient: bool,
+    ) -> Vec<String> {
         let mut book = Book::default();
         let (address, taken) = ("to-b::1".to_owned(), "f0".to_owned());
         book.handed_in.insert(address.clone(), taken);
@@ -129,7 +153,7 @@ mod tests {
         let submissions = vec![json!({ "submission": { "id": "s" }, "recipients": [recipient] })];
         let empty = || json!({ "differences": [], "orphans": [] });
         let shown = Shown { submissions, notices: [json!([]), json!([])], recomputed: [empty(), empty()] };
-        judge(&book, &shown, &Plan { patient, folders: [false; 2], ..Plan::new(1) }).findings
+        judge(&book, &shown, &Plan { patient, folders: [false; 2], ..Plan::new(1) }, acts).findings
     }
 
     #[test]
@@ -165,6 +189,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_was_stopped_has_failed_and_is_offered_to_nobody() {
+        let (failed, delivered) = (("failed", ""), ("sent", "delivered"));
+        for patient in [true, false] {
+            for (answer, record, offers, good) in [
+                (Answer::Done, failed, 0, true),
+                (Answer::Done, failed, 1, false),
+                (Answer::Done, delivered, 1, false),
+                (Answer::Nothing, failed, 0, true),
+                (Answer::Nothing, delivered, 1, true),
+                (Answer::Refused, delivered, 1, true),
+            ] {
+                let acts = Acts::default();
+                acts.keep("to-b::1", Deed::Cancel, answer);
+                let findings = found_after(&acts, record, (offers, offers > 0), patient);
+                assert_eq!(findings.is_empty(), good, "{answer:?} {record:?} {offers}: {findings:?}");
+            }
+        }
+    }
+
     /// A letter to two, of whom by its digest the first takes it and the second refuses it; the sender shows these.
     fn found_of_two(shown: &[(&str, &str)]) -> Vec<String> {
         let mut book = Book::default();
@@ -186,7 +230,8 @@ mod tests {
         let submissions = vec![json!({ "submission": { "id": "s" }, "recipients": recipients })];
         let empty = || json!({ "differences": [], "orphans": [] });
         let shown = Shown { submissions, notices: [json!([]), json!([])], recomputed: [empty(), empty()] };
-        judge(&book, &shown, &Plan { patient: true, folders: [false; 2], ..Plan::new(1) }).findings
+        judge(&book, &shown, &Plan { patient: true, folders: [false; 2], ..Plan::new(1) }, &Acts::default())
+            .findings
     }
 
     #[test]

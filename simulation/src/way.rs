@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::engine::{Moment, Zero};
 use crate::net::{Bound, End, Hosted};
-use crate::plan::Outage;
+use crate::plan::{Away, Outage};
 use crate::trace::Trace;
 
 /// Whoever asks a node gives up after this.
@@ -61,19 +61,53 @@ pub struct Way {
 }
 
 impl Way {
-    /// Carries what calls at `bound`.
-    pub async fn serve(self, bound: Bound) {
+    /// Carries what calls at an address, of which nobody else may be the owner.
+    pub async fn serve(self, at: SocketAddr) {
         let way = Arc::new(self);
+        while let Ok(bound) = way.outside.bind(at) {
+            tokio::select! {
+                biased;
+                until = way.closing() => {
+                    drop(bound);
+                    way.sleep_until(until).await;
+                }
+                () = way.clone().take(&bound) => {}
+            }
+        }
+    }
+
+    async fn take(self: Arc<Self>, bound: &Bound) {
         loop {
             let client = bound.next().await;
-            let way = way.clone();
+            let way = self.clone();
             tokio::spawn(async move { way.exchange(client).await });
         }
     }
 
+    /// Ready when nobody is to be there any more; gives until when.
+    async fn closing(&self) -> Moment {
+        let closed = self.outages.iter().filter(|outage| outage.how == Away::Connections);
+        let now = self.zero.now();
+        match closed.filter(|outage| outage.to > now).min_by_key(|outage| outage.from) {
+            Some(next) => {
+                self.sleep_until(next.from).await;
+                next.to
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn sleep_until(&self, moment: Moment) {
+        tokio::time::sleep(moment.saturating_sub(self.zero.now())).await;
+    }
+
     fn outage(&self, now: Moment) -> Option<Fault> {
         let outage = self.outages.iter().find(|outage| outage.from <= now && now < outage.to)?;
-        Some(if outage.one_way { Fault::Lose } else { Fault::Reset })
+        match outage.how {
+            Away::Answers => Some(Fault::Lose),
+            Away::Requests => Some(Fault::Reset),
+            Away::Connections => None,
+        }
     }
 
     /// A node that is down is a fault of its own: only an exchange that could pass takes one from the schedule.

@@ -34,6 +34,7 @@ fn hundreds_of_seeds_lose_double_and_pretend_nothing() -> Result<()> {
         counts.outboxes,
         counts.inboxes
     );
+    ensure!(counts.acts.contains_key("retry"), "nobody was urged: {:?}", counts.acts);
     ensure!(
         counts.troubles > seeds / 2 && counts.jumps > seeds / 2,
         "{} troubles, {} jumps",

@@ -109,7 +109,7 @@ fn text(random: &mut Random, number: u64, octets: u64) -> Vec<u8> {
 pub struct Ledger(Arc<Mutex<Book>>);
 
 /// The ledger's pages.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Book {
     /// Letters handed in.
     pub letters: usize,

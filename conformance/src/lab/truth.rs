@@ -66,11 +66,16 @@ impl Submissions {
 
     /// A submission as `/api/submissions/{id}` shows it: there once, each recipient with the status that its consumer gave it.
     pub fn one(&mut self, book: &Book, detail: &Value, verdict: &mut Verdict) {
-        for (address, recipient) in self.known(book, detail, verdict) {
-            let Some(sha256) = book.handed_in.get(address) else { continue };
-            if let Some(problem) = recipient_holds(recipient, (address, sha256), self.by_folder) {
-                verdict.find(format!("{address}: {problem}\n{}", story(recipient)));
-            }
+        for one in self.known(book, detail, verdict) {
+            self.exactly(book, one, verdict);
+        }
+    }
+
+    /// A recipient has the status that its consumer gave it, and everything about it is said once.
+    pub fn exactly(&self, book: &Book, (address, recipient): (&str, &Value), verdict: &mut Verdict) {
+        let Some(sha256) = book.handed_in.get(address) else { return };
+        if let Some(problem) = recipient_holds(recipient, (address, sha256), self.by_folder) {
+            verdict.find(format!("{address}: {problem}\n{}", story(recipient)));
         }
     }
 
