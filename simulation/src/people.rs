@@ -9,6 +9,7 @@ use conformance::demo::{list, status_of};
 use conformance::http::get_by;
 use conformance::lab::truth::signals;
 use conformance::lab::{Ledger, Letter, Side, consumer, producer};
+use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use crate::engine::{Moment, Zero};
@@ -16,6 +17,7 @@ use crate::folders;
 use crate::net::Hosted;
 use crate::observer::Observer;
 use crate::operator::Acts;
+use crate::plan::CALM;
 use crate::trace::Trace;
 use crate::world::{ADMIN, BACKEND, address};
 
@@ -24,6 +26,9 @@ const LOOK: Duration = Duration::from_millis(400);
 
 /// How often the statuses are looked at.
 const OBSERVE: Duration = Duration::from_millis(900);
+
+/// After the calm looks at which nothing is new become rarer, down to one in so many.
+const RARELY: u32 = 8;
 
 /// What people are made of.
 #[derive(Clone)]
@@ -61,6 +66,7 @@ impl People {
     /// Takes what is offered, for ever.
     pub async fn consume(self) {
         let mut before = (0, 0);
+        let mut rarer = 1;
         loop {
             // The node is down now and then: whatever fails is done again.
             let round = match &self.mail[Side::Receiver as usize] {
@@ -69,6 +75,7 @@ impl People {
             };
             let offered = self.ledger.book().offered.len();
             let now = (offered, self.ledger.progress().1);
+            rarer = self.rarer(rarer, now != before);
             if now != before {
                 self.tell(format_args!("consumer: {} offered, {} settled", now.0, now.1));
                 before = now;
@@ -76,18 +83,29 @@ impl People {
             if let Err(error) = round {
                 self.tell(format_args!("consumer: {error:#}"));
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(LOOK * rarer).await;
+        }
+    }
+
+    /// How much rarer the next look is, after one at which something was `new` or nothing.
+    fn rarer(&self, rarer: u32, new: bool) -> u32 {
+        match new || self.zero.now() < CALM {
+            true => 1,
+            false => (rarer * 2).min(RARELY),
         }
     }
 
     /// Looks at the sender's statuses, for ever.
     pub async fn observe(self) {
         let mut observer = Observer::default();
+        let (mut before, mut rarer) = (Value::Null, 1);
         loop {
-            tokio::time::sleep(OBSERVE).await;
-            let before: BTreeSet<String> = self.ledger.book().offered.keys().cloned().collect();
+            tokio::time::sleep(OBSERVE * rarer).await;
+            let offered: BTreeSet<String> = self.ledger.book().offered.keys().cloned().collect();
             let Ok(page) = self.admin(Side::Sender, "/api/submissions?limit=200").await else { continue };
-            let wrong = observer.look(&page, &before, &self.ledger.book());
+            let wrong = observer.look(&page, &offered, &self.ledger.book());
+            rarer = self.rarer(rarer, page != before);
+            before = page;
             for wrong in wrong {
                 self.tell(format_args!("WRONG: {wrong}"));
                 self.ledger.wrong(wrong);
@@ -121,12 +139,11 @@ impl People {
     /// Every submission that the sender shows, whole.
     pub async fn submissions(&self) -> Result<Vec<Value>> {
         let page = self.admin(Side::Sender, "/api/submissions?limit=200").await?;
-        let mut all = Vec::new();
-        for submission in list(&page) {
+        let each = list(&page).map(async |submission| {
             let id = submission["id"].as_str().context("no id")?;
-            all.push(self.admin(Side::Sender, &format!("/api/submissions/{id}")).await?);
-        }
-        Ok(all)
+            self.admin(Side::Sender, &format!("/api/submissions/{id}")).await
+        });
+        try_join_all(each).await
     }
 
     /// What a side asks its operator to look at.

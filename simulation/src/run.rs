@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use conformance::lab::{Faults, Ledger, Letter, Side, Tally, Verdict};
 use conformance::random::Random;
+use futures_util::future::join;
 use serde_json::Value;
 use tilts::app;
 use tilts::clock::{SignedDuration, Timestamp};
@@ -32,6 +33,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const CARE: Duration = Duration::from_millis(16);
 /// The longest step while nothing is under way.
 const STEP: Duration = Duration::from_millis(100);
+/// The same after the calm, when all that may happen is that somebody asks again.
+const STRIDE: Duration = Duration::from_millis(400);
 /// How long after the calm everything may take.
 const SETTLING: Duration = Duration::from_secs(300);
 /// How long latecomers have: evidence after the final word, receipts after evidence.
@@ -218,7 +221,7 @@ impl Run {
         self.pause = match self.net.next() {
             _ if arrived || self.net.sent() > sent => SHORTEST,
             Some(_) => (self.pause * 2).min(CARE),
-            None => (self.pause * 2).min(STEP),
+            None => (self.pause * 2).min(if self.now < CALM { STEP } else { STRIDE }),
         };
         Ok(())
     }
@@ -325,10 +328,10 @@ impl Run {
         let people = self.people.clone();
         let (submissions, notices) = self.asked(async move {
             let submissions = people.submissions().await;
-            let notices = [people.notices(Side::Sender).await, people.notices(Side::Receiver).await];
+            let notices = join(people.notices(Side::Sender), people.notices(Side::Receiver)).await;
             (submissions, notices)
         })?;
-        let [sender, receiver] = notices;
+        let (sender, receiver) = notices;
         let submissions = submissions.context("what the sender shows")?;
         self.machines.iter_mut().for_each(Machine::end);
         let recomputed = [self.recomputed(Side::Sender)?, self.recomputed(Side::Receiver)?];
