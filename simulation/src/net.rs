@@ -396,6 +396,17 @@ impl Bound {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// Nobody listens any more; who was waiting hears of it.
+    pub fn end(self) {
+        let mut state = self.net.lock();
+        let waiting = state.listeners.remove(&self.at).map(|listener| listener.waiting);
+        for id in waiting.into_iter().flatten() {
+            state.remove(id);
+            let now = state.now;
+            state.send(now, id, Parcel::Break(id ^ 1));
+        }
+    }
+
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<End> {
         let mut state = self.net.lock();
         let Some(listener) = state.listeners.get_mut(&self.at).filter(|l| l.host == self.host) else {

@@ -69,10 +69,7 @@ impl People {
         let mut rarer = 1;
         loop {
             // The node is down now and then: whatever fails is done again.
-            let round = match &self.mail[Side::Receiver as usize] {
-                Some(mail) => folders::round(mail, &self.ledger),
-                None => consumer::round(&self.outside, address(Side::Receiver, BACKEND), &self.ledger).await,
-            };
+            let round = self.take().await;
             let offered = self.ledger.book().offered.len();
             let now = (offered, self.ledger.progress().1);
             rarer = self.rarer(rarer, now != before);
@@ -84,6 +81,17 @@ impl People {
                 self.tell(format_args!("consumer: {error:#}"));
             }
             tokio::time::sleep(LOOK * rarer).await;
+        }
+    }
+
+    /// Takes what is offered.
+    ///
+    /// # Errors
+    /// The node is down, or its answer makes no sense.
+    pub async fn take(&self) -> Result<()> {
+        match &self.mail[Side::Receiver as usize] {
+            Some(mail) => folders::round(mail, &self.ledger),
+            None => consumer::round(&self.outside, address(Side::Receiver, BACKEND), &self.ledger).await,
         }
     }
 

@@ -328,8 +328,10 @@ impl Run {
         let people = self.people.clone();
         let (submissions, notices) = self.asked(async move {
             let submissions = people.submissions().await;
+            // What is shown as sent the consumer has seen, now at the latest.
+            let taken = people.take().await;
             let notices = join(people.notices(Side::Sender), people.notices(Side::Receiver)).await;
-            (submissions, notices)
+            (taken.and(submissions), notices)
         })?;
         let (sender, receiver) = notices;
         let submissions = submissions.context("what the sender shows")?;

@@ -68,7 +68,7 @@ impl Way {
             tokio::select! {
                 biased;
                 until = way.closing() => {
-                    drop(bound);
+                    bound.end();
                     way.sleep_until(until).await;
                 }
                 () = way.clone().take(&bound) => {}
