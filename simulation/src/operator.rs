@@ -66,7 +66,11 @@ pub enum Answer {
 
 /// What was done to each address, in order.
 #[derive(Debug, Clone, Default)]
-pub struct Acts(Arc<Mutex<BTreeMap<String, Done>>>);
+pub struct Acts {
+    done: Arc<Mutex<BTreeMap<String, Done>>>,
+    /// An operator waits for an answer before the next act: else nobody could say in which order the sender saw them.
+    hand: Arc<tokio::sync::Mutex<()>>,
+}
 
 type Done = Vec<(Deed, Answer)>;
 
@@ -84,13 +88,13 @@ pub enum Stopped {
 impl Acts {
     /// Something was done.
     pub fn keep(&self, address: &str, deed: Deed, answer: Answer) {
-        let mut acts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut acts = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         acts.entry(address.to_owned()).or_default().push((deed, answer));
     }
 
     /// What it comes to for an address. What was asked without an answer may be done late, after all that was asked then.
     pub fn stopped(&self, address: &str) -> Stopped {
-        let acts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let acts = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut stopped, mut doubt) = (false, false);
         for (deed, answer) in acts.get(address).into_iter().flatten() {
             match (deed, answer) {
@@ -116,7 +120,7 @@ impl Acts {
 
     /// How often what was asked was done, by deed.
     pub fn done(&self) -> BTreeMap<String, u64> {
-        let acts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let acts = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts = BTreeMap::new();
         for (deed, _) in acts.values().flatten().filter(|(_, answer)| *answer == Answer::Done) {
             *counts.entry(deed.word().to_owned()).or_default() += 1;
@@ -139,6 +143,7 @@ impl People {
                 _ => tokio::time::sleep(AGAIN).await,
             }
         };
+        let _one_by_one = self.acts.hand.lock().await;
         let asked = tokio::time::timeout(PATIENCE, self.ask(&id, act.deed)).await;
         let answer = match asked {
             Ok(Ok(true)) => Answer::Done,

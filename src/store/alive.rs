@@ -5,6 +5,9 @@
 //! is the same, so the peer takes it once; and what the first then says of its attempt moves the message only where it is a receipt
 //! ([`Store::settle`]).
 //!
+//! A name belongs to one process. Where a folder was copied with the name in it, a second one would take the first one's leases for its own:
+//! whoever finds that another goes by its name ends.
+//!
 //! [`Store::settle`]: super::Store::settle
 
 use std::sync::Arc;
@@ -25,15 +28,44 @@ pub(super) const BEATS: u32 = 4;
 const FORGOTTEN: i64 = 30 * 24 * 3600 * 1_000_000;
 
 /// The server's clock, which is the same for all nodes: their own may differ.
-const SEEN: &str =
-    "INSERT INTO node (id, seen) VALUES (?, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT))
-     ON CONFLICT (id) DO UPDATE SET seen = EXCLUDED.seen RETURNING seen";
+macro_rules! seen {
+    ($conflict:literal) => {
+        concat!(
+            "INSERT INTO node (id, instance, seen) VALUES (?1, ?2, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT))
+             ON CONFLICT (id) DO UPDATE SET ",
+            $conflict,
+            " RETURNING node.seen"
+        )
+    };
+}
+/// The name belongs to this process from now on.
+const TAKE: &str = seen!("seen = EXCLUDED.seen, instance = EXCLUDED.instance");
+/// A sign of life of whoever has the name; no row for anybody else.
+const SEEN: &str = seen!("seen = EXCLUDED.seen WHERE node.instance = EXCLUDED.instance");
+const MINE: &str = "SELECT 1 FROM node WHERE id = ? AND instance = ? FOR UPDATE";
 
 /// A node's sign of life, given as long as it is held.
 pub(super) struct Pulse {
     task: JoinHandle<()>,
     pool: PostgresPool,
+    own: Name,
+}
+
+/// A node, and which process of it this is.
+#[derive(Clone)]
+struct Name {
     node: Arc<str>,
+    instance: Arc<str>,
+}
+
+/// What a sign of life came to.
+enum Beat {
+    /// Nothing is to be done.
+    Still,
+    /// Another node is gone; its work is free.
+    Freed(Announce),
+    /// Another process goes by this node's name.
+    Taken,
 }
 
 impl Pulse {
@@ -43,31 +75,41 @@ impl Pulse {
         (wake, node): (&Wake, &Arc<str>),
         gone: Duration,
     ) -> Result<(Self, Part), Error> {
-        sign(pool, node).await?;
-        let (own, bells, name) = (pool.clone(), wake.clone(), Arc::clone(node));
+        let own = Name { node: Arc::clone(node), instance: uuid::Uuid::new_v4().to_string().into() };
+        sign(pool, TAKE, &own).await?;
+        let (on, bells, name) = (pool.clone(), wake.clone(), own.clone());
         let (part, beating) = Part::of("the store's sign of life", async move {
             let mut steady = Steady::begin(gone);
             loop {
                 tokio::time::sleep(gone / BEATS).await;
                 crash::at(Point::SignDue);
-                match beat(&own, &name, gone, &mut steady).await {
-                    Ok(Some(freed)) => bells.announce(&freed),
-                    Ok(None) => {}
+                match beat(&on, &name, gone, &mut steady).await {
+                    Ok(Beat::Freed(freed)) => bells.announce(&freed),
+                    Ok(Beat::Still) => {}
+                    Ok(Beat::Taken) => return said_to_be_taken(&name.node),
                     Err(error) => tracing::warn!(%error, "no sign of life could be given"),
                 }
             }
         });
         let task = tokio::spawn(beating);
-        Ok((Self { task, pool: pool.clone(), node: Arc::clone(node) }, part))
+        Ok((Self { task, pool: pool.clone(), own }, part))
     }
 
     /// Says that the node goes: its leases end now. What could not be said the others notice by themselves.
     pub async fn end(&self) {
         self.task.abort();
-        if let Err(error) = farewell(&self.pool, &self.node).await {
+        if let Err(error) = farewell(&self.pool, &self.own).await {
             tracing::warn!(%error, "the other nodes could not be told that this one ends");
         }
     }
+}
+
+fn said_to_be_taken(node: &str) {
+    tracing::error!(
+        node,
+        "another process goes by the name of this node: was its folder copied? Each node needs a path of its own; remove the file \
+         `node` from the copy"
+    );
 }
 
 impl Drop for Pulse {
@@ -101,15 +143,10 @@ impl Steady {
 }
 
 /// One sign of life, in a transaction of its own, for it waits for nobody; then what became free of nodes that are gone.
-async fn beat(
-    pool: &PostgresPool,
-    node: &str,
-    gone: Duration,
-    steady: &mut Steady,
-) -> Result<Option<Announce>, Error> {
-    let now = sign(pool, node).await?;
+async fn beat(pool: &PostgresPool, own: &Name, gone: Duration, steady: &mut Steady) -> Result<Beat, Error> {
+    let Some(now) = sign(pool, SEEN, own).await? else { return Ok(Beat::Taken) };
     if !steady.sign(Instant::now()) {
-        return Ok(None);
+        return Ok(Beat::Still);
     }
     let limit = now - i64::try_from(gone.as_micros()).unwrap_or(i64::MAX);
     let mut conn = Conn::Postgres(pool.begin().await?);
@@ -119,10 +156,10 @@ async fn beat(
     let freed = Announce { outbound: messages > 0, deliveries: deliveries > 0, events: false };
     if freed.anything() {
         tracing::warn!(messages, deliveries, "another node is gone; its work is taken over");
-        freed.tell(&mut conn, node).await?;
+        freed.tell(&mut conn, &own.node).await?;
     }
     conn.end(true).await?;
-    Ok(freed.anything().then_some(freed))
+    Ok(if freed.anything() { Beat::Freed(freed) } else { Beat::Still })
 }
 
 /// Rows that a transaction of the node that is gone still has locked are left for the next time.
@@ -131,17 +168,21 @@ const FREE_MESSAGES: &str = "UPDATE message SET lease_until = NULL WHERE id IN (
 const FREE_DELIVERIES: &str = "UPDATE delivery SET lease_until = NULL WHERE id IN (SELECT id FROM delivery
      WHERE lease_until IS NOT NULL AND lease_by IN (SELECT id FROM node WHERE seen < ?) FOR UPDATE SKIP LOCKED)";
 
-async fn sign(pool: &PostgresPool, node: &str) -> Result<i64, Error> {
+async fn sign(pool: &PostgresPool, how: &'static str, own: &Name) -> Result<Option<i64>, Error> {
     let mut conn = Conn::Postgres(pool.begin().await?);
-    let now = sql::query_scalar(SEEN).bind(node).fetch_one(&mut conn).await?;
+    let now = sql::query_scalar(how).bind(&*own.node).bind(&*own.instance).fetch_optional(&mut conn).await?;
     conn.end(true).await?;
     Ok(now)
 }
 
-async fn farewell(pool: &PostgresPool, node: &str) -> Result<(), Error> {
+async fn farewell(pool: &PostgresPool, Name { node, instance }: &Name) -> Result<(), Error> {
     let mut conn = Conn::Postgres(pool.begin().await?);
-    super::open::end_leases(&mut conn, Some(node)).await?;
-    sql::query("DELETE FROM node WHERE id = ?").bind(node).execute(&mut conn).await?;
+    let mine = sql::query(MINE).bind(&**node).bind(&**instance).fetch_optional(&mut conn).await?;
+    if mine.is_none() {
+        return conn.end(false).await;
+    }
+    super::open::end_leases(&mut conn, Some(&**node)).await?;
+    sql::query("DELETE FROM node WHERE id = ?").bind(&**node).execute(&mut conn).await?;
     let all = Announce { outbound: true, deliveries: true, events: false };
     all.tell(&mut conn, node).await?;
     conn.end(true).await

@@ -20,7 +20,7 @@ pub(super) const SQLITE: [&str; 9] = [
     include_str!("migrations/0008_act.sql"),
     include_str!("migrations/0009_given_up.sql"),
 ];
-const POSTGRES: [&str; 9] = [
+const POSTGRES: [&str; 10] = [
     include_str!("migrations/postgres/0001_initial.sql"),
     include_str!("migrations/postgres/0002_nodes.sql"),
     include_str!("migrations/0003_timers.sql"),
@@ -33,6 +33,7 @@ const POSTGRES: [&str; 9] = [
     ),
     include_str!("migrations/0008_act.sql"),
     include_str!("migrations/0009_given_up.sql"),
+    include_str!("migrations/postgres/0010_instance.sql"),
 ];
 
 /// Brings the schema of a SQLite store up to date.

@@ -228,3 +228,21 @@ async fn what_one_node_put_into_the_bucket_the_other_sends() {
     let found = again.recompute().await.unwrap();
     assert!(found.differences.is_empty() && found.orphans.is_empty(), "{found:?}");
 }
+
+/// As where a machine is copied with everything on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_that_go_by_one_name_the_earlier_one_ends_and_leaves_the_leases_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, _b]) = two_nodes(folder.path()).await else { return };
+    std::fs::create_dir(folder.path().join("copy")).unwrap();
+    std::fs::copy(folder.path().join("a/node"), folder.path().join("copy/node")).unwrap();
+    let copy = node(folder.path(), "copy").await;
+    submitted(&copy, "1", "1@us").await;
+    assert_eq!(copy.lease_due(noon(), 5, later(300)).await.unwrap().len(), 1);
+    let sign = a.parts().find(|part| part.name.contains("sign of life")).unwrap();
+    tokio::time::timeout(Duration::from_secs(10), sign.ended()).await.expect("it goes on");
+    a.close().await.unwrap();
+    assert!(copy.lease_due(later(1), 5, later(301)).await.unwrap().is_empty(), "it is leased");
+    let sign = copy.parts().find(|part| part.name.contains("sign of life")).unwrap();
+    assert!(tokio::time::timeout(Duration::from_secs(2), sign.ended()).await.is_err(), "both have ended");
+}
