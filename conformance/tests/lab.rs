@@ -22,7 +22,12 @@ fn seed() -> u64 {
 async fn run(plan: Plan) -> Result<()> {
     println!("repeat this run with TILTS_SEED={}", plan.seed);
     let mut lab = Lab::set_up(&tilts_binary()?, plan).await?;
-    let report = lab.run().await?;
+    let report = match lab.run().await {
+        Ok(report) => report,
+        Err(error) => {
+            return Err(error.context(format!("TILTS_SEED={}, kept in {}", plan.seed, lab.rig.keep())));
+        }
+    };
     println!("{}", report.text());
     ensure!(report.is_good(), "TILTS_SEED={}, kept in {}", plan.seed, lab.rig.keep());
     Ok(())

@@ -107,6 +107,18 @@ impl DatabaseError {
         }
     }
 
+    /// A server, or the way to it, has ended the connection.
+    fn is_hung_up(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(sqlx::Error::Io(_)) => true,
+            // admin_shutdown, crash_shutdown, cannot_connect_now
+            Self::Postgres(error) => {
+                error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code.starts_with("57P0"))
+            }
+        }
+    }
+
     fn is_full(&self) -> bool {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
@@ -275,6 +287,11 @@ impl Error {
     /// True when the payload is where it was, and cannot be had at this moment.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Bucket { .. })
+    }
+
+    /// True when the database has ended the connection: nothing is wrong with what was asked.
+    fn is_hung_up(&self) -> bool {
+        matches!(self, Self::Database(error) | Self::Undecided(error) if error.is_hung_up())
     }
 
     /// True when the disk has no room left.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -124,7 +125,7 @@ impl Store {
         let wake = Wake::new();
         let Opened { read, writer, writers, others } = match &config.postgres {
             None => sqlite(config, (&spool, &wake, &node)).await?,
-            Some(postgres) => cluster(config, postgres, (&spool, &wake, &node)).await?,
+            Some(postgres) => patiently(config, postgres, (&spool, &wake, &node)).await?,
         };
         let leases = config.postgres.is_none().then(Leases::default);
         let (answering, unheard, unnamed) = (Answering::new(), Unheard::default(), Mutex::default());
@@ -362,6 +363,30 @@ async fn sqlite(config: &Config, (spool, wake, node): (&Spool, &Wake, &Arc<str>)
 /// How old a file that no row names must be before a node takes it for left over: another one may be about to name it.
 pub const SETTLED: std::time::Duration = std::time::Duration::from_secs(3600);
 
+/// So long a server is asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// After this time.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// A server that ends the connections of a node which is just starting, as one that is started anew itself, is asked again.
+async fn patiently(
+    config: &Config,
+    postgres: &PostgresConfig,
+    around: (&Spool, &Wake, &Arc<str>),
+) -> Result<Opened, Error> {
+    let begun = Instant::now();
+    loop {
+        match cluster(config, postgres, around).await {
+            Err(error) if error.is_hung_up() && begun.elapsed() < PATIENCE => {
+                tracing::warn!(%error, "the database hung up; it is asked again");
+                tokio::time::sleep(AGAIN).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Nothing runs yet where this fails.
 async fn cluster(
     config: &Config,
     postgres: &PostgresConfig,
@@ -379,11 +404,11 @@ async fn cluster(
     // To list a large folder may take long: in no transaction, which the server would end.
     tidy(&mut Conn::PostgresPool(pool.clone()), config, spool).await?;
     let listener = Listener::begin(&pool, CHANNEL, postgres.takeover / BEATS).await?;
+    let (pulse, beating) = Pulse::begin(&pool, (wake, node), postgres.takeover).await?;
     let listener = listening(listener, (wake.clone(), Arc::clone(node)));
     // A third of the connections is left for reading.
     let writers = (postgres.connections * 2 / 3).max(1);
     let (writer, writers) = Writer::on_postgres(&pool, writers, (wake, node));
-    let (pulse, beating) = Pulse::begin(&pool, (wake, node), postgres.takeover).await?;
     let read = Read::Postgres(pool, Arc::new(pulse));
     Ok(Opened { read, writer, writers, others: vec![listener, beating] })
 }

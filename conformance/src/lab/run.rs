@@ -105,11 +105,17 @@ impl Lab {
             Err(error) => Err(error),
         };
         self.freezes.end().await?;
+        let mut struck = struck;
         for at in self.rig.everybody() {
-            self.disarm(at).await?;
+            // What came first is what matters.
+            let disarmed = self.disarm(at).await;
+            struck = struck.and(disarmed);
         }
         let crossed = begun.elapsed();
-        let verdict = judge(&mut self.rig).await?;
+        let verdict = match judge(&mut self.rig).await {
+            Ok(verdict) => verdict,
+            Err(error) => return Err(struck.err().unwrap_or(error)),
+        };
         let mut report = Report {
             plan: self.plan,
             seconds: crossed.as_secs_f64(),

@@ -78,6 +78,11 @@ async fn passed(client: &mut TcpStream, server: &mut TcpStream, cut: Arc<AtomicB
 
 /// A store behind such a way; `None`, said loudly, without a server.
 async fn behind_a_way(folder: &Path) -> Option<(Store, Way)> {
+    let (config, way) = by_a_way(folder).await?;
+    Some((Store::open(&config, Clock::manual(noon())).await.unwrap(), way))
+}
+
+async fn by_a_way(folder: &Path) -> Option<(Config, Way)> {
     let mut config = config(folder).await;
     let Some(postgres) = &mut config.postgres else {
         eprintln!("left out: {POSTGRES} names no PostgreSQL server");
@@ -88,7 +93,17 @@ async fn behind_a_way(folder: &Path) -> Option<(Store, Way)> {
     let way = Way::to(address.to_owned()).await;
     postgres.url = format!("{scheme}@127.0.0.1:{}/{name}?sslmode=disable", way.port);
     postgres.answer = std::time::Duration::from_secs(2);
-    Some((Store::open(&config, Clock::manual(noon())).await.unwrap(), way))
+    Some((config, way))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_up_on_a_start_is_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((config, way)) = by_a_way(folder.path()).await else { return };
+    way.lose_the_next_answer();
+    let store = Store::open(&config, Clock::manual(noon())).await.unwrap();
+    assert!(!way.armed.load(Ordering::SeqCst), "no answer was lost");
+    submitted(&store, "1", "1@us").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
