@@ -54,8 +54,9 @@ impl Service {
 
     /// Asks it to end by a signal and waits.
     pub async fn stop(mut self, signal: &str) -> Result<()> {
-        let id = self.child.id().map(|id| id.to_string()).unwrap_or_default();
-        Command::new("kill").args(["-s", signal, &id]).status().await?;
+        if let Some(pid) = self.child.id() {
+            crate::node::signal(pid, signal).await?;
+        }
         tokio::time::timeout(Duration::from_secs(20), self.child.wait())
             .await
             .context("it does not end")??;

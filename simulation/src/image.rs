@@ -1,6 +1,6 @@
-//! What the system has of a node's store, and of its backend's folder, at one moment. A node that is thrown away tidies up while it goes; one that is killed does not:
-//! what it had written by then is put back. Tasks of the dead that were ready go on for a moment, too, and would tell a producer of what
-//! nobody has.
+//! What the system has of a node's store, and of its backend's folder, at one moment. A node that is thrown away tidies up while it goes;
+//! one that is killed does not: what it had written by then is put back. Tasks of the dead that were ready go on for a moment, too, and
+//! would tell a producer of what nobody has.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -57,16 +57,14 @@ fn postgres(problems: &mut Problems, given: &file::Postgres, base: &Path) -> Pos
         problems
             .add("store.postgres.connections", format!("{} is not between 2 and 1000", given.connections));
     }
-    if !(1..=3600).contains(&given.takeover_seconds) {
-        let text = format!("{} is not between 1 and 3600", given.takeover_seconds);
-        problems.add("store.postgres.takeover_seconds", text);
-    }
-    if !(1..=3600).contains(&given.answer_seconds) {
-        let text = format!("{} is not between 1 and 3600", given.answer_seconds);
-        problems.add("store.postgres.answer_seconds", text);
-    }
-    let takeover = Duration::from_secs(given.takeover_seconds.into());
-    let answer = Duration::from_secs(given.answer_seconds.into());
+    let mut time = |key: &str, seconds: u32| {
+        if !(1..=3600).contains(&seconds) {
+            problems.add(key, format!("{seconds} is not between 1 and 3600"));
+        }
+        Duration::from_secs(seconds.into())
+    };
+    let takeover = time("store.postgres.takeover_seconds", given.takeover_seconds);
+    let answer = time("store.postgres.answer_seconds", given.answer_seconds);
     let file = given.password_file.as_ref().map(|file| base.join(file));
     let password = file.and_then(|file| problems.secret("store.postgres.password_file", &file));
     PostgresConfig { url: given.url.clone(), password, connections: given.connections, takeover, answer }

@@ -361,7 +361,7 @@ async fn sqlite(config: &Config, (spool, wake, node): (&Spool, &Wake, &Arc<str>)
 }
 
 /// How old a file that no row names must be before a node takes it for left over: another one may be about to name it.
-pub const SETTLED: std::time::Duration = std::time::Duration::from_secs(3600);
+pub const SETTLED: Duration = Duration::from_secs(3600);
 
 /// So long a server is asked again.
 const PATIENCE: Duration = Duration::from_secs(5);

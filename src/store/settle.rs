@@ -87,8 +87,7 @@ impl Store {
             Box::pin(async move {
                 let Tried { message, recipient, over } = tried(work, attempt).await?;
                 end_attempt(work, attempt, &settlement).await?;
-                let stale = over || !holds(work, message, &node).await?;
-                if settlement.outcome != Outcome::Receipted && stale {
+                if settlement.outcome != Outcome::Receipted && (over || !holds(work, message, &node).await?) {
                     return Ok((message, None));
                 }
                 let moved = Moved {

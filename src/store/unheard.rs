@@ -1,5 +1,6 @@
 //! Leases that nobody heard of: the connection went away while the database leased, or before what was leased could be read, or before
-//! what became of it could be told. They may stand, held by a node that lives and does nothing with them, and would hold their rows back until they run out, which may be hours.
+//! what became of it could be told. They may stand, held by a node that lives and does nothing with them, and would hold their rows back
+//! until they run out, which may be hours.
 //!
 //! A node remembers when they would run out; its next look ends them in the transaction that leases anew.
 

@@ -100,12 +100,11 @@ impl Lab {
         );
         let stalling = tokio::spawn(stalls);
         let struck = self.strike_all(&producer).await;
-        let struck = match struck {
+        let mut struck = match struck {
             Ok(()) => self.settle(producer, stalling).await,
             Err(error) => Err(error),
         };
         self.freezes.end().await?;
-        let mut struck = struck;
         for at in self.rig.everybody() {
             // What came first is what matters.
             let disarmed = self.disarm(at).await;

@@ -285,8 +285,8 @@ async fn connected(pool: &PostgresPool, channel: &str) -> Result<PgListener, sql
 
 /// Whoever only listens never notices that a server has gone without a word.
 async fn answered(listener: &mut PgListener, patience: Duration) -> Result<(), sqlx::Error> {
-    let asked = timeout(patience, listener.execute("SELECT 1")).await;
-    asked.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))?.map(drop)
+    let said = answer(patience, listener.execute("SELECT 1")).await;
+    said.unwrap_or_else(|| Err(no_answer(patience))).map(drop)
 }
 
 /// `?` and `?1` as PostgreSQL writes them. No statement of the store has a question mark in a text.
