@@ -29,7 +29,7 @@ conformance: tools
 ## rate, times, processor time and memory of the release build, beside what the cryptography and compression alone cost, and beside
 ## phase4 and asx-rs where the machine has them; by hand, on a quiet machine with 15 GB for temporary files. BENCH="--soak 30" adds
 bench: tools
-	$(CARGO) build --release --workspace --bins
+	$(CARGO) build --release -p tilts -p conformance --bin tilts --bin tilts-bench
 	CARGO=$(CARGO) ./docker/peers.sh $(TARGET_DIR)/peers phase4 asx-release
 	$(TARGET_DIR)/release/tilts-bench --tilts $(TARGET_DIR)/release/tilts --peers $(TARGET_DIR)/peers \
 		--phase4 conformance/peers/phase4/target/phase4-peer.jar --asx $(TARGET_DIR)/peers/release/asx-peer \
@@ -42,7 +42,7 @@ lab: tools
 
 ## thousands of runs of two nodes in one process of the release build, each by its seed; by hand. SIM="--seed N --trace" shows a run
 sim: tools
-	$(CARGO) build --release --workspace --bins
+	$(CARGO) build --release -p simulation --bin tilts-sim
 	$(TARGET_DIR)/release/tilts-sim --out $(TARGET_DIR)/sim.jsonl $(SIM)
 
 ## every parser of foreign octets, SECONDS_EACH seconds (20) each; hours by hand
@@ -51,7 +51,7 @@ fuzz: tools
 
 ## a 2 GiB payload and 50 recipients between two processes of the release build; by hand
 test-large: tools
-	$(CARGO) build --release --workspace --bins
+	$(CARGO) build --release -p tilts -p conformance --bin tilts --bin tilts-large
 	$(TARGET_DIR)/release/tilts-large --tilts $(TARGET_DIR)/release/tilts
 
 ## format, lints, documentation, dependencies: what CI asks before the tests

@@ -54,9 +54,10 @@ impl SqliteConn {
         // Plans depend on the statement alone: otherwise statements over partial indices are planned anew with each value.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         match access {
-            // What a savepoint keeps for a command that fails is a few pages: by default more than eight go to a file.
+            // What a savepoint keeps for a command that fails is a few pages: by default more than eight go to a file. What is written is
+            // mostly new, and inner pages are few: a larger cache finds no more, and takes the place of others in that of the processor.
             Access::Write => conn.execute_batch(
-                "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;
+                "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -6144;
                  PRAGMA wal_autocheckpoint = 2000; PRAGMA temp_store = MEMORY;",
             )?,
             // Whatever a reader has in its cache is dropped when the writer has changed something.
