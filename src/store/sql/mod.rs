@@ -92,7 +92,9 @@ impl Conn {
             Self::Postgres(conn) => conn.rows(sql, values).await,
             Self::SqliteReaders(readers) => readers.rows(sql, values).await,
             Self::SqliteHere(readers) => readers.rows_here(sql, values).await,
-            Self::PostgresPool(pool) => pool.rows(sql, values).await,
+            // What may make a connection is large: every future that reads, up to a whole exchange, would have room for it and be copied
+            // with it.
+            Self::PostgresPool(pool) => Box::pin(pool.rows(sql, values)).await,
         }
     }
 
@@ -125,7 +127,7 @@ impl Conn {
         match self {
             Self::Sqlite(conn) => conn.batch(sql),
             Self::Postgres(conn) => conn.batch(sql).await,
-            Self::PostgresPool(pool) => pool.outside(sql).await,
+            Self::PostgresPool(pool) => Box::pin(pool.outside(sql)).await,
             Self::SqliteReaders(_) | Self::SqliteHere(_) => {
                 Err(Error::Damaged { what: "statement", value: "a script on a reader".to_owned() })
             }
