@@ -89,6 +89,13 @@ pub enum Settled {
     Before,
 }
 
+/// Where a page of deliveries past their deadline ends, as the row has it: one that cannot be read holds up no page behind it.
+#[derive(Debug, Clone)]
+pub struct PageEnd {
+    deadline: i64,
+    id: String,
+}
+
 /// A delivery with its message.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeliveryView {
@@ -295,11 +302,10 @@ impl Store {
     pub async fn deliveries_past_deadline(
         &self,
         now: Timestamp,
-        after: Option<(Timestamp, DeliveryId)>,
+        after: Option<PageEnd>,
         limit: u32,
-    ) -> Result<(Vec<DeliveryView>, Option<(Timestamp, DeliveryId)>), Error> {
-        let (deadline, id) =
-            after.map_or((i64::MIN, String::new()), |(deadline, id)| (micros(deadline), id.column()));
+    ) -> Result<(Vec<DeliveryView>, Option<PageEnd>), Error> {
+        let PageEnd { deadline, id } = after.unwrap_or(PageEnd { deadline: i64::MIN, id: String::new() });
         let rows = sql::query(PAST_DEADLINE)
             .bind(micros(now))
             .bind(deadline)
@@ -309,7 +315,7 @@ impl Store {
             .await?;
         let next = match rows.last() {
             Some(last) if rows.len() == limit as usize => {
-                shown_time(last, "deadline")?.zip(Some(DeliveryId::read(last.get("id")?)?))
+                Some(PageEnd { deadline: last.get("deadline")?, id: last.get("id")? })
             }
             _ => None,
         };

@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 pub use acts::ActView;
 pub use counts::StateCounts;
-pub use delivery::{DeliveryOutcome, DeliveryState, DeliveryView, LeasedDelivery, Settled};
+pub use delivery::{DeliveryOutcome, DeliveryState, DeliveryView, LeasedDelivery, PageEnd, Settled};
 pub use events::{Event, NoticeRow, Rejected, RejectedRow};
 pub use evidence::{NewEvidence, StoredEvidence, StrayEvidence};
 pub use hands::{Commits, Hands};

@@ -117,7 +117,7 @@ async fn deliveries_past_their_deadline_are_read_page_by_page() {
         let (page, next) = store.deliveries_past_deadline(later(60), after, 2).await.unwrap();
         found.extend(page.iter().map(|view| view.id));
         (after, pages) = (next, pages + 1);
-        if next.is_none() {
+        if after.is_none() {
             break;
         }
     }
@@ -141,6 +141,9 @@ async fn a_delivery_that_cannot_be_read_holds_up_no_other_and_an_operator_hears_
     let ids = |views: Vec<DeliveryView>| views.iter().map(|view| view.id).collect::<Vec<_>>();
     assert_eq!(ids(store.deliveries(Some("rest"), &[], None, 10).await.unwrap()), [good]);
     assert_eq!(ids(store.deliveries_past_deadline(later(60), None, 10).await.unwrap().0), [good]);
+    let (page, next) = store.deliveries_past_deadline(later(60), None, 3).await.unwrap();
+    assert_eq!(ids(page), [good], "a full page, whose last row cannot be read");
+    assert_eq!(ids(store.deliveries_past_deadline(later(60), next, 3).await.unwrap().0), []);
     assert_eq!(ids(store.lease_deliveries("rest", noon(), 10, later(60)).await.unwrap()), [good]);
     assert_eq!(unreadable(&store).await, [bad.to_string().as_str(), "bent"]);
     assert_eq!(ids(store.lease_deliveries("rest", later(60), 10, later(120)).await.unwrap()), [good]);
