@@ -104,9 +104,10 @@ impl Lab {
             Ok(()) => self.settle(producer, stalling).await,
             Err(error) => Err(error),
         };
-        self.freezes.end().await?;
+        // What came first is what matters.
+        let thawed = self.freezes.end().await;
+        struck = struck.and(thawed);
         for at in self.rig.everybody() {
-            // What came first is what matters.
             let disarmed = self.disarm(at).await;
             struck = struck.and(disarmed);
         }
