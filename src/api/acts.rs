@@ -93,7 +93,7 @@ pub(super) async fn close(
     let now = api.store.clock().now();
     let detail = format!("{}: {}", act.who, act.why);
     let row = Row::operator(signal, now, format!("close-{}", crate::id::row_id()), detail);
-    Ok(Json(api.store.append_evidence(recipient, vec![NewEvidence::statement(row)]).await?))
+    Ok(Json(api.store.append_verdict(recipient, view.record.state, NewEvidence::statement(row)).await?))
 }
 
 /// A verdict is for what nobody will settle: what is still being sent is cancelled, not closed.

@@ -106,7 +106,7 @@ async fn evidence_that_failed_is_sent_again_by_who_says_why() {
     store.delivery_at_disposal(delivery, Some(evidence_message("e1@us"))).await.unwrap();
     let leased = store.lease_due(noon(), 10, later(60)).await.unwrap().remove(0);
     let why = (json!([]), "no way back".to_owned());
-    store.lookup_failed(leased.id, why, Next::Failed, Vec::new()).await.unwrap();
+    store.lookup_failed(leased.lease(), why, Next::Failed, Vec::new()).await.unwrap();
 
     let notice = desk.list("/api/notices").await.remove(0);
     assert_eq!(notice["kind"], "evidence-not-sent");

@@ -107,6 +107,35 @@ impl Store {
         self.write(move |work| Box::pin(async move { append(work, recipient, &rows, now).await })).await
     }
 
+    /// Appends an operator's verdict on a recipient that was seen in that state, if it is still in it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown recipient; [`Error::Conflict`] where it has moved on, whose state the verdict does not fit.
+    pub async fn append_verdict(
+        &self,
+        recipient: RecipientId,
+        seen: State,
+        verdict: NewEvidence,
+    ) -> Result<Record, Error> {
+        let now = self.clock().now();
+        self.write(move |work| {
+            Box::pin(async move {
+                lock(work, recipient).await?;
+                let state: Option<String> = sql::query_scalar("SELECT state FROM recipient WHERE id = ?")
+                    .bind(recipient.column())
+                    .fetch_optional(&mut work.conn)
+                    .await?;
+                let state = state.ok_or_else(|| Error::missing("recipient", recipient))?;
+                if state != seen.as_str() {
+                    let why = format!("is {state} by now; look again before you judge");
+                    return Err(Error::conflict("recipient", recipient, why));
+                }
+                append(work, recipient, &[verdict], now).await
+            })
+        })
+        .await
+    }
+
     /// The chain of a recipient with the raw octets, oldest first.
     ///
     /// # Errors

@@ -23,13 +23,45 @@ pub(super) struct Leases {
     next: Mutex<VecDeque<MessageRow>>,
 }
 
-/// A lease.
+/// A message as one task has leased it. What is said of the message under a lease that has ended since is stale: whoever leased it anew
+/// may be sending it, or have sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    pub(super) message: MessageRow,
+    /// When it runs out; nothing for a message that was only looked at.
+    pub(super) until: Option<Timestamp>,
+}
+
+impl Lease {
+    /// The message.
+    pub fn message(&self) -> MessageRow {
+        self.message
+    }
+
+    pub(super) fn outdated(&self) -> Error {
+        Error::conflict(
+            "message",
+            self.message,
+            "is not leased any more, or somebody else has leased it since",
+        )
+    }
+}
+
+/// A lease of this process.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     /// When it runs out.
     until: Timestamp,
+    /// The attempt that was begun under it.
+    attempt: Option<AttemptId>,
     /// Somebody wants the message to be sent again when it ends.
     again: bool,
+}
+
+impl Held {
+    fn is(&self, lease: &Lease) -> bool {
+        Some(self.until) == lease.until
+    }
 }
 
 impl Leases {
@@ -46,7 +78,7 @@ impl Leases {
 
     /// False when it is leased already, and that lease has not run out.
     fn take(&self, message: MessageRow, now: Timestamp, until: Timestamp) -> bool {
-        let new = Held { until, again: false };
+        let new = Held { until, attempt: None, again: false };
         match self.lock().entry(message) {
             Entry::Occupied(mut held) if held.get().until <= now => {
                 held.insert(new);
@@ -64,9 +96,23 @@ impl Leases {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether somebody wants the message to be sent again.
-    fn end(&self, message: MessageRow) -> bool {
-        self.lock().remove(&message).is_some_and(|lease| lease.again)
+    fn stands(&self, lease: &Lease) -> bool {
+        self.lock().get(&lease.message).is_some_and(|held| held.is(lease))
+    }
+
+    fn begun(&self, lease: &Lease, attempt: AttemptId) {
+        let mut held = self.lock();
+        let held = held.get_mut(&lease.message).filter(|held| held.is(lease));
+        held.into_iter().for_each(|held| held.attempt = Some(attempt));
+    }
+
+    /// Ends the lease if it is the one meant: another task may have leased the message since. Whether somebody wants the message to be sent
+    /// again.
+    fn end(&self, message: MessageRow, meant: impl FnOnce(&Held) -> bool) -> bool {
+        match self.lock().entry(message) {
+            Entry::Occupied(held) if meant(held.get()) => held.remove().again,
+            _ => false,
+        }
     }
 
     /// False when the message is not leased.
@@ -144,7 +190,7 @@ impl Store {
         if found.is_ok() {
             found = self.end_lost(&mut leased, now).await;
         }
-        found.inspect_err(|_| leased.iter().for_each(|message| self.lease_ended(message.id, false)))?;
+        found.inspect_err(|_| leased.iter().for_each(|message| self.lease_ended(&message.lease(), false)))?;
         Ok(leased)
     }
 
@@ -160,7 +206,9 @@ impl Store {
         while leased.len() < limit {
             let next = leases.next().pop_front();
             match next {
-                Some(id) if leases.take(id, now, until) => leased.extend(self.kept_if_due(id, now).await?),
+                Some(id) if leases.take(id, now, until) => {
+                    leased.extend(self.kept_if_due(id, (now, until)).await?);
+                }
                 Some(_) => {}
                 None if looked => break,
                 None => {
@@ -174,12 +222,16 @@ impl Store {
 
     /// A message that was just leased, if it is due; else it is leased no longer: it was put off, cancelled or settled since it was seen,
     /// or the database fails. One that cannot be read stays leased, and is looked at again when the lease has run out.
-    async fn kept_if_due(&self, id: MessageRow, now: Timestamp) -> Result<Option<OutMessage>, Error> {
+    async fn kept_if_due(
+        &self,
+        id: MessageRow,
+        (now, until): (Timestamp, Timestamp),
+    ) -> Result<Option<OutMessage>, Error> {
         let mut unreadable = Unreadable::default();
-        let read = unreadable.or(SENT, id, self.due(id, now).await);
+        let read = unreadable.or(SENT, id, self.due(id, (now, until)).await);
         self.tell_of(unreadable).await;
         if !matches!(read, Ok(Some(Some(_)) | None)) {
-            self.lease_ended(id, false);
+            self.lease_ended(&Lease { message: id, until: Some(until) }, false);
         }
         read.map(Option::flatten)
     }
@@ -202,11 +254,15 @@ impl Store {
     }
 
     /// A message that this process has leased, if it is due: what the row says from then on, nobody else changes by sending.
-    async fn due(&self, id: MessageRow, now: Timestamp) -> Result<Option<OutMessage>, Error> {
+    async fn due(
+        &self,
+        id: MessageRow,
+        (now, until): (Timestamp, Timestamp),
+    ) -> Result<Option<OutMessage>, Error> {
         let mut moment = self.moment()?;
         let conn = moment.conn();
         match sql::query(IF_DUE).bind(id.column()).bind(micros(now)).fetch_optional(conn).await? {
-            Some(row) => out_message(conn, &row).await.map(Some),
+            Some(row) => out_message(conn, &row, Some(until)).await.map(Some),
             None => Ok(None),
         }
     }
@@ -250,10 +306,29 @@ impl Store {
         Ok(ids.iter().filter_map(|id| MessageRow::read(id).ok()).any(|id| held.contains(&id)))
     }
 
+    /// False where this process knows that the lease has ended; where nodes share a database, its rows say so.
+    pub(super) fn may_stand(&self, lease: &Lease) -> bool {
+        self.leases().is_none_or(|leases| leases.stands(lease))
+    }
+
+    /// To be called after the commit of an attempt that was begun.
+    pub(super) fn attempt_begun(&self, lease: &Lease, attempt: AttemptId) {
+        self.leases().into_iter().for_each(|leases| leases.begun(lease, attempt));
+    }
+
     /// To be called after the commit of what became of a message: only then may it be leased again, if it is still `queued`.
-    pub(super) fn lease_ended(&self, message: MessageRow, queued: bool) {
+    pub(super) fn lease_ended(&self, lease: &Lease, queued: bool) {
+        self.freed(lease.message, |held| held.is(lease), queued);
+    }
+
+    /// The same, of what became of an attempt: the lease ends under which it was begun.
+    pub(super) fn attempt_ended(&self, message: MessageRow, attempt: AttemptId, queued: bool) {
+        self.freed(message, |held| held.attempt == Some(attempt), queued);
+    }
+
+    fn freed(&self, message: MessageRow, meant: impl FnOnce(&Held) -> bool, queued: bool) {
         let Some(leases) = self.leases() else { return };
-        let again = leases.end(message);
+        let again = leases.end(message, meant);
         self.ring(&Announce { outbound: queued || again, ..Announce::default() });
     }
 
@@ -313,18 +388,22 @@ async fn lease(
         .await?;
     let (mut leased, mut unreadable) = (Vec::with_capacity(rows.len()), Unreadable::default());
     for row in &rows {
-        let read = leased_message(work, row, now).await;
+        let read = leased_message(work, row, (now, until)).await;
         leased.extend(unreadable.or(SENT, row.get::<&str>("id")?, read)?);
     }
     leased.sort_by_key(|message| (message.due, message.id));
     Ok((leased, unreadable))
 }
 
-async fn leased_message(work: &mut Work, row: &Row, now: Timestamp) -> Result<OutMessage, Error> {
+async fn leased_message(
+    work: &mut Work,
+    row: &Row,
+    (now, until): (Timestamp, Timestamp),
+) -> Result<OutMessage, Error> {
     if row.get::<i64>("attempts")? > 0 {
         end_lost_attempts(work, MessageRow::read(row.get("id")?)?, now).await?;
     }
-    out_message(&mut work.conn, row).await
+    out_message(&mut work.conn, row, Some(until)).await
 }
 
 async fn end_lost_attempts(work: &mut Work, message: MessageRow, now: Timestamp) -> Result<(), Error> {

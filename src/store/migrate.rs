@@ -67,7 +67,7 @@ pub(super) async fn postgres(pool: &PostgresPool, path: &Path) -> Result<(), Err
         return Err(Error::Newer { path: path.to_owned(), found, known });
     }
     for (step, script) in (1_i64..).zip(POSTGRES).filter(|(step, _)| *step > found) {
-        conn.batch(script).await?;
+        conn.script(script).await?;
         sql::query("INSERT INTO schema_step (step) VALUES (?)").bind(step).execute(&mut conn).await?;
     }
     conn.end(true).await

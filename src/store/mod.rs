@@ -56,6 +56,7 @@ pub use hands::{Commits, Hands};
 pub use ids::{AttemptId, DeliveryId, MessageRow, PayloadId, RecipientId, SubmissionId};
 pub use inbound::{Accepted, Effect, InboundKey, InboundView, NewInbound, NewInboundPart, Stored};
 pub use integrity::{CheckpointProof, Difference, Recomputed, SealedLeaf};
+pub use lease::Lease;
 pub use lists::{Direction, MessageState};
 pub use open::{Config, SETTLED, Store};
 pub use outbound::{NewAttempt, OutMessage, OutPart, Planned};

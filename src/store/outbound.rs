@@ -10,9 +10,9 @@ use super::evidence::shown_time;
 use super::ids::{from_json, json, micros, time};
 use super::payload::{PartView, parts_of};
 use super::spool::Form;
-use super::sql::{self, Conn};
+use super::sql::{self, Conn, Dialect};
 use super::writer::Work;
-use super::{AttemptId, Class, Error, MessageRow, RecipientId, Store, SubmissionId};
+use super::{AttemptId, Class, Error, Lease, MessageRow, RecipientId, Store, SubmissionId, settle};
 use crate::clock::Timestamp;
 use crate::status::{EvidenceProfile, Policy};
 
@@ -74,6 +74,16 @@ pub struct OutMessage {
     pub deadline: Option<Timestamp>,
     /// When it was accepted.
     pub created: Timestamp,
+    /// When its lease runs out; nothing for one that was only looked at.
+    #[serde(skip)]
+    pub leased_until: Option<Timestamp>,
+}
+
+impl OutMessage {
+    /// The lease under which whoever has this sends it.
+    pub fn lease(&self) -> Lease {
+        Lease { message: self.id, until: self.leased_until }
+    }
 }
 
 /// The recipient of an outbound message.
@@ -145,24 +155,35 @@ impl Store {
     /// Puts an attempt on the disk, with the plan where it is new, before the network hears of it.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when the message is no longer queued (it was closed, cancelled, or evidence arrived), when another node
-    /// has it, and when other Messaging octets than the plan's are kept already.
-    pub async fn begin_attempt(&self, message: MessageRow, new: NewAttempt) -> Result<AttemptId, Error> {
+    /// [`Error::Conflict`] when the message is no longer queued (it was closed, cancelled, or evidence arrived), when it is not
+    /// leased so any more, and when other Messaging octets than the plan's are kept already.
+    pub async fn begin_attempt(&self, lease: Lease, new: NewAttempt) -> Result<AttemptId, Error> {
+        if !self.may_stand(&lease) {
+            return Err(lease.outdated());
+        }
         let node = std::sync::Arc::clone(self.node());
-        self.write(move |work| Box::pin(async move { begin(work, message, new, &node).await })).await
+        let begun =
+            self.write(move |work| Box::pin(async move { begin(work, lease, new, &node).await })).await?;
+        self.attempt_begun(&lease, begun);
+        Ok(begun)
     }
 
     /// Closes a message as `superseded` and queues a new one for the same recipient under `message_id`, to be planned anew:
     /// a later lookup named another access point and no attempt was uncertain (model 2).
     ///
     /// # Errors
-    /// [`Error::Conflict`] when an attempt is uncertain or the message is not queued.
-    pub async fn supersede(&self, message: MessageRow, message_id: String) -> Result<MessageRow, Error> {
-        let now = self.clock().now();
+    /// [`Error::Conflict`] when an attempt is uncertain, or the message is not queued or not leased so any more.
+    pub async fn supersede(&self, lease: Lease, message_id: String) -> Result<MessageRow, Error> {
+        if !self.may_stand(&lease) {
+            return Err(lease.outdated());
+        }
+        let (now, node) = (self.clock().now(), std::sync::Arc::clone(self.node()));
         let new = self
-            .write(move |work| Box::pin(async move { supersede(work, message, message_id, now).await }))
+            .write(move |work| {
+                Box::pin(async move { supersede(work, lease, message_id, (now, &node)).await })
+            })
             .await?;
-        self.lease_ended(message, false);
+        self.lease_ended(&lease, false);
         Ok(new)
     }
 }
@@ -184,7 +205,11 @@ pub(super) fn pmode(row: &sql::Row) -> Result<Option<Value>, Error> {
 }
 
 /// A message row with its plan, recipient, parts and counts.
-pub(super) async fn out_message(conn: &mut Conn, row: &sql::Row) -> Result<OutMessage, Error> {
+pub(super) async fn out_message(
+    conn: &mut Conn,
+    row: &sql::Row,
+    leased_until: Option<Timestamp>,
+) -> Result<OutMessage, Error> {
     let id: &str = row.get("id")?;
     let recipient: Option<String> = row.get("recipient")?;
     let owner = recipient.clone().unwrap_or_else(|| id.to_owned());
@@ -223,6 +248,7 @@ pub(super) async fn out_message(conn: &mut Conn, row: &sql::Row) -> Result<OutMe
         due: time(row.get::<Option<i64>>("due")?.unwrap_or_default())?,
         deadline: shown_time(row, "deadline")?,
         created: time(row.get("created")?)?,
+        leased_until,
     })
 }
 
@@ -264,19 +290,15 @@ pub(super) fn value(row: &sql::Row, column: &str) -> Result<Option<Value>, Error
     text.map(|text| from_json("stored JSON", text)).transpose()
 }
 
-async fn begin(
-    work: &mut Work,
-    message: MessageRow,
-    new: NewAttempt,
-    node: &str,
-) -> Result<AttemptId, Error> {
+async fn begin(work: &mut Work, lease: Lease, new: NewAttempt, node: &str) -> Result<AttemptId, Error> {
+    let message = lease.message;
     let number = match &new.plan {
-        Some(plan) => counted_with_plan(work, message, plan, node).await?,
-        None => counted(work, message, node).await?,
+        Some(plan) => counted_with_plan(work, lease, plan, node).await?,
+        None => counted(work, lease, node).await?,
     };
     let number = number.ok_or_else(|| {
         let why =
-            "is not queued any more, another node has it, or its eb:Messaging octets are fixed and differ";
+            "is not queued any more, somebody else has it, or its eb:Messaging octets are fixed and differ";
         Error::conflict("message", message, why)
     })?;
     let id: i64 = sql::query_scalar(
@@ -292,13 +314,23 @@ async fn begin(
     Ok(AttemptId(id))
 }
 
+/// What `lease_until` must say: nothing on SQLite, where the process alone knows of leases.
+fn written(work: &Work, lease: Lease) -> Option<i64> {
+    match work.conn.dialect() {
+        Dialect::Sqlite => None,
+        Dialect::Postgres => Some(lease.until.map_or(i64::MIN, micros)),
+    }
+}
+
 /// The number of the next attempt; nothing when there may be none.
-async fn counted(work: &mut Work, message: MessageRow, node: &str) -> Result<Option<i64>, Error> {
+async fn counted(work: &mut Work, lease: Lease, node: &str) -> Result<Option<i64>, Error> {
+    let until = written(work, lease);
     sql::query_scalar(
-        "UPDATE message SET attempts = attempts + 1 WHERE id = ? AND state = 'queued'
-             AND (lease_until IS NULL OR lease_by = ?) RETURNING attempts",
+        "UPDATE message SET attempts = attempts + 1 WHERE id = ?1 AND state = 'queued'
+             AND lease_until IS NOT DISTINCT FROM ?2 AND (lease_until IS NULL OR lease_by = ?3) RETURNING attempts",
     )
-    .bind(message.column())
+    .bind(lease.message.column())
+    .bind(until)
     .bind(node)
     .fetch_optional(&mut work.conn)
     .await
@@ -307,14 +339,15 @@ async fn counted(work: &mut Work, message: MessageRow, node: &str) -> Result<Opt
 /// The same, with what planning fixed.
 async fn counted_with_plan(
     work: &mut Work,
-    message: MessageRow,
+    lease: Lease,
     plan: &Planned,
     node: &str,
 ) -> Result<Option<i64>, Error> {
+    let (message, until) = (lease.message, written(work, lease));
     let row = sql::query(
         "UPDATE message SET attempts = attempts + 1, from_party = ?1, from_type = ?2, to_party = ?3, to_type = ?4,
              service = ?5, service_type = ?6, action = ?7
-         WHERE id = ?8 AND state = 'queued' AND (lease_until IS NULL OR lease_by = ?9)
+         WHERE id = ?8 AND state = 'queued' AND lease_until IS NOT DISTINCT FROM ?9 AND (lease_until IS NULL OR lease_by = ?10)
          RETURNING attempts, coalesce(recipient, id) AS owner",
     )
     .bind(&plan.from.0)
@@ -325,6 +358,7 @@ async fn counted_with_plan(
     .bind(&plan.service.1)
     .bind(&plan.action)
     .bind(message.column())
+    .bind(until)
     .bind(node)
     .fetch_optional(&mut work.conn)
     .await?;
@@ -366,10 +400,15 @@ async fn kept(work: &mut Work, message: MessageRow, plan: &Planned) -> Result<bo
 
 async fn supersede(
     work: &mut Work,
-    message: MessageRow,
+    lease: Lease,
     message_id: String,
-    now: Timestamp,
+    (now, node): (Timestamp, &str),
 ) -> Result<MessageRow, Error> {
+    let message = lease.message;
+    // With the row locked: an attempt that is being begun would not be seen.
+    if !settle::holds(work, lease, node).await? {
+        return Err(lease.outdated());
+    }
     let closed = sql::query(
         "UPDATE message SET state = 'superseded', lease_until = NULL WHERE id = ? AND state = 'queued' AND recipient IS NOT NULL
          AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = message.id AND (outcome IS NULL OR outcome <> 'definite'))",

@@ -328,7 +328,7 @@ impl Store {
             .fetch_optional(&mut conn)
             .await?
             .ok_or_else(|| Error::missing("outbound message", id))?;
-        out_message(&mut conn, &row).await
+        out_message(&mut conn, &row, None).await
     }
 
     async fn submission_view(&self, row: &sql::Row) -> Result<SubmissionView, Error> {

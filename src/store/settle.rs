@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::ids::{json, micros};
 use super::sql::{self, Dialect, Sql};
 use super::writer::Work;
-use super::{AttemptId, Error, MessageRow, NewEvidence, RecipientId, Store, events, evidence};
+use super::{AttemptId, Error, Lease, MessageRow, NewEvidence, RecipientId, Store, events, evidence};
 use crate::clock::Timestamp;
 use crate::status::{Record, Row, Signal};
 
@@ -85,9 +85,9 @@ impl Store {
         let (now, node) = (self.clock().now(), std::sync::Arc::clone(self.node()));
         let settled = self.write(move |work| {
             Box::pin(async move {
-                let Tried { message, recipient, over } = tried(work, attempt).await?;
+                let Tried { message, recipient, over } = tried(work, attempt, &node).await?;
                 end_attempt(work, attempt, &settlement).await?;
-                if settlement.outcome != Outcome::Receipted && (over || !holds(work, message, &node).await?) {
+                if settlement.outcome != Outcome::Receipted && over {
                     return Ok((message, None));
                 }
                 let moved = Moved {
@@ -102,27 +102,31 @@ impl Store {
             })
         });
         let (message, record) = settled.await?;
-        self.lease_ended(message, again);
+        self.attempt_ended(message, attempt, again);
         Ok(record)
     }
 
     /// Settles a message whose endpoint could not be found, or that could not be packaged: no attempt was made. `None` also where
-    /// this node does not have it leased any more: then nothing is changed.
+    /// it is not leased so any more: then nothing is changed.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown message.
     pub async fn lookup_failed(
         &self,
-        message: MessageRow,
+        lease: Lease,
         (lookup, detail): (Value, String),
         next: Next,
         evidence: Vec<NewEvidence>,
     ) -> Result<Option<Record>, Error> {
+        if !self.may_stand(&lease) {
+            return Ok(None);
+        }
         let (now, node) = (self.clock().now(), std::sync::Arc::clone(self.node()));
         let settled = self.write(move |work| {
             Box::pin(async move {
+                let message = lease.message;
                 let recipient = recipient_of(work, message).await?;
-                if !holds(work, message, &node).await? {
+                if !holds(work, lease, &node).await? {
                     return Ok(None);
                 }
                 let lookup = json(&lookup)?;
@@ -138,7 +142,7 @@ impl Store {
             })
         });
         let record = settled.await?;
-        self.lease_ended(message, next.again());
+        self.lease_ended(&lease, next.again());
         Ok(record)
     }
 
@@ -237,7 +241,14 @@ pub(super) const OVERDUE: &str = "SELECT id FROM recipient WHERE deadline IS NOT
      AND NOT EXISTS (SELECT 1 FROM evidence WHERE recipient = recipient.id AND kind = 'local'
      AND signal = 'expired') LIMIT ?";
 
+const TO_BE_STOPPED: Sql =
+    sql::locking!("SELECT id FROM message WHERE recipient = ? AND state = 'queued' ORDER BY id");
+
 async fn stop(work: &mut Work, recipient: RecipientId, detail: &str, now: Timestamp) -> Result<(), Error> {
+    if work.conn.dialect() == Dialect::Postgres {
+        // An attempt that is being begun would not be seen.
+        sql::query(TO_BE_STOPPED.postgres).bind(recipient.column()).fetch_all(&mut work.conn).await?;
+    }
     let stopped = sql::query(
         "UPDATE message SET state = 'failed', due = NULL, lease_until = NULL, detail = ?2 WHERE recipient = ?1 AND state = 'queued'
              AND (lease_until IS NULL OR lease_until < ?3)
@@ -263,11 +274,12 @@ struct Tried {
     message: MessageRow,
     /// Locked; `None` for evidence.
     recipient: Option<RecipientId>,
-    /// It has ended before: whoever leased the message anew took it for lost, or evidence has come.
+    /// It has ended before: whoever leased the message anew took it for lost, or evidence has come. Or another node has the message.
     over: bool,
 }
 
-async fn tried(work: &mut Work, attempt: AttemptId) -> Result<Tried, Error> {
+/// Locks in the order in which everybody does: recipient, message, attempt.
+async fn tried(work: &mut Work, attempt: AttemptId, node: &str) -> Result<Tried, Error> {
     let found = sql::query_as::<(String, Option<String>, Option<i64>)>(
         "SELECT message.id, recipient, ended FROM attempt JOIN message ON message.id = attempt.message WHERE attempt.id = ?",
     )
@@ -276,7 +288,18 @@ async fn tried(work: &mut Work, attempt: AttemptId) -> Result<Tried, Error> {
     .await?;
     let (message, recipient, ended) = found.ok_or_else(|| Error::missing("attempt", attempt.0))?;
     let (message, recipient) = (MessageRow::read(&message)?, locked(work, recipient).await?);
-    Ok(Tried { message, recipient, over: ended.is_some() })
+    let over = match work.conn.dialect() {
+        Dialect::Sqlite => ended.is_some(),
+        Dialect::Postgres => {
+            let leased = leased_until(work, message, node).await?.is_some();
+            let ended: Option<i64> = sql::query_scalar("SELECT ended FROM attempt WHERE id = ?")
+                .bind(attempt.0)
+                .fetch_one(&mut work.conn)
+                .await?;
+            !leased || ended.is_some()
+        }
+    };
+    Ok(Tried { message, recipient, over })
 }
 
 /// The recipient of an outbound message, locked; `None` for evidence.
@@ -296,17 +319,27 @@ async fn locked(work: &mut Work, recipient: Option<String>) -> Result<Option<Rec
     Ok(Some(recipient))
 }
 
-const HELD: Sql =
-    sql::locking!("SELECT lease_by FROM message WHERE id = ? AND lease_until IS NOT NULL AND lease_by = ?");
+const LEASED_UNTIL: Sql =
+    sql::locking!("SELECT CASE WHEN lease_by = ? THEN lease_until END FROM message WHERE id = ?");
 
-/// Whether `node` still has the message leased: what it says otherwise, short of a receipt, may be stale, for another node may be
-/// sending the message by now or have sent it. On SQLite there is no other.
-async fn holds(work: &mut Work, message: MessageRow, node: &str) -> Result<bool, Error> {
+/// Until when `node` has the message leased, whose row is locked by this; nothing where it has not.
+async fn leased_until(work: &mut Work, message: MessageRow, node: &str) -> Result<Option<i64>, Error> {
+    let until: Option<Option<i64>> = sql::query_scalar(LEASED_UNTIL.postgres)
+        .bind(node)
+        .bind(message.column())
+        .fetch_optional(&mut work.conn)
+        .await?;
+    Ok(until.flatten())
+}
+
+/// Whether the lease still stands, where nodes share a database: what is said otherwise, short of a receipt, may be stale, for another
+/// task or node may be sending the message by now or have sent it. On SQLite the process knows ([`Store::may_stand`]).
+pub(super) async fn holds(work: &mut Work, lease: Lease, node: &str) -> Result<bool, Error> {
     if work.conn.dialect() == Dialect::Sqlite {
         return Ok(true);
     }
-    let held = sql::query(HELD.postgres).bind(message.column()).bind(node);
-    Ok(held.fetch_optional(&mut work.conn).await?.is_some())
+    let until = leased_until(work, lease.message, node).await?;
+    Ok(until.is_some() && until == lease.until.map(micros))
 }
 
 async fn end_attempt(work: &mut Work, attempt: AttemptId, end: &Settlement) -> Result<(), Error> {
@@ -334,43 +367,72 @@ struct Moved {
 }
 
 impl Moved {
-    async fn carry_out(self, work: &mut Work) -> Result<Option<Record>, Error> {
-        self.move_message(work).await?;
+    async fn carry_out(mut self, work: &mut Work) -> Result<Option<Record>, Error> {
+        if self.next == Next::Failed && self.may_have_been_read(work).await? {
+            self.doubt();
+        }
+        if let Some(message_id) = self.move_message(work).await? {
+            self.tell(work, &message_id).await?;
+        }
         // Elsewhere the message may be leased again only when this is committed.
         work.wake.outbound |= self.next.again() && work.conn.dialect() == Dialect::Postgres;
         match self.recipient {
             Some(recipient) if !self.evidence.is_empty() => {
                 evidence::append(work, recipient, &self.evidence, self.now).await.map(Some)
             }
-            Some(_) => Ok(None),
-            None => self.tell_of_lost_evidence(work).await.map(|()| None),
+            _ => Ok(None),
         }
     }
 
-    /// A message that was closed meanwhile is not queued again; a receipt moves it all the same.
-    async fn move_message(&self, work: &mut Work) -> Result<(), Error> {
+    /// Whoever gives the message up knows of the attempts that there were when it leased it. Another may have been made since.
+    async fn may_have_been_read(&self, work: &mut Work) -> Result<bool, Error> {
+        let attempt: Option<i64> = sql::query_scalar(
+            "SELECT 1 FROM attempt WHERE message = ? AND (outcome IS NULL OR outcome = 'uncertain') LIMIT 1",
+        )
+        .bind(self.message.column())
+        .fetch_optional(&mut work.conn)
+        .await?;
+        Ok(attempt.is_some())
+    }
+
+    /// Nobody knows that the other side has nothing.
+    fn doubt(&mut self) {
+        self.next = Next::Uncertain;
+        let row = Row::local(Signal::Uncertain, self.now, format!("uncertain-{}", crate::id::row_id()));
+        let row = NewEvidence::statement(row.because(self.detail.clone()));
+        self.evidence = self.evidence.drain(..).map(|_| row.clone()).take(1).collect();
+    }
+
+    /// A message that was closed meanwhile is not queued again; a receipt moves it all the same. The MessageId of one that has moved.
+    async fn move_message(&self, work: &mut Work) -> Result<Option<String>, Error> {
         let due = match self.next {
             Next::RetryAt(at) => Some(micros(at)),
             _ => None,
         };
         let receipted = matches!(self.next, Next::AwaitEvidence | Next::Done);
-        sql::query(
+        sql::query_scalar(
             "UPDATE message SET state = ?1, detail = ?2, due = coalesce(?3, due), lease_until = NULL
-             WHERE id = ?4 AND (state = 'queued' OR (?5 = 1 AND state IN ('failed', 'uncertain')))",
+             WHERE id = ?4 AND (state = 'queued' OR (?5 = 1 AND state IN ('failed', 'uncertain'))) RETURNING message_id",
         )
         .bind(self.next.state())
         .bind(&self.detail)
         .bind(due)
         .bind(self.message.column())
         .bind(receipted)
-        .execute(&mut work.conn)
-        .await?;
-        Ok(())
+        .fetch_optional(&mut work.conn)
+        .await
     }
 
-    /// Evidence of ours that does not arrive leaves the other side in the dark: a person must know.
-    async fn tell_of_lost_evidence(&self, work: &mut Work) -> Result<(), Error> {
-        if !matches!(self.next, Next::Failed | Next::Uncertain) {
+    /// Sending has ended without a receipt: the operator hears of it, the producer by its status and events. Evidence of ours that does
+    /// not arrive leaves the other side in the dark.
+    async fn tell(&self, work: &mut Work, message_id: &str) -> Result<(), Error> {
+        let kind = match self.next {
+            Next::Failed => "send-failed",
+            Next::Uncertain => "uncertain",
+            Next::RetryAt(_) | Next::AwaitEvidence | Next::Done => return Ok(()),
+        };
+        events::notice(work, self.now, kind, message_id, &self.detail).await?;
+        if self.recipient.is_some() {
             return Ok(());
         }
         let text = format!("evidence could not be sent: {}", self.detail);

@@ -124,7 +124,9 @@ impl Endpoint {
     /// Whether the exchange is a probe.
     fn admit(&mut self, now: Timestamp, most: usize) -> Result<bool, Closed> {
         if let Some(until) = self.shut_until {
-            if now < until || self.probing {
+            // Shut for longer than any gate is: the clock has been set back since.
+            let shut = now < until && until.duration_since(now) <= SHUT_LONGEST;
+            if shut || self.probing {
                 return Err(Closed::Until(self.slot(until.max(now + SLOW))));
             }
             self.probing = true;
@@ -136,7 +138,11 @@ impl Endpoint {
         if self.running.len() < most + lately {
             return Ok(false);
         }
-        match self.running.iter().all(|begun| now.duration_since(*begun) < SLOW) {
+        match self
+            .running
+            .iter()
+            .all(|begun| (SignedDuration::ZERO..SLOW).contains(&now.duration_since(*begun)))
+        {
             true => Err(Closed::Unknown),
             false => Err(Closed::Until(self.slot(now + SLOW))),
         }
@@ -259,6 +265,18 @@ mod tests {
         assert!(gates.enter(URL, at(last + 16)).is_err(), "twice as long now");
         gates.enter(URL, at(last + 17)).unwrap().over(true, at(last + 18));
         assert!(gates.enter(URL, at(last + 18)).is_ok());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_leaves_nothing_shut_and_nobody_waiting() {
+        let gates = Gates::new(8);
+        shut(&gates);
+        let back = -3600;
+        gates.enter(URL, at(back)).unwrap().over(true, at(back));
+        let slow = Gates::new(8);
+        let held: Vec<_> = (0..4).map(|_| slow.enter(URL, at(0)).unwrap()).collect();
+        assert!(until(slow.enter(URL, at(back))) < at(0), "put off, for it is not about to turn out");
+        drop(held);
     }
 
     #[test]

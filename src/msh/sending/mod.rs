@@ -26,14 +26,13 @@ use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::Node;
-use crate::store::{self, AttemptId, Class, MessageRow, OutMessage, Settlement};
+use crate::store::{self, AttemptId, Class, Lease, OutMessage, Settlement};
 use crate::{crash, thread};
 
 /// A message of which the store could not keep what became of it. Its lease outlives the longest exchange: it is given back
 /// as soon as the store can hear of it.
 struct Unkept {
-    message: MessageRow,
-    message_id: String,
+    lease: Lease,
     lookup: Value,
     /// What became of the attempt that was made.
     settlement: Option<(AttemptId, Settlement)>,
@@ -62,10 +61,10 @@ async fn send(node: &Node, message: OutMessage) -> Result<(), Unkept> {
         }
     };
     kept.map_err(|Lost { error, settlement }| {
-        let message_id = message.message_id;
-        tracing::error!(message.id = message_id, %error, "the store could not keep what became of the message");
+        tracing::error!(message.id = message.message_id, %error, "the store could not keep what became of the message");
+        let lease = message.lease();
         let lookup = message.lookup.unwrap_or(Value::Array(Vec::new()));
-        Unkept { message: message.id, message_id, lookup, settlement }
+        Unkept { lease, lookup, settlement }
     })
 }
 

@@ -104,7 +104,7 @@ pub(super) async fn on_disk(
     let certificate = endpoint.certificate.as_ref().map(crate::pki::Certificate::sha256);
     let attempt = NewAttempt { url: endpoint.url.clone(), certificate, started: node.clock.now(), plan };
     crash::at(Point::AttemptBegun);
-    let attempt = node.store.begin_attempt(message.id, attempt).await?;
+    let attempt = node.store.begin_attempt(message.lease(), attempt).await?;
     crash::at(Point::AttemptCommitted);
     Ok(attempt)
 }

@@ -11,7 +11,7 @@ use crate::crash::{self, Point};
 use crate::id;
 use crate::pmode::Retry;
 use crate::status::{Row, Signal as Said};
-use crate::store::{self, AttemptId, Class, MessageRow, NewEvidence, Next, OutMessage, Outcome, Settlement};
+use crate::store::{self, AttemptId, Class, NewEvidence, Next, OutMessage, Outcome, Settlement};
 
 /// Why sending is given up without another attempt; `None` while there is time.
 pub(super) fn deadline_passed(node: &Node, message: &OutMessage) -> Option<String> {
@@ -32,9 +32,8 @@ fn missing(reason: &str) -> String {
 /// The deadline passed: failed if every attempt was definite, uncertain otherwise.
 pub(super) async fn given_up(node: &Node, message: &OutMessage, reason: String) -> Result<(), store::Error> {
     let (next, evidence) = end(node, message, &reason);
-    notify(node, message, next, &reason).await?;
     let lookup = message.lookup.clone().unwrap_or(Value::Array(Vec::new()));
-    node.store.lookup_failed(message.id, (lookup, reason), next, evidence).await.map(drop)
+    node.store.lookup_failed(message.lease(), (lookup, reason), next, evidence).await.map(drop)
 }
 
 /// Whether a message that is put off until then will still be tried after it.
@@ -46,7 +45,10 @@ pub(super) fn may_wait(message: &OutMessage, retry: Retry, until: Timestamp) -> 
 pub(super) async fn put_off(node: &Node, message: &OutMessage, until: Timestamp) -> Result<(), store::Error> {
     let lookup = message.lookup.clone().unwrap_or(Value::Array(Vec::new()));
     let reason = "put off: the endpoint was not reached lately, or answers slowly".to_owned();
-    node.store.lookup_failed(message.id, (lookup, reason), Next::RetryAt(until), Vec::new()).await.map(drop)
+    node.store
+        .lookup_failed(message.lease(), (lookup, reason), Next::RetryAt(until), Vec::new())
+        .await
+        .map(drop)
 }
 
 /// The last time at which an attempt may begin: by `send_within`, fixed with the submission, else by the agreement; an operator who orders it
@@ -65,7 +67,7 @@ pub(super) async fn unplanned(node: &Node, message: &OutMessage, why: Unplanned)
                 "the recipient is at another access point now"
             );
             let new = id::message_id(&node.domain);
-            node.store.supersede(message.id, new).await.map(drop)
+            node.store.supersede(message.lease(), new).await.map(drop)
         }
         Unplanned::Later { reason, steps } => later(node, message, reason, steps).await,
         Unplanned::Never { reason, steps, not_found } => {
@@ -74,8 +76,7 @@ pub(super) async fn unplanned(node: &Node, message: &OutMessage, why: Unplanned)
                 0 => (Next::Failed, statement(node, message, said, &reason)),
                 _ => end(node, message, &reason),
             };
-            notify(node, message, next, &reason).await?;
-            node.store.lookup_failed(message.id, (steps, reason), next, evidence).await.map(drop)
+            node.store.lookup_failed(message.lease(), (steps, reason), next, evidence).await.map(drop)
         }
     }
 }
@@ -104,12 +105,11 @@ async fn later(node: &Node, message: &OutMessage, reason: String, steps: Value) 
     match now >= last_time(message.created, message.deadline, retry) {
         true => {
             let (next, evidence) = end(node, message, &reason);
-            notify(node, message, next, &reason).await?;
-            node.store.lookup_failed(message.id, (steps, reason), next, evidence).await.map(drop)
+            node.store.lookup_failed(message.lease(), (steps, reason), next, evidence).await.map(drop)
         }
         false => node
             .store
-            .lookup_failed(message.id, (steps, reason), Next::RetryAt(at), Vec::new())
+            .lookup_failed(message.lease(), (steps, reason), Next::RetryAt(at), Vec::new())
             .await
             .map(drop),
     }
@@ -127,15 +127,8 @@ pub(super) async fn settled(
     tracing::info!(message.id = message.message_id, outcome, detail = settlement.detail, "attempt ended");
     metrics::counter!(crate::metrics::ATTEMPTS, "outcome" => outcome).increment(1);
     let kept = Some((attempt, settlement.clone()));
-    let outcome = async {
-        let last = matches!(settlement.next, Next::Failed | Next::Uncertain);
-        if last && counts(node, message.id, attempt).await? {
-            notify(node, message, settlement.next, &settlement.detail).await?;
-        }
-        crash::at(Point::SettleBegun);
-        node.store.settle(attempt, settlement).await
-    };
-    outcome.await.map_err(|error| Lost { error, settlement: kept })?;
+    crash::at(Point::SettleBegun);
+    node.store.settle(attempt, settlement).await.map_err(|error| Lost { error, settlement: kept })?;
     crash::at(Point::SettleCommitted);
     Ok(())
 }
@@ -144,24 +137,11 @@ pub(super) async fn settled(
 /// Where there was none the lease ends, and the message is due now; an attempt that was begun is uncertain.
 pub(super) async fn given_back(node: &Node, unkept: &Unkept) -> Result<(), store::Error> {
     if let Some((attempt, settlement)) = &unkept.settlement {
-        let receipted = settlement.outcome == Outcome::Receipted;
-        if !receipted && !counts(node, unkept.message, *attempt).await? {
-            return Ok(());
-        }
-        if matches!(settlement.next, Next::Failed | Next::Uncertain) {
-            let kind = notice(settlement.next);
-            node.store.raise_once(kind, &unkept.message_id, &settlement.detail).await?;
-        }
         return node.store.settle(*attempt, settlement.clone()).await.map(drop);
     }
     let (lookup, reason) = (unkept.lookup.clone(), "the store could not keep what became of it".to_owned());
     let next = Next::RetryAt(node.clock.now());
-    node.store.lookup_failed(unkept.message, (lookup, reason), next, Vec::new()).await.map(drop)
-}
-
-/// Whether what became of an attempt is not known to the store yet, and no other attempt is what counts since its lease ran out.
-async fn counts(node: &Node, message: MessageRow, attempt: AttemptId) -> Result<bool, store::Error> {
-    Ok(node.store.open_attempt(message).await? == Some(attempt))
+    node.store.lookup_failed(unkept.lease, (lookup, reason), next, Vec::new()).await.map(drop)
 }
 
 fn settlement(node: &Node, message: &OutMessage, retry: Retry, verdict: Verdict) -> Settlement {
@@ -247,18 +227,6 @@ fn of_recipient(message: &OutMessage, evidence: NewEvidence) -> Vec<NewEvidence>
     match message.recipient {
         Some(_) => vec![evidence],
         None => Vec::new(),
-    }
-}
-
-/// Sending has ended without a receipt: the operator hears of it, the producer by its status and events.
-async fn notify(node: &Node, message: &OutMessage, next: Next, reason: &str) -> Result<(), store::Error> {
-    node.store.raise(notice(next), &message.message_id, reason).await
-}
-
-fn notice(next: Next) -> &'static str {
-    match next {
-        Next::Uncertain => "uncertain",
-        _ => "send-failed",
     }
 }
 

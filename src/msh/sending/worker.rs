@@ -55,15 +55,24 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
             () = tokio::time::sleep(pause) => {}
         }
     }
-    let_end(running, node.limits.shutdown).await;
+    let_end(&node, running, unkept).await;
 }
 
-/// Exchanges under way may end. Those that take longer are dropped: their attempts stay open, and count as uncertain when their messages
-/// are leased again, as after a crash.
-async fn let_end(mut running: Running, patience: Duration) {
-    let all = async { while running.join_next().await.is_some() {} };
-    if timeout(patience, all).await.is_err() {
-        let exchanges = running.len();
+/// Exchanges under way may end, and what they came to is kept. Those that take longer are dropped: their attempts stay open, and count as
+/// uncertain when their messages are leased again, as after a crash.
+async fn let_end(node: &Node, mut running: Running, mut unkept: Vec<Unkept>) {
+    let all = async {
+        while let Some(ended) = running.join_next().await {
+            unkept.extend(unkept_of(ended));
+        }
+        give_back(node, &mut unkept).await;
+        while !unkept.is_empty() {
+            tokio::time::sleep(AGAIN).await;
+            give_back(node, &mut unkept).await;
+        }
+    };
+    if timeout(node.limits.shutdown, all).await.is_err() {
+        let exchanges = running.len() + unkept.len();
         tracing::warn!(
             exchanges,
             "exchanges cut off at shutdown; their messages are sent again after the next start"
@@ -89,7 +98,7 @@ async fn give_back(node: &Node, unkept: &mut Vec<Unkept>) {
         match settle::given_back(node, &message).await {
             Ok(()) | Err(store::Error::NotFound { .. }) => {}
             Err(error @ (store::Error::Damaged { .. } | store::Error::Conflict { .. })) => {
-                tracing::error!(message.row = %message.message, %error, "what became of a message cannot be kept");
+                tracing::error!(message.row = %message.lease.message(), %error, "what became of a message cannot be kept");
             }
             Err(_) => unkept.push(message),
         }

@@ -69,9 +69,11 @@ impl Conn {
     /// # Errors
     /// The database's.
     pub async fn take_turn(&mut self, turn: Turn) -> Result<(), Error> {
-        match self.dialect() {
-            Dialect::Sqlite => Ok(()),
-            Dialect::Postgres => self.batch(&format!("SELECT pg_advisory_xact_lock({})", turn as i64)).await,
+        let wait = format!("SELECT pg_advisory_xact_lock({})", turn as i64);
+        match (self.dialect(), turn) {
+            (Dialect::Sqlite, _) => Ok(()),
+            (Dialect::Postgres, Turn::Schema) => self.script(&wait).await,
+            (Dialect::Postgres, _) => self.batch(&wait).await,
         }
     }
 
@@ -115,6 +117,17 @@ impl Conn {
     pub async fn control(&mut self, sql: &'static str) -> Result<(), Error> {
         match self {
             Self::Sqlite(conn) => conn.change(sql, &[]).map(drop),
+            _ => self.batch(sql).await,
+        }
+    }
+
+    /// As [`Conn::batch`], for a step of the schema, which may take long: its end is waited for, however late it comes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn script(&mut self, sql: &str) -> Result<(), Error> {
+        match self {
+            Self::Postgres(conn) => conn.script(sql).await,
             _ => self.batch(sql).await,
         }
     }

@@ -183,8 +183,15 @@ impl TransactionConn {
         Ok(self.heard(changed)?.rows_affected())
     }
 
-    /// Waited for without end: a step of the schema may take long.
     pub(super) async fn batch(&mut self, sql: &str) -> Result<(), Error> {
+        let run = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        let done = answer(self.answer, run.execute(self.conn()?)).await;
+        self.heard(done)?;
+        Ok(())
+    }
+
+    /// Waited for without end.
+    pub(super) async fn script(&mut self, sql: &str) -> Result<(), Error> {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(self.conn()?).await?;
         Ok(())
     }

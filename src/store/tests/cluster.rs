@@ -47,13 +47,16 @@ async fn what_a_dead_node_was_sending_is_taken_over_as_uncertain() {
     submitted(&a, "1", "1@us").await;
     let message = a.lease_due(noon(), 5, later(300)).await.unwrap().remove(0);
     let attempt = NewAttempt { url: "https://b/".to_owned(), certificate: None, started: noon(), plan: None };
-    assert!(b.begin_attempt(message.id, attempt.clone()).await.is_err(), "it is another node's");
-    a.begin_attempt(message.id, attempt.clone()).await.unwrap();
+    assert!(b.begin_attempt(message.lease(), attempt.clone()).await.is_err(), "it is another node's");
+    a.begin_attempt(message.lease(), attempt.clone()).await.unwrap();
     assert!(b.lease_due(later(299), 5, later(900)).await.unwrap().is_empty());
     let taken = b.lease_due(later(301), 5, later(900)).await.unwrap().remove(0);
-    assert_eq!((taken.message_id, taken.attempts, taken.uncertain_attempts), ("1@us".to_owned(), 1, 1));
-    assert!(a.begin_attempt(message.id, attempt.clone()).await.is_err(), "it is not this node's any more");
-    b.begin_attempt(message.id, attempt).await.unwrap();
+    assert_eq!((taken.message_id.as_str(), taken.attempts, taken.uncertain_attempts), ("1@us", 1, 1));
+    assert!(
+        a.begin_attempt(message.lease(), attempt.clone()).await.is_err(),
+        "it is not this node's any more"
+    );
+    b.begin_attempt(taken.lease(), attempt).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,9 +173,9 @@ async fn what_a_node_says_of_an_attempt_when_another_sends_the_message_counts_on
     let recipient = submitted(&a, "1", "1@us").await.recipients[0].id;
     let message = a.lease_due(noon(), 5, later(300)).await.unwrap().remove(0);
     let attempt = NewAttempt { url: "https://b/".to_owned(), certificate: None, started: noon(), plan: None };
-    let lost = a.begin_attempt(message.id, attempt.clone()).await.unwrap();
-    b.lease_due(later(301), 5, later(900)).await.unwrap().remove(0);
-    b.begin_attempt(message.id, attempt).await.unwrap();
+    let lost = a.begin_attempt(message.lease(), attempt.clone()).await.unwrap();
+    let taken = b.lease_due(later(301), 5, later(900)).await.unwrap().remove(0);
+    b.begin_attempt(taken.lease(), attempt).await.unwrap();
     let row = Row::local(Signal::SendFailed, later(302), "late").because("refused");
     let failed = Settlement {
         ended: later(302),
@@ -193,6 +196,37 @@ async fn what_a_node_says_of_an_attempt_when_another_sends_the_message_counts_on
     };
     assert!(a.settle(lost, receipted).await.unwrap().is_some());
     assert_eq!(b.message(message.id).await.unwrap().state, "done");
+}
+
+/// A node was away for longer than its lease while one of its tasks looked for a way, and has leased the message anew since.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_task_says_of_a_message_that_another_of_its_node_has_leased_since_moves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([a, b]) = two_nodes(folder.path()).await else { return };
+    submitted(&a, "1", "1@us").await;
+    let old = a.lease_due(noon(), 5, later(300)).await.unwrap().remove(0);
+    let taken = b.lease_due(later(301), 5, later(900)).await.unwrap().remove(0);
+    let attempt = NewAttempt { url: "https://b/".to_owned(), certificate: None, started: noon(), plan: None };
+    let lost = b.begin_attempt(taken.lease(), attempt.clone()).await.unwrap();
+    let unknown = Settlement {
+        ended: later(305),
+        outcome: Outcome::Uncertain,
+        detail: "no answer".to_owned(),
+        signal: None,
+        evidence: Vec::new(),
+        next: Next::RetryAt(later(310)),
+    };
+    b.settle(lost, unknown).await.unwrap();
+    let new = a.lease_due(later(310), 5, later(900)).await.unwrap().remove(0);
+    let not_found = NewEvidence::statement(Row::local(Signal::NotFound, later(311), "late").because("gone"));
+    let steps = (serde_json::json!([]), "not registered".to_owned());
+    let said = a.lookup_failed(old.lease(), steps, Next::Failed, vec![not_found]).await.unwrap();
+    assert_eq!(said, None);
+    assert!(a.begin_attempt(old.lease(), attempt.clone()).await.is_err());
+    assert!(a.supersede(old.lease(), "2@us".to_owned()).await.is_err());
+    assert_eq!(a.message(old.id).await.unwrap().state, "queued");
+    assert!(a.notices(false, 10).await.unwrap().is_empty());
+    a.begin_attempt(new.lease(), attempt).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -209,7 +209,7 @@ async fn evidence_that_cannot_be_sent_is_told_to_the_operator() {
     store.delivery_at_disposal(id, Some(evidence)).await.unwrap();
     let message = store.lease_due(noon(), 10, later(60)).await.unwrap().remove(0);
     store
-        .lookup_failed(message.id, (json!([]), "no way back".to_owned()), Next::Failed, Vec::new())
+        .lookup_failed(message.lease(), (json!([]), "no way back".to_owned()), Next::Failed, Vec::new())
         .await
         .unwrap();
     assert_eq!(store.notices(false, 10).await.unwrap()[0].kind, "evidence-not-sent");
@@ -221,7 +221,7 @@ async fn evidence_that_cannot_be_sent_is_told_to_the_operator() {
     assert_eq!((again.id, again.deadline), (message.id, Some(later(70))), "as long again as it had");
     let act = store.message(message.id).await.unwrap().acts.remove(0);
     assert_eq!((act.what.as_str(), act.who.as_str(), act.why.as_str()), ("retry", "clerk", "they are back"));
-    store.begin_attempt(message.id, attempt(later(41))).await.unwrap();
+    store.begin_attempt(again.lease(), attempt(later(41))).await.unwrap();
     assert!(!store.is_message_ordered(message.id).await.unwrap(), "it was tried");
 }
 
@@ -238,7 +238,9 @@ async fn only_evidence_that_waits_or_failed_is_ordered_to_be_sent_again() {
     let evidence = store.evidence_sent_about(received).await.unwrap()[0].id;
     let retry = async |id| store.retry_message(id, "clerk", "impatient").await;
     retry(evidence).await.unwrap();
-    let sent = store.begin_attempt(evidence, attempt(noon())).await.unwrap();
+    let leased = store.lease_due(noon(), 10, later(60)).await.unwrap();
+    let leased = leased.iter().find(|message| message.id == evidence).unwrap();
+    let sent = store.begin_attempt(leased.lease(), attempt(noon())).await.unwrap();
     store.settle(sent, settlement(Outcome::Receipted, Next::Done, Vec::new())).await.unwrap();
     let named = recipient.to_string();
     for (id, words) in [(received, "was received"), (business, named.as_str()), (evidence, "is done")] {

@@ -34,7 +34,7 @@ async fn each_message_is_leased_by_one_at_a_time_until_it_is_sent() {
                 assert_ne!(before, Some(true), "{} is with somebody else", message.message_id);
                 let attempt = match message.messaging {
                     None => first_attempt(&store, &message).await,
-                    Some(_) => store.begin_attempt(message.id, attempt(noon())).await.unwrap(),
+                    Some(_) => store.begin_attempt(message.lease(), attempt(noon())).await.unwrap(),
                 };
                 // Every other message fails once, and is due again at once.
                 let fails = message.attempts == 0 && message.message_id.len() % 2 == 0;
@@ -55,7 +55,7 @@ async fn each_message_is_leased_by_one_at_a_time_until_it_is_sent() {
     }
     // Whoever found nothing may have gone while the last failed at somebody else.
     while let Some(message) = one(&store, later(9)).await {
-        let last = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+        let last = store.begin_attempt(message.lease(), attempt(noon())).await.unwrap();
         let end = settlement(Outcome::Receipted, Next::AwaitEvidence, vec![receipt(later(1))]);
         store.settle(last, end).await.unwrap();
         sent += 1;

@@ -27,7 +27,7 @@ pub(super) fn attempt(started: Timestamp) -> NewAttempt {
 /// The first attempt of a message, with its plan.
 pub(super) async fn first_attempt(store: &Store, message: &OutMessage) -> AttemptId {
     let first = NewAttempt { plan: Some(planned(message)), ..attempt(noon()) };
-    store.begin_attempt(message.id, first).await.unwrap()
+    store.begin_attempt(message.lease(), first).await.unwrap()
 }
 
 pub(super) fn settlement(outcome: Outcome, next: Next, evidence: Vec<NewEvidence>) -> Settlement {
@@ -82,7 +82,7 @@ async fn a_message_is_sent_receipted_and_taken() {
     let first = first_attempt(&store, &message).await;
     let other = Planned { messaging: b"<other/>".to_vec(), ..planned(&message) };
     let other = NewAttempt { plan: Some(other), ..attempt(noon()) };
-    assert!(matches!(store.begin_attempt(message.id, other).await, Err(Error::Conflict { .. })));
+    assert!(matches!(store.begin_attempt(message.lease(), other).await, Err(Error::Conflict { .. })));
     let record = store
         .settle(first, settlement(Outcome::Receipted, Next::AwaitEvidence, vec![receipt(later(1))]))
         .await
@@ -131,7 +131,7 @@ async fn an_attempt_that_a_crash_left_open_counts_as_uncertain() {
     let store = open(folder.path()).await;
     let again = leased(&store, later(1)).await.remove(0);
     assert_eq!((again.attempts, again.uncertain_attempts), (1, 1));
-    assert!(store.supersede(message.id, "2@test".to_owned()).await.is_err(), "the other side may have it");
+    assert!(store.supersede(again.lease(), "2@test".to_owned()).await.is_err(), "the other side may have it");
     // The receipt of the attempt that was given up is still a receipt.
     store
         .settle(open_attempt, settlement(Outcome::Receipted, Next::AwaitEvidence, vec![receipt(later(1))]))
@@ -155,7 +155,7 @@ async fn what_an_attempt_comes_to_that_another_one_followed_moves_nothing_but_by
     let old = first_attempt(&store, &message).await;
     let again = leased(&store, later(100)).await.remove(0);
     assert_eq!((again.id, again.uncertain_attempts), (message.id, 1));
-    let new = store.begin_attempt(message.id, attempt(later(100))).await.unwrap();
+    let new = store.begin_attempt(again.lease(), attempt(later(100))).await.unwrap();
     for (outcome, next) in [(Outcome::Definite, Next::Failed), (Outcome::Uncertain, Next::RetryAt(later(90)))]
     {
         let evidence = match next {
@@ -175,6 +175,67 @@ async fn what_an_attempt_comes_to_that_another_one_followed_moves_nothing_but_by
     assert_eq!(store.message(message.id).await.unwrap().state, "awaiting-evidence");
 }
 
+/// The same, where the old task was still looking for a way: what it found out is of no matter any more.
+#[tokio::test]
+async fn what_was_said_under_a_lease_that_another_one_followed_moves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let old = leased(&store, noon()).await.remove(0);
+    let new = leased(&store, later(100)).await.remove(0);
+    let no_way = || (json!([]), "not registered".to_owned());
+    let failed = || vec![NewEvidence::statement(Row::local(Signal::NotFound, later(101), "1").because("no"))];
+    let said = store.lookup_failed(old.lease(), no_way(), Next::Failed, failed()).await.unwrap();
+    assert_eq!(said, None);
+    let refused = store.begin_attempt(old.lease(), attempt(later(101))).await.unwrap_err();
+    assert!(refused.to_string().contains("somebody else"), "{refused}");
+    assert!(store.supersede(old.lease(), "2@test".to_owned()).await.is_err());
+    assert!(leased(&store, later(102)).await.is_empty(), "it is still leased");
+    assert!(store.notices(false, 10).await.unwrap().is_empty(), "nobody is told what is not so");
+    // What its own lease says counts.
+    let record = store.lookup_failed(new.lease(), no_way(), Next::Failed, failed()).await.unwrap();
+    assert_eq!(record.unwrap().state, State::Failed);
+    let told = store.notices(false, 10).await.unwrap();
+    assert_eq!(told.iter().map(|notice| notice.kind.as_str()).collect::<Vec<_>>(), ["send-failed"]);
+    assert_eq!(store.evidence(view.recipients[0].id).await.unwrap().len(), 2);
+}
+
+/// Whoever gives up may not know of all attempts: that the other side has nothing is said only where no attempt may have been read.
+#[tokio::test]
+async fn nothing_is_failed_of_which_an_attempt_may_have_been_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let view = submitted(&store, "a", "1@test").await;
+    let message = leased(&store, noon()).await.remove(0);
+    let first = first_attempt(&store, &message).await;
+    store.settle(first, settlement(Outcome::Uncertain, Next::RetryAt(noon()), Vec::new())).await.unwrap();
+    let again = leased(&store, noon()).await.remove(0);
+    let second = store.begin_attempt(again.lease(), attempt(noon())).await.unwrap();
+    let refused =
+        NewEvidence::statement(Row::local(Signal::SendFailed, later(1), "refused").because("EBMS:0004"));
+    let end = settlement(Outcome::Definite, Next::Failed, vec![refused]);
+    assert_eq!(store.settle(second, end).await.unwrap().unwrap().state, State::Uncertain);
+    assert_eq!(store.message(message.id).await.unwrap().state, "uncertain");
+    let said = store.evidence(view.recipients[0].id).await.unwrap();
+    assert_eq!(said.last().unwrap().row.signal, Signal::Uncertain);
+    let told = store.notices(false, 10).await.unwrap();
+    assert!(told.iter().any(|notice| notice.kind == "uncertain"), "{told:?}");
+    assert!(!told.iter().any(|notice| notice.kind == "send-failed"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_verdict_on_what_has_moved_on_meanwhile_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let recipient = submitted(&store, "a", "1@test").await.recipients[0].id;
+    let row = Row::operator(Signal::SendFailed, later(1), "close-1", "clerk: lost");
+    let verdict = NewEvidence::statement(row);
+    let refused = store.append_verdict(recipient, State::Uncertain, verdict.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains("is received by now"), "{refused}");
+    assert_eq!(store.evidence(recipient).await.unwrap().len(), 1);
+    assert!(store.append_verdict(recipient, State::Received, verdict).await.is_ok());
+}
+
 #[tokio::test]
 async fn another_access_point_gets_a_new_messageid() {
     let folder = tempfile::tempdir().unwrap();
@@ -183,7 +244,8 @@ async fn another_access_point_gets_a_new_messageid() {
     let message = leased(&store, noon()).await.remove(0);
     let first = first_attempt(&store, &message).await;
     store.settle(first, settlement(Outcome::Definite, Next::RetryAt(noon()), Vec::new())).await.unwrap();
-    let new = store.supersede(message.id, "2@test".to_owned()).await.unwrap();
+    let message = leased(&store, noon()).await.remove(0);
+    let new = store.supersede(message.lease(), "2@test".to_owned()).await.unwrap();
     assert_eq!(store.message(message.id).await.unwrap().state, "superseded");
     let again = leased(&store, noon()).await.remove(0);
     assert_eq!((again.id, again.message_id.as_str()), (new, "2@test"));
@@ -200,7 +262,12 @@ async fn a_failed_lookup_fails_the_recipient_and_an_operator_may_retry() {
     let row =
         NewEvidence::statement(Row::local(Signal::NotFound, noon(), "lookup-1").because("not registered"));
     let record = store
-        .lookup_failed(message.id, (json!(["naptr"]), "not registered".to_owned()), Next::Failed, vec![row])
+        .lookup_failed(
+            message.lease(),
+            (json!(["naptr"]), "not registered".to_owned()),
+            Next::Failed,
+            vec![row],
+        )
         .await
         .unwrap();
     assert_eq!(record.unwrap().state, State::Failed);
@@ -239,15 +306,15 @@ async fn a_message_that_is_under_way_is_not_sent_by_another_because_an_operator_
     let store = open(folder.path()).await;
     let view = submitted(&store, "a", "1@test").await;
     let message = leased(&store, noon()).await.remove(0);
-    let first = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    let first = store.begin_attempt(message.lease(), attempt(noon())).await.unwrap();
     let recipient = view.recipients[0].id;
     assert!(!store.is_ordered(recipient).await.unwrap());
     store.retry(recipient, "clerk", "impatient").await.unwrap();
     assert!(store.is_ordered(recipient).await.unwrap());
     assert!(leased(&store, later(1)).await.is_empty(), "it is under way");
     store.settle(first, settlement(Outcome::Uncertain, Next::RetryAt(later(5)), Vec::new())).await.unwrap();
-    assert_eq!(leased(&store, later(5)).await.len(), 1);
-    store.begin_attempt(message.id, attempt(later(5))).await.unwrap();
+    let again = leased(&store, later(5)).await.remove(0);
+    store.begin_attempt(again.lease(), attempt(later(5))).await.unwrap();
     assert!(!store.is_ordered(recipient).await.unwrap(), "it was tried");
 }
 
@@ -257,7 +324,7 @@ async fn evidence_that_overtakes_the_receipt_stops_the_sending() {
     let store = open(folder.path()).await;
     let view = submitted(&store, "a", "1@test").await;
     let message = leased(&store, noon()).await.remove(0);
-    let first = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    let first = store.begin_attempt(message.lease(), attempt(noon())).await.unwrap();
     let consigned =
         NewEvidence::new(Row::remote(Signal::Consigned, later(1), later(1), "rem-1"), "rem", "<rem/>");
     store.append_evidence(view.recipients[0].id, vec![consigned]).await.unwrap();
@@ -273,7 +340,7 @@ async fn an_attempt_that_was_lost_is_ended_by_the_evidence_that_stops_the_sendin
     let store = open(folder.path()).await;
     let view = submitted(&store, "a", "1@test").await;
     let message = leased(&store, noon()).await.remove(0);
-    let lost = store.begin_attempt(message.id, attempt(noon())).await.unwrap();
+    let lost = store.begin_attempt(message.lease(), attempt(noon())).await.unwrap();
     let consigned =
         NewEvidence::new(Row::remote(Signal::Consigned, later(1), later(1), "rem-1"), "rem", "<rem/>");
     store.append_evidence(view.recipients[0].id, vec![consigned]).await.unwrap();
@@ -367,7 +434,7 @@ async fn after_its_deadline_a_message_that_is_ordered_again_has_as_long_again() 
     let again = leased(&store, now).await.remove(0);
     let window = deadline.duration_since(message.created);
     assert_eq!(again.deadline, Some(now + window));
-    let attempt = store.begin_attempt(again.id, attempt(now)).await.unwrap();
+    let attempt = store.begin_attempt(again.lease(), attempt(now)).await.unwrap();
     store.settle(attempt, settlement(Outcome::Definite, Next::Failed, Vec::new())).await.unwrap();
     store.close().await.unwrap();
     drop(store);

@@ -194,6 +194,30 @@ async fn a_server_that_is_silent_is_connected_to_anew() {
     assert!(both.await.is_ok(), "no answer for {patience:?}");
 }
 
+/// Whoever waits for its turn to number events waits for others, and cannot tell that from a server that is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_waits_for_its_turn_gives_up_when_the_server_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((store, way)) = behind_a_way(folder.path()).await else { return };
+    submitted(&store, "1", "1@us").await;
+    let mut first = behind(folder.path()).await;
+    first.take_turn(sql::Turn::Events).await.unwrap();
+    let late = submission(&store, "2", vec![recipient("2@us")]);
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.submit(late).await }
+    });
+    let asks = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'";
+    let mut other = behind(folder.path()).await;
+    while sql::query_scalar::<i64>(asks).fetch_one(&mut other).await.unwrap() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    way.fall_silent();
+    let given_up = timeout(std::time::Duration::from_secs(20), waiting).await.expect("it waits for good");
+    assert!(given_up.unwrap().is_err());
+    first.end(true).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_is_met_with_silence_is_undecided_and_what_came_before_it_is_not() {
     let folder = tempfile::tempdir().unwrap();
