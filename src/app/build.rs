@@ -11,7 +11,7 @@ use super::Surroundings;
 use super::intake::OfficeIntake;
 use super::revocation::{self, revokers};
 use crate::backend::auth::{Role, Token, Tokens};
-use crate::backend::routes::{Form, Route, Routes};
+use crate::backend::routes::{Form, Route, Routes, Terms};
 use crate::backend::testimony::EvidenceTrust;
 use crate::backend::{Adapter, Backend, Office, Serves, ServesAll, div};
 use crate::clock::Clock;
@@ -21,7 +21,7 @@ use crate::discovery::{self, Dnssec, Identifier, Resolver, Trusts};
 use crate::mime;
 use crate::msh::sending::Gates;
 use crate::msh::{Finder, Limits, Node};
-use crate::pmode::{Admitted, Envelope};
+use crate::pmode::{Admitted, Envelope, Scope};
 use crate::status::{EvidenceProfile, Policy};
 use crate::store::{PARTNER, Retention, Store};
 use crate::transport::{
@@ -348,40 +348,36 @@ fn national(problems: &mut Problems, settings: &Settings) -> Option<div::Nationa
 }
 
 fn routes(settings: &Settings) -> Routes {
-    let domains = settings.file.domains.iter().map(|d| {
-        let (profile, policy) = policy(settings, &d.name);
-        Route {
-            name: d.name.clone(),
-            participants: d.participants.clone(),
-            gateway_codes: d.gateway_codes.clone(),
-            scheme: d.scheme.clone(),
-            document_type: Some(d.document_type.clone()),
-            process: Some(d.process.clone()),
-            service: None,
-            action: None,
-            form: if d.form == "plain" { Form::Plain } else { Form::Div },
-            envelope: domain_envelope(settings, &d.name),
-            profile,
-            policy,
-            send_within: d.send_within.map(|within| within.0),
-            take_within: d.take_within.map(|t| t.0),
-        }
+    let domains = settings.file.domains.iter().map(|d| Route {
+        name: d.name.clone(),
+        participants: d.participants.clone(),
+        gateway_codes: d.gateway_codes.clone(),
+        scheme: d.scheme.clone(),
+        document_type: Some(d.document_type.clone()),
+        process: Some(d.process.clone()),
+        form: if d.form == "plain" { Form::Plain } else { Form::Div },
+        terms: domain_terms(settings, &d.name),
+        other_terms: Vec::new(),
+        send_within: d.send_within.map(|within| within.0),
+        take_within: d.take_within.map(|t| t.0),
     });
     let partners = settings.file.partners.iter().filter_map(|p| partner_route(settings, p));
     let addresses = settings.file.addresses.iter().map(|a| (a.eaddress.clone(), a.participant.clone()));
     Routes::new(domains.chain(partners).collect(), addresses.collect())
 }
 
-/// Business envelope of a domain's network.
-fn domain_envelope(settings: &Settings, name: &str) -> Envelope {
+fn domain_terms(settings: &Settings, name: &str) -> Terms {
     let dynamic = settings.agreements.dynamic.iter().find(|d| d.domain == name);
-    dynamic.map_or(Envelope::None, |d| d.profile.envelope)
+    let envelope = dynamic.map_or(Envelope::None, |d| d.profile.envelope);
+    terms(Scope::default(), envelope, settings.policies.domains.get(name))
 }
 
 /// The first agreement of a partner gives the route's defaults.
 fn partner_route(settings: &Settings, p: &file::Partner) -> Option<Route> {
-    let agreement = settings.agreements.with(&p.party_id).next()?;
-    let (profile, policy) = policy(settings, &p.party_id);
+    let mut agreed = settings.agreements.with(&p.party_id).map(|agreement| {
+        let policy = settings.policies.agreements.get(&agreement.id);
+        terms(agreement.scope.clone(), agreement.profile.envelope, policy)
+    });
     Some(Route {
         name: format!("{PARTNER}{}", p.party_id),
         participants: p.participants.clone(),
@@ -389,18 +385,16 @@ fn partner_route(settings: &Settings, p: &file::Partner) -> Option<Route> {
         scheme: String::new(),
         document_type: None,
         process: None,
-        service: agreement.service.clone().map(|s| (s.value, s.service_type)),
-        action: agreement.action.clone(),
         form: Form::Plain,
-        envelope: agreement.profile.envelope,
-        profile,
-        policy,
+        terms: agreed.next()?,
+        other_terms: agreed.collect(),
         send_within: None,
         take_within: None,
     })
 }
 
-fn policy(settings: &Settings, name: &str) -> (EvidenceProfile, Policy) {
+fn terms(scope: Scope, envelope: Envelope, policy: Option<&(EvidenceProfile, Policy)>) -> Terms {
     let fallback = EvidenceProfile::ReceiptOnly;
-    settings.policies.get(name).copied().unwrap_or((fallback, Policy::for_profile(fallback)))
+    let (profile, policy) = policy.copied().unwrap_or((fallback, Policy::for_profile(fallback)));
+    Terms { scope, envelope, profile, policy }
 }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::Office;
 use super::document::SbdhDocument;
-use super::submission::{Draft, DraftRecipient, Error};
+use super::routes::Route;
+use super::submission::{Draft, DraftRecipient, Error, agreed};
 use crate::clock::Timestamp;
 use crate::ebms::{UserMessage, names};
 use crate::id;
@@ -129,7 +130,8 @@ fn address(recipient: &mut DraftRecipient, header: &Header, payload: Option<usiz
 }
 
 fn wants(recipient: &DraftRecipient) -> bool {
-    recipient.target.as_ref().is_ok_and(|target| target.route.envelope == Envelope::Sbdh)
+    let envelope = |route: &Route| route.terms_of(&agreed(recipient, route)).envelope;
+    recipient.target.as_ref().is_ok_and(|target| envelope(&target.route) == Envelope::Sbdh)
 }
 
 fn only_part(recipient: &DraftRecipient) -> Result<usize, Error> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::claims::Claims;
 use crate::clock::SignedDuration;
 use crate::div::Abroad;
-use crate::pmode::Envelope;
+use crate::pmode::{Envelope, Scope};
 use crate::status::{EvidenceProfile, Policy};
 use crate::store::PARTNER;
 
@@ -36,22 +36,40 @@ pub struct Route {
     pub document_type: Option<String>,
     /// Process when the submission names none.
     pub process: Option<String>,
-    /// Service, its type and Action that an agreement fixes.
-    pub service: Option<(String, Option<String>)>,
-    /// Action that an agreement fixes.
-    pub action: Option<String>,
     /// Form of DIV messages.
     pub form: Form,
-    /// Business envelope that the network demands.
-    pub envelope: Envelope,
-    /// Evidence profile for new recipients.
-    pub profile: EvidenceProfile,
-    /// Policy for new recipients.
-    pub policy: Policy,
+    /// What was agreed, with a partner in its first agreement.
+    pub terms: Terms,
+    /// What was agreed in the others, in their order.
+    pub other_terms: Vec<Terms>,
     /// Until when a message may be sent, from its submission.
     pub send_within: Option<SignedDuration>,
     /// How long a recipient has to take a message; sent along.
     pub take_within: Option<SignedDuration>,
+}
+
+/// What new recipients get from an agreement or a domain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    /// Which messages it is about.
+    pub scope: Scope,
+    /// Business envelope that the network demands.
+    pub envelope: Envelope,
+    /// Evidence profile.
+    pub profile: EvidenceProfile,
+    /// Policy.
+    pub policy: Policy,
+}
+
+impl Route {
+    /// The terms of a message: those of the agreement that it will be sent under. One that none is about will not be sent, and
+    /// has those of the first.
+    pub fn terms_of(&self, message: &Scope) -> &Terms {
+        let service = message.service.as_ref().map(|service| service.value.as_str()).unwrap_or_default();
+        let action = message.action.as_deref().unwrap_or_default();
+        let all = std::iter::once(&self.terms).chain(&self.other_terms);
+        all.into_iter().find(|terms| terms.scope.covers(service, action)).unwrap_or(&self.terms)
+    }
 }
 
 /// Form in which a DIV message travels (model.md 5).
@@ -152,7 +170,6 @@ mod tests {
     use super::*;
 
     fn routes() -> Routes {
-        let profile = EvidenceProfile::Rem;
         let routes = vec![Route {
             name: "ee".into(),
             participants: vec!["iso6523-actorid-upis::0191:*".into()],
@@ -160,16 +177,28 @@ mod tests {
             scheme: "iso6523-actorid-upis".into(),
             document_type: None,
             process: None,
-            service: None,
-            action: None,
             form: Form::Div,
-            envelope: Envelope::None,
-            profile,
-            policy: Policy::for_profile(profile),
+            terms: terms(EvidenceProfile::Rem, None),
+            other_terms: Vec::new(),
             send_within: Some(SignedDuration::from_hours(1)),
             take_within: None,
         }];
         Routes::new(routes, [("odd".to_owned(), "iso6523-actorid-upis::0191:7".to_owned())].into())
+    }
+
+    fn terms(profile: EvidenceProfile, action: Option<&str>) -> Terms {
+        let scope = Scope { service: None, action: action.map(str::to_owned) };
+        Terms { scope, envelope: Envelope::None, profile, policy: Policy::for_profile(profile) }
+    }
+
+    #[test]
+    fn the_agreement_that_is_about_a_message_says_what_its_statuses_follow_from() {
+        let profiles = [EvidenceProfile::Rem, EvidenceProfile::ReceiptOnly];
+        let mut route = routes().named("ee").unwrap().clone();
+        route.terms = terms(profiles[0], Some("letter"));
+        route.other_terms = vec![terms(profiles[1], Some("invoice"))];
+        let of = |action: &str| route.terms_of(&Scope { service: None, action: Some(action.into()) }).profile;
+        assert_eq!(["letter", "invoice", "other"].map(of), [profiles[0], profiles[1], profiles[0]]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::clock::{SignedDuration, Timestamp, wire_time};
 use crate::crash::{self, Point};
 use crate::ebms::names;
 use crate::id;
+use crate::pmode::{Scope, Service};
 use crate::status::{EvidenceProfile, Policy, Row, Signal};
 use crate::store::{
     self, Class, NewEvidence, NewMessage, NewPart, NewRecipient, NewSubmission, PARTNER, StagedPayload,
@@ -196,16 +197,17 @@ impl Shared<'_> {
     fn sendable(&self, draft: DraftRecipient, participant: String, route: &Route) -> NewRecipient {
         let deadline = draft.deadline.or_else(|| route.take_within.map(|within| later(self.now, within)));
         let test = self.class == Class::Test;
-        let (service, action) = agreed(&draft, route);
-        let (service, service_type) = service.unzip();
+        let Scope { service, action } = agreed(&draft, route);
+        let terms = route.terms_of(&Scope { service: service.clone(), action: action.clone() });
+        let (service, service_type) = service.map(|s| (s.value, s.service_type)).unzip();
         let fixed = |value: Option<String>, name: &str| if test { Some(name.to_owned()) } else { value };
         NewRecipient {
             address: draft.address,
             participant: Some(participant),
             domain: route.name.clone(),
             deadline,
-            policy: if test { Policy::for_profile(TEST) } else { route.policy },
-            profile: if test { TEST } else { route.profile },
+            policy: if test { Policy::for_profile(TEST) } else { terms.policy },
+            profile: if test { TEST } else { terms.profile },
             original_sender: draft.original_sender,
             document_type: draft.document_type.or_else(|| route.document_type.clone()),
             process: draft.process.or_else(|| route.process.clone()),
@@ -214,7 +216,7 @@ impl Shared<'_> {
             action: fixed(action, names::TEST_ACTION),
             properties: properties(
                 draft.properties,
-                deadline.filter(|_| !test && route.profile.expects_evidence()),
+                deadline.filter(|_| !test && terms.profile.expects_evidence()),
             ),
             parts: draft.parts,
             message: Some(NewMessage {
@@ -254,16 +256,19 @@ impl Shared<'_> {
 
 /// Service, with its type, and Action towards a static partner: what the submission says, else what its first agreement says.
 /// They choose among several agreements. In a domain both follow from process and document type when the header is made.
-fn agreed(draft: &DraftRecipient, route: &Route) -> (Option<(String, Option<String>)>, Option<String>) {
+pub(super) fn agreed(draft: &DraftRecipient, route: &Route) -> Scope {
     if !route.name.starts_with(PARTNER) {
-        return (route.service.clone(), route.action.clone());
+        return Scope::default();
     }
     let process = draft.process.as_deref().map(|process| match process.split_once("::") {
-        Some((scheme, value)) => (value.to_owned(), Some(scheme.to_owned())),
-        None => (process.to_owned(), None),
+        Some((scheme, value)) => Service { value: value.to_owned(), service_type: Some(scheme.to_owned()) },
+        None => Service { value: process.to_owned(), service_type: None },
     });
-    let action = draft.document_type.clone().or_else(|| route.action.clone());
-    (process.or_else(|| route.service.clone()), action)
+    let first = &route.terms.scope;
+    Scope {
+        service: process.or_else(|| first.service.clone()),
+        action: draft.document_type.clone().or_else(|| first.action.clone()),
+    }
 }
 
 fn later(now: Timestamp, by: SignedDuration) -> Timestamp {

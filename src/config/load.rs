@@ -11,7 +11,7 @@ use super::{patterns, suites, trust};
 use crate::clock::Timestamp;
 use crate::msh::{DomainTrust, Partner, Peers, SignerRule};
 use crate::pki::{Certificate, Entry, Kept, Name};
-use crate::pmode::{Agreement, Agreements, Dynamic, EvidenceRule, PartyId, Profile, Service};
+use crate::pmode::{Agreement, Agreements, Dynamic, EvidenceRule, PartyId, Profile, Scope, Service};
 use crate::status::{EvidenceProfile, Policy};
 use crate::wssec::{SigningKey, SigningKeys};
 
@@ -30,10 +30,19 @@ pub struct Settings {
     pub agreements: Agreements,
     /// Who the others are.
     pub peers: Peers,
-    /// Policy by domain name and by partner id.
-    pub policies: BTreeMap<String, (EvidenceProfile, Policy)>,
+    /// What statuses follow from.
+    pub policies: Policies,
     /// Where everything is stored.
     pub store: crate::store::Config,
+}
+
+/// Evidence profile and policy of whatever is sent.
+#[derive(Debug, Clone, Default)]
+pub struct Policies {
+    /// By the name of a domain.
+    pub domains: BTreeMap<String, (EvidenceProfile, Policy)>,
+    /// By the id of an agreement: one partner may have several.
+    pub agreements: BTreeMap<String, (EvidenceProfile, Policy)>,
 }
 
 /// Our keys by use.
@@ -147,13 +156,19 @@ fn agreement(
         return None;
     };
     Some(Agreement {
-        id: a.id.clone().unwrap_or_else(|| format!("{}/{}", a.partner, index + 1)),
+        id: agreement_id(index, a),
         partner: party(partner),
         profile: profile(problems, &at, &a.profile, &a.overrides)?,
-        service: a.service.clone().map(|value| Service { value, service_type: a.service_type.clone() }),
-        action: a.action.clone(),
+        scope: Scope {
+            service: a.service.clone().map(|value| Service { value, service_type: a.service_type.clone() }),
+            action: a.action.clone(),
+        },
         evidence: a.evidence,
     })
+}
+
+fn agreement_id(index: usize, a: &file::Agreement) -> String {
+    a.id.clone().unwrap_or_else(|| format!("{}/{}", a.partner, index + 1))
 }
 
 fn dynamic(problems: &mut Problems, d: &file::Domain) -> Option<Dynamic> {
@@ -224,18 +239,19 @@ fn partner(
     Some(Partner { url: p.url.clone(), encryption, signer: rule })
 }
 
-fn policies(problems: &mut Problems, file: &File) -> BTreeMap<String, (EvidenceProfile, Policy)> {
-    let mut all = BTreeMap::new();
+fn policies(problems: &mut Problems, file: &File) -> Policies {
+    let mut all = Policies::default();
     for domain in &file.domains {
         let at = format!("domain {:?}.status", domain.name);
         if let Some(found) = policy(problems, &at, domain.evidence, [&file.status, &domain.status]) {
-            all.insert(domain.name.clone(), found);
+            all.domains.insert(domain.name.clone(), found);
         }
     }
-    for agreement in &file.agreements {
-        let at = format!("agreement with {:?}.status", agreement.partner);
+    for (index, agreement) in file.agreements.iter().enumerate() {
+        let id = agreement_id(index, agreement);
+        let at = format!("agreement {id:?}.status");
         if let Some(found) = policy(problems, &at, agreement.evidence, [&file.status, &agreement.status]) {
-            all.insert(agreement.partner.clone(), found);
+            all.agreements.insert(id, found);
         }
     }
     all
@@ -274,6 +290,8 @@ fn unique(problems: &mut Problems, file: &File) {
     twice(problems, "backend.id", backends);
     twice(problems, "domain.name", file.domains.iter().map(|d| d.name.as_str()));
     twice(problems, "partner.party_id", file.partners.iter().map(|p| p.party_id.as_str()));
+    let ids: Vec<_> = file.agreements.iter().enumerate().map(|(n, a)| agreement_id(n, a)).collect();
+    twice(problems, "agreement.id", ids.iter().map(String::as_str));
     twice(
         problems,
         "domain.gateway_codes",

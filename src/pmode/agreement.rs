@@ -6,7 +6,7 @@ use openssl::pkey::{HasPublic, PKeyRef};
 use serde::{Deserialize, Serialize};
 
 use super::profile::{AgreementRule, Profile};
-use crate::ebms::{AgreementRef, Party, PartyId, Service};
+use crate::ebms::{AgreementRef, Party, PartyId, Service, UserMessage, names};
 use crate::wssec::SecurityPolicy;
 
 /// What is wrong with the configuration of agreements. All of it is ours to mend.
@@ -50,12 +50,35 @@ pub struct Agreement {
     pub partner: PartyId,
     /// The effective profile.
     pub profile: Profile,
+    /// What it is about.
+    pub scope: Scope,
+    /// What counts as proof of delivery.
+    pub evidence: EvidenceRule,
+}
+
+/// Which messages an agreement is about.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scope {
     /// Only this service; any when absent.
     pub service: Option<Service>,
     /// Only this action; any when absent.
     pub action: Option<String>,
-    /// What counts as proof of delivery.
-    pub evidence: EvidenceRule,
+}
+
+impl Scope {
+    /// Whether a message that we send is meant. The test service is part of every agreement (EDEL115 1.4.4.3).
+    pub fn covers(&self, service: &str, action: &str) -> bool {
+        let test = (service, action) == (names::TEST_SERVICE, names::TEST_ACTION);
+        test || (self.service.as_ref().is_none_or(|s| s.value == service)
+            && self.action.as_ref().is_none_or(|a| a == action))
+    }
+
+    /// Whether a message that came is meant, whose service has the type that was agreed as well.
+    pub fn serves(&self, message: &UserMessage) -> bool {
+        message.is_test()
+            || (self.service.as_ref().is_none_or(|s| *s == message.service)
+                && self.action.as_ref().is_none_or(|a| *a == message.action))
+    }
 }
 
 /// A domain whose access points are found by discovery and recognised by certificate.

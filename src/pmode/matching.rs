@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::agreement::{Agreement, Dynamic, PMode};
 use super::profile::{AgreementRule, ConversationRule, Profile, RefToRule};
-use crate::ebms::{PartyId, Service, UserMessage, names};
+use crate::ebms::{PartyId, UserMessage};
 
 /// All agreements of a node.
 #[derive(Debug, Clone)]
@@ -95,7 +95,8 @@ impl Agreements {
         let bound = self.with(&from.value).any(|a| a.partner == *from);
         let candidates: Vec<Rules<'_>> = match bound {
             true => {
-                let serving = self.with(&from.value).filter(|a| a.partner == *from && serves(a, message));
+                let serving =
+                    self.with(&from.value).filter(|a| a.partner == *from && a.scope.serves(message));
                 serving.map(Rules::Fixed).collect()
             }
             false => self.domains_of(from).collect(),
@@ -110,11 +111,7 @@ impl Agreements {
 
     /// The processing mode of a message to a static partner: the first that fits.
     pub fn outbound(&self, wanted: Outbound<'_>) -> Option<PMode> {
-        let test = (wanted.service, wanted.action) == (names::TEST_SERVICE, names::TEST_ACTION);
-        let fits = |a: &&Agreement| {
-            test || (a.service.as_ref().is_none_or(|s| s.value == wanted.service)
-                && a.action.as_ref().is_none_or(|s| s == wanted.action))
-        };
+        let fits = |a: &&Agreement| a.scope.covers(wanted.service, wanted.action);
         self.with(wanted.partner).find(fits).map(|a| self.fixed(a))
     }
 
@@ -193,14 +190,6 @@ fn choose<'a>(
         }
     }
     Err(broken.unwrap_or_else(|| no_agreement(message)))
-}
-
-/// The test service is configured for every combination of parties (EDEL115 1.4.4.3).
-fn serves(agreement: &Agreement, message: &UserMessage) -> bool {
-    let service = |s: &Service| *s == message.service;
-    message.is_test()
-        || (agreement.service.as_ref().is_none_or(service)
-            && agreement.action.as_ref().is_none_or(|a| *a == message.action))
 }
 
 fn no_agreement(message: &UserMessage) -> Mismatch {

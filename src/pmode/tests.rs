@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Agreement, AgreementRule, Agreements, Dynamic, EvidenceRule, Mep, Outbound, PartyId, Profile, Service,
+    Agreement, AgreementRule, Agreements, Dynamic, EvidenceRule, Mep, Outbound, PartyId, Profile, Scope,
+    Service,
 };
 use crate::ebms::{AgreementRef, MessageInfo, Party, UserMessage, names};
 
@@ -42,8 +43,7 @@ fn agreements() -> Agreements {
         id: id.into(),
         partner: party("urn:both"),
         profile,
-        service: None,
-        action: None,
+        scope: Scope::default(),
         evidence: EvidenceRule::ReceiptOnly,
     };
     let by_transport = BTreeMap::from([("two".to_owned(), Profile::edelivery_2_0())]);
@@ -168,7 +168,7 @@ fn agreement_ref_chooses_between_agreements_and_an_unknown_one_is_refused() {
 fn a_partner_that_breaks_its_agreement_is_no_member_of_a_domain_instead() {
     let mut all = agreements();
     all.agreements.truncate(1);
-    all.agreements[0].service = Some(Service { value: "urn:agreed".into(), service_type: None });
+    all.agreements[0].scope.service = Some(Service { value: "urn:agreed".into(), service_type: None });
     let refused = all.inbound(&message("urn:both"), Some(RSA)).unwrap_err();
     assert!(refused.to_string().contains("no agreement"), "{refused}");
     assert_eq!(all.inbound(&message("urn:any"), Some(RSA)).unwrap().id, "dynamic:d");
@@ -178,8 +178,8 @@ fn a_partner_that_breaks_its_agreement_is_no_member_of_a_domain_instead() {
 fn the_test_service_is_of_every_agreement_with_a_partner() {
     let mut all = agreements();
     for agreement in &mut all.agreements {
-        agreement.service = Some(Service { value: "urn:agreed".into(), service_type: None });
-        agreement.action = Some("agreed".into());
+        agreement.scope.service = Some(Service { value: "urn:agreed".into(), service_type: None });
+        agreement.scope.action = Some("agreed".into());
     }
     let wanted = |service, action| Outbound { partner: "urn:both", service, action };
     let id = |wanted| all.outbound(wanted).map(|p| p.id);
