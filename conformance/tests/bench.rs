@@ -57,6 +57,17 @@ fn a_small_run_of_the_benchmark_gives_the_whole_report() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_size_that_no_run_has_is_refused_with_those_that_there_are() -> Result<()> {
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_tilts-bench"));
+    let output = bench.args(["--tilts", "tilts", "--octets", "10000"]).output()?;
+    let said = String::from_utf8(output.stderr)?;
+    ensure!(!output.status.success() && said.contains("no run fits"), "{said}");
+    let run = "--only '1.15 RSA-2048' --octets 10240 --content noise --connections 8\n";
+    ensure!(said.contains(run), "{said}");
+    Ok(())
+}
+
 /// Each table has its columns, and a line for each run, or three for each: a number under every heading.
 fn tables(text: &str) -> Result<()> {
     let stages: Vec<&str> = STAGES.iter().flat_map(|(name, _)| name.split(' ')).collect();

@@ -68,6 +68,15 @@ impl Args {
         self.octets.is_empty() || self.octets.contains(&octets)
     }
 
+    /// That something is asked for: a size that no run has would else be a benchmark that says nothing.
+    fn check(&self) -> Result<()> {
+        ensure!(self.soak >= 0.0 && self.soak.is_finite(), "--soak wants minutes");
+        let named = PLANS.iter().filter(|plan| plan.name.contains(&self.only));
+        let fits = named.flat_map(|plan| plan.shapes).any(|shape| self.wants(shape));
+        ensure!(fits || self.soak > 0.0, "no run fits what was asked for; there are\n{}", runs());
+        Ok(())
+    }
+
     /// The file of a peer; why it is not there, where it is not.
     fn need<'f>(&self, peer: &str, file: Option<&'f Path>) -> Result<&'f Path, String> {
         let missing = self.peers.as_ref().map(|peers| peers.join(peer).with_extension("missing"));
@@ -80,10 +89,19 @@ impl Args {
     }
 }
 
+/// All runs, a line each, as the options name them.
+fn runs() -> String {
+    let line = |plan: &Plan, shape: &Shape| {
+        let (octets, content, at_once) = (shape.octets, shape.content.name(), shape.connections);
+        format!("  --only '{}' --octets {octets} --content {content} --connections {at_once}\n", plan.name)
+    };
+    PLANS.iter().flat_map(|plan| plan.shapes.iter().map(move |shape| line(plan, shape))).collect()
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    ensure!(args.soak >= 0.0 && args.soak.is_finite(), "--soak wants minutes");
+    args.check()?;
     let mut report = Report::new(std::thread::available_parallelism()?.get() as f64);
     report.disk = disk::rate(&std::env::temp_dir())?;
     let mut broken = Vec::new();
