@@ -111,6 +111,32 @@ fn words_that_are_not_known_are_named() -> Result<()> {
 }
 
 #[test]
+fn what_would_have_no_effect_is_refused() -> Result<()> {
+    let site = Site::new()?;
+    let with = |override_: &str| format!("overrides = {{ {override_}, ");
+    let rule = with("sender_rule = \"registered\"");
+    site.replaced("a rule for partners", "overrides = { ", &rule, &["registered", "subject-cn"])?;
+    let shown = with("tls_client_certificate = true");
+    site.replaced("a client certificate", "overrides = { ", &shown, &["tls_client_certificate", "proxy"])?;
+    let more = |text: &str| format!("{}\n{text}\n", site.good);
+    site.refused("a level that is none", &more("[log]\nlevel = \"inof\""), &["log.level", "\"inof\""])?;
+    site.replaced("a form that is none", "[[domain]]\n", "[[domain]]\nform = \"plian\"\n", &["plian"])?;
+    site.replaced(
+        "no such evidence anchors",
+        "[[domain]]\n",
+        "[[domain]]\nevidence_trust = \"absent.pem\"\n",
+        &["absent.pem", "evidence_trust"],
+    )?;
+    let nowhere = more("[[backend]]\nid = \"other\"\nadapter = \"rest\"\ndomain = \"nowhere\"");
+    site.refused("a backend of no domain", &nowhere, &["nowhere", "backend \"other\".domain"])?;
+    let partner = "[[partner]]\nparty_id = \"urn:p\"\ncertificate = \"tls.pem\"\nparticipants = [\"a::b\"]\n";
+    site.refused("a partner without an agreement", &more(partner), &["urn:p", "[[agreement]]"])?;
+    let agreed = "[[agreement]]\npartner = \"urn:p\"\nprofile = \"edelivery-1.15\"\nid = \"one\"\n";
+    let twice = more(&format!("{partner}{agreed}service_type = \"kind\"\n{agreed}"));
+    site.refused("a type of nothing", &twice, &["\"kind\"", "add service", "\"one\" is given twice"])
+}
+
+#[test]
 fn files_that_cannot_be_used_are_named() -> Result<()> {
     let site = Site::new()?;
     site.replaced("a missing key file", "\"key.p12\"", "\"absent.p12\"", &["absent.p12", "key[1]"])?;

@@ -51,7 +51,8 @@ pub(super) struct Built {
 pub(super) fn check(settings: &Settings, clock: &Clock) -> Result<(), Problems> {
     let mut problems = Problems::default();
     let finders = finders(&mut problems, settings, clock);
-    revokers(&mut problems, settings, &finders, clock);
+    let revokers = revokers(&mut problems, settings, &finders, clock);
+    evidence_trust(&mut problems, settings, &revokers);
     clients(&mut problems, settings, None);
     national(&mut problems, settings);
     listeners(&mut problems, settings);
@@ -355,7 +356,10 @@ fn routes(settings: &Settings) -> Routes {
         scheme: d.scheme.clone(),
         document_type: Some(d.document_type.clone()),
         process: Some(d.process.clone()),
-        form: if d.form == "plain" { Form::Plain } else { Form::Div },
+        form: match d.form {
+            file::DivForm::Div => Form::Div,
+            file::DivForm::Plain => Form::Plain,
+        },
         terms: domain_terms(settings, &d.name),
         other_terms: Vec::new(),
         send_within: d.send_within.map(|within| within.0),

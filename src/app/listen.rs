@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use axum::extract::State;
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
+use hyper::header::HeaderValue;
 use hyper::{Request, Response, StatusCode};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
@@ -143,13 +144,19 @@ async fn guard(
         return next.run(request).await;
     }
     let reading = request.method() == hyper::Method::GET;
-    match tokens.caller(request.headers()).map(|caller| caller.role) {
+    let caller = tokens.caller(request.headers());
+    let caller = caller.or_else(|| tokens.reader(request.headers()).filter(|_| reading));
+    match caller.map(|caller| caller.role) {
         Some(Role::Operator) => next.run(request).await,
         Some(Role::Viewer) if reading => next.run(request).await,
         Some(_) => (StatusCode::FORBIDDEN, "this token may not do that\n").into_response(),
         None => {
-            let challenge = [(hyper::header::WWW_AUTHENTICATE, "Bearer")];
-            (StatusCode::UNAUTHORIZED, challenge, "send a valid token\n").into_response()
+            let mut refused = (StatusCode::UNAUTHORIZED, "send a valid token\n").into_response();
+            let ways = ["Bearer", "Basic realm=\"tilts: the token is the password\", charset=\"UTF-8\""];
+            for way in ways.into_iter().take(if reading { 2 } else { 1 }) {
+                refused.headers_mut().append(hyper::header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
+            }
+            refused
         }
     }
 }

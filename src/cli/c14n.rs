@@ -75,6 +75,8 @@ fn find<'d>(document: &'d Document, selector: &str) -> Option<Element<'d>> {
 fn write(octets: &[u8]) -> ExitCode {
     match std::io::stdout().lock().write_all(octets) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => super::wrong_call(error),
     }
 }

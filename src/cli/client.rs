@@ -1,6 +1,7 @@
 //! The commands that talk to a running node over HTTP: submit, status, retry, ping, evidence export. Only `serve` opens the
 //! store (and `status --recompute`, read only, when no node runs).
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::app;
-use crate::config::file::{File, Listener};
+use crate::config::file::{File, Listener, Role, Token};
 use crate::evidence::dossier;
+use crate::pki::{KeyStore, TrustStore};
 use crate::transport::body::full;
-use crate::transport::{Client, ClientConfig, ClientTimeouts, Egress, Request};
+use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Request, ServerCheck};
 
 /// Largest answer, in octets.
 const ANSWER: usize = 256 << 20;
@@ -138,7 +140,8 @@ pub fn submit(args: Submit) -> ExitCode {
     done(asynchronously(async move {
         let (content_type, body) = multipart(&args.description, &args.payloads)?;
         let path = format!("/v1/submissions{}", query(args.backend.as_deref()));
-        let answer = Desk::backend(&args.node)?.post(&path, &content_type, body).await?;
+        let answer =
+            Desk::backend(&args.node, args.backend.as_deref())?.post(&path, &content_type, body).await?;
         super::say(serde_json::to_string_pretty(&answer)?);
         Ok(ExitCode::SUCCESS)
     }))
@@ -174,11 +177,17 @@ async fn recompute(args: &Status) -> Result<ExitCode> {
     };
     let found = match asked {
         Ok(found) => found,
+        Err(error) if was_answered(&error) => return Err(error),
         Err(_) => serde_json::to_value(app::recompute(&args.node.config).await?)?,
     };
     super::say(serde_json::to_string_pretty(&found)?);
     let good = found["differences"].as_array().is_some_and(Vec::is_empty);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether the node runs and has refused.
+fn was_answered(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Refused>().is_some()
 }
 
 fn show(submissions: &[Value], json: Option<&Value>) -> Result<()> {
@@ -223,7 +232,7 @@ pub fn retry(args: Retry) -> ExitCode {
 /// Runs `tilts ping`: a message to the test service of a participant's access point, and its receipt.
 pub fn ping(args: Ping) -> ExitCode {
     done(asynchronously(async move {
-        let desk = Desk::backend(&args.node)?;
+        let desk = Desk::backend(&args.node, args.backend.as_deref())?;
         let description = json!({
             "client_id": format!("ping-{}", uuid::Uuid::new_v4()),
             "original_sender": args.participant,
@@ -293,6 +302,14 @@ fn verify(zip: &Path, as_json: bool) -> Result<ExitCode> {
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// What a node that runs says no with.
+#[derive(Debug, thiserror::Error)]
+#[error("HTTP {status}: {said}")]
+struct Refused {
+    status: u16,
+    said: String,
+}
+
 /// A listener of the node.
 struct Desk {
     client: Client,
@@ -301,29 +318,44 @@ struct Desk {
 }
 
 impl Desk {
-    fn backend(node: &Node) -> Result<Self> {
-        Self::open(node, "listen.backend", |file| file.listen.backend.clone())
+    /// In the name of a backend, where one is named.
+    fn backend(node: &Node, backend: Option<&str>) -> Result<Self> {
+        let speaks = |token: &Token| {
+            token.role != Role::Viewer
+                && (backend.is_none() || token.backend.is_none() || token.backend.as_deref() == backend)
+        };
+        Self::open(node, "listen.backend", |file| file.listen.backend.clone(), speaks)
     }
 
+    /// As an operator, for whom some token must be there where anything is changed; a viewer's does for looking.
     fn admin(node: &Node) -> Result<Self> {
-        Self::open(node, "listen.admin", |file| file.listen.admin.clone())
+        let speaks = |token: &Token| token.role == Role::Operator;
+        Self::open(node, "listen.admin", |file| file.listen.admin.clone(), speaks)
     }
 
-    fn open(node: &Node, at: &str, which: impl Fn(&File) -> Option<Listener>) -> Result<Self> {
+    /// With the first token that `speaks`, else with the first that there is: the node says what it may not.
+    fn open(
+        node: &Node,
+        at: &str,
+        which: impl Fn(&File) -> Option<Listener>,
+        speaks: impl Fn(&Token) -> bool,
+    ) -> Result<Self> {
         let path = &node.config;
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file: File = toml::from_str(&text).with_context(|| path.display().to_string())?;
         let listener = which(&file).with_context(|| format!("{} has no [{at}]", path.display()))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        let token =
-            listener.tokens.first().map(|t| std::fs::read_to_string(base.join(&t.file))).transpose()?;
+        let token = listener.tokens.iter().find(|token| speaks(token)).or(listener.tokens.first());
+        let token = token.map(|token| secret(&base.join(&token.file))).transpose()?;
         let everywhere = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|net| net.parse().ok()).collect();
         let egress = Egress { allow: everywhere, ports: Vec::new(), plain_http: listener.tls.is_none() };
-        let config = ClientConfig { egress, timeouts: ClientTimeouts::default(), ..ClientConfig::default() };
-        let scheme = if listener.tls.is_some() { "https" } else { "http" };
-        let token = token.map(|t| t.trim().to_owned());
-        Ok(Self { client: Client::new(config)?, base: format!("{scheme}://{}", listener.address), token })
+        let tls = listener.tls.as_ref().map(|tls| own(&base.join(&tls.certificate))).transpose()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let (tls, timeouts) = (tls.unwrap_or_default(), ClientTimeouts::default());
+        let config = ClientConfig { tls, egress, timeouts, ..ClientConfig::default() };
+        let base = format!("{scheme}://{}", reachable(listener.address));
+        Ok(Self { client: Client::new(config)?, base, token })
     }
 
     async fn get(&self, path: &str) -> Result<Value> {
@@ -348,10 +380,36 @@ impl Desk {
             Request { method, url, headers, body: full(body), content_length, max_response: ANSWER };
         let response = self.client.send(request).await.context("is the node running?")?;
         if !response.status.is_success() {
-            bail!("HTTP {}: {}", response.status.as_u16(), String::from_utf8_lossy(&response.body).trim());
+            let said = String::from_utf8_lossy(&response.body).trim().to_owned();
+            return Err(Refused { status: response.status.as_u16(), said }.into());
         }
         Ok(response.body)
     }
+}
+
+/// The first line, as the node reads it.
+fn secret(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// What the node shows is in its configuration, and its name is not where it listens.
+fn own(certificate: &Path) -> Result<ClientTls> {
+    let octets =
+        std::fs::read(certificate).with_context(|| format!("cannot read {}", certificate.display()))?;
+    let found = KeyStore::read(&octets, None, &[]).with_context(|| certificate.display().to_string())?;
+    let leaf = found.certificates().into_iter().take(1).collect();
+    Ok(ClientTls { anchors: Some(TrustStore::new(leaf)), identity: None, check: ServerCheck::PathOnly })
+}
+
+/// Whoever listens on all addresses is reached over the loopback one.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 fn query(backend: Option<&str>) -> String {
@@ -402,6 +460,14 @@ mod tests {
         let command = Retry::augment_args(clap::Command::new("retry"));
         let matches = command.try_get_matches_from(always.iter().chain(what)).ok()?;
         Some(Retry::from_arg_matches(&matches).unwrap().path())
+    }
+
+    #[test]
+    fn whoever_listens_everywhere_is_asked_here() {
+        let asked = |text: &str| reachable(text.parse().unwrap()).to_string();
+        assert_eq!(asked("0.0.0.0:8443"), "127.0.0.1:8443");
+        assert_eq!(asked("[::]:8443"), "[::1]:8443");
+        assert_eq!(asked("192.0.2.7:8443"), "192.0.2.7:8443");
     }
 
     #[test]

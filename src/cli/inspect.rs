@@ -65,7 +65,7 @@ fn examine(args: &Args) -> anyhow::Result<Report> {
     }
     match args.json {
         true => super::say(serde_json::to_string(&report)?),
-        false => print!("{}", text(&report)),
+        false => super::say(text(&report).trim_end()),
     }
     Ok(report)
 }

@@ -184,7 +184,9 @@ fn domain(args: &Args, zone: &str) -> Domain {
         ports if ports.contains(&0) => Vec::new(),
         ports => ports.to_vec(),
     };
-    let known = ["peppol-transport-as4-v2_0", "bdxr-transport-ebms3-as4-v1p0"].map(str::to_owned).to_vec();
+    let known =
+        ["peppol-transport-as4-v2_0", "bdxr-transport-ebms3-as4-v1p0", "bdxr-transport-ebms3-as4-v2p0"];
+    let known = known.map(str::to_owned).to_vec();
     Domain {
         zone: zone.to_owned(),
         lookup: vec![if args.cname { LookupMode::Cname } else { LookupMode::Naptr }],

@@ -237,8 +237,8 @@ pub struct Domain {
     #[serde(default = "process")]
     pub process: String,
     /// Form in which DIV messages travel: `div` or `plain`.
-    #[serde(default = "div_form")]
-    pub form: String,
+    #[serde(default)]
+    pub form: DivForm,
     /// Document type under which senders are found again, for evidence.
     #[serde(default = "evidence_document_type")]
     pub evidence_document_type: String,
@@ -266,6 +266,17 @@ pub struct Domain {
     /// Policy of this domain.
     #[serde(default)]
     pub status: StatusPolicy,
+}
+
+/// Form in which DIV messages travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum DivForm {
+    /// The envelope, then the files.
+    #[default]
+    Div,
+    /// The files alone.
+    Plain,
 }
 
 /// `[[partner]]`.
@@ -437,10 +448,6 @@ fn document_type() -> String {
 
 fn process() -> String {
     "bdx-procid-transport::bdx:noprocess".into()
-}
-
-fn div_form() -> String {
-    "div".into()
 }
 
 fn ports() -> Vec<u16> {

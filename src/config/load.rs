@@ -1,18 +1,23 @@
 //! From the file to the values that the rooms work with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use tracing::level_filters::LevelFilter;
 
 use super::file::{self, File};
 use super::problems::Problems;
 use super::{patterns, suites, trust};
 use crate::clock::Timestamp;
+use crate::discovery::LookupMode;
 use crate::msh::{DomainTrust, Partner, Peers, SignerRule};
 use crate::pki::{Certificate, Entry, Kept, Name};
-use crate::pmode::{Agreement, Agreements, Dynamic, EvidenceRule, PartyId, Profile, Scope, Service};
+use crate::pmode::{
+    Agreement, Agreements, Dynamic, EvidenceRule, PartyId, Profile, Scope, SenderRule, Service,
+};
 use crate::status::{EvidenceProfile, Policy};
+use crate::store::PARTNER;
 use crate::wssec::{SigningKey, SigningKeys};
 
 /// Everything that the node needs to know before it opens its store.
@@ -92,6 +97,8 @@ fn assemble(problems: &mut Problems, file: File, base: PathBuf, now: Timestamp) 
     let policies = policies(problems, &file);
     let store = super::store::store(problems, &file.store, &base);
     unique(problems, &file);
+    named(problems, &file);
+    log_level(problems, &file.log.level);
     part_limits(problems, &file, &agreements);
     let keys = keys?;
     suites::check(problems, &file, &agreements, &keys);
@@ -155,6 +162,10 @@ fn agreement(
             .add(format!("{at}.partner"), format!("there is no [[partner]] with party_id {:?}", a.partner));
         return None;
     };
+    if let (Some(kind), None) = (&a.service_type, &a.service) {
+        problems
+            .add(format!("{at}.service_type"), format!("{kind:?} is the type of no service; add service"));
+    }
     Some(Agreement {
         id: agreement_id(index, a),
         partner: party(partner),
@@ -174,6 +185,13 @@ fn agreement_id(index: usize, a: &file::Agreement) -> String {
 fn dynamic(problems: &mut Problems, d: &file::Domain) -> Option<Dynamic> {
     let at = format!("domain {:?}", d.name);
     let own = profile(problems, &at, &d.profile, &d.overrides)?;
+    if own.sender_rule == SenderRule::Registered {
+        let why = "\"registered\" is for a [[partner]]; whoever is found by discovery is known by \"subject-cn\" or \"subject-ou\"";
+        problems.add(format!("{at}.overrides.sender_rule"), why);
+    }
+    if d.lookup.contains(&LookupMode::Cname) && !d.allow_http {
+        problems.add(format!("{at}.lookup"), "\"cname\" leads to plain HTTP: it needs allow_http = true");
+    }
     let party_type = d.party_type.clone().or_else(|| own.party_type.clone());
     let others = d.profiles.iter().filter_map(|(transport, name)| {
         Some((transport.clone(), profile(problems, &format!("{at}.profiles"), name, &d.overrides)?))
@@ -184,7 +202,13 @@ fn dynamic(problems: &mut Problems, d: &file::Domain) -> Option<Dynamic> {
 
 fn profile(problems: &mut Problems, at: &str, name: &str, overrides: &Map<String, Value>) -> Option<Profile> {
     let base = problems.keep(&format!("{at}.profile"), Profile::named(name))?;
-    problems.keep(&format!("{at}.overrides"), base.with(overrides))
+    let profile = problems.keep(&format!("{at}.overrides"), base.with(overrides))?;
+    if profile.tls_client_certificate {
+        let why =
+            "true is not supported: no TLS client certificate is shown or asked for; let a proxy do that";
+        problems.add(format!("{at}.overrides.tls_client_certificate"), why);
+    }
+    Some(profile)
 }
 
 fn party(partner: &file::Partner) -> PartyId {
@@ -302,8 +326,52 @@ fn unique(problems: &mut Problems, file: &File) {
     patterns::apart(problems, all.map(String::as_str));
 }
 
+/// Names that must be those of something else in the file.
+fn named(problems: &mut Problems, file: &File) {
+    let backends: BTreeSet<&str> = file.backends.iter().map(|b| b.id.as_str()).collect();
+    for listener in [&file.listen.backend, &file.listen.admin].into_iter().flatten() {
+        for backend in listener.tokens.iter().filter_map(|token| token.backend.as_deref()) {
+            if !backends.contains(backend) {
+                problems.add("listen.tokens.backend", format!("there is no [[backend]] with id {backend:?}"));
+            }
+        }
+    }
+    let domains = file.domains.iter().map(|d| d.name.as_str());
+    let routes: BTreeSet<&str> = domains.chain(file.partners.iter().map(|p| p.party_id.as_str())).collect();
+    for (backend, route) in file.backends.iter().filter_map(|b| Some((&b.id, b.domain.as_deref()?))) {
+        if !routes.contains(route.strip_prefix(PARTNER).unwrap_or(route)) {
+            let at = format!("backend {backend:?}.domain");
+            problems.add(at, format!("there is no [[domain]] or [[partner]] named {route:?}"));
+        }
+    }
+    let agreed: BTreeSet<&str> = file.agreements.iter().map(|a| a.partner.as_str()).collect();
+    for partner in file.partners.iter().filter(|p| !p.participants.is_empty()) {
+        if !agreed.contains(partner.party_id.as_str()) {
+            let at = format!("partner {:?}.participants", partner.party_id);
+            problems.add(at, "nothing can be sent to them without an [[agreement]] with the partner");
+        }
+    }
+}
+
+/// A word that is no level would be taken for the name of a module, and nothing logged.
+fn log_level(problems: &mut Problems, level: &str) {
+    let known = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let means = |directive: &str| match directive.trim().rsplit_once('=') {
+        Some((_, word)) => known(word),
+        // A module of ours alone stands for all that it says.
+        None => known(directive.trim()) || directive.trim().starts_with("tilts"),
+    };
+    // Fields of spans may have commas in them.
+    let plain = (!level.contains('[')).then_some(level);
+    if let Some(word) = plain.into_iter().flat_map(|level| level.split(',')).find(|one| !means(one)) {
+        let why =
+            format!("{word:?} is no level (error, warn, info, debug, trace, off) and no <module>=<level>");
+        problems.add("log.level", why);
+    }
+}
+
 fn twice<'a>(problems: &mut Problems, at: &str, names: impl Iterator<Item = &'a str>) {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name) {
             problems.add(at, format!("{name:?} is given twice"));

@@ -22,7 +22,7 @@ pub fn anchors(problems: &mut Problems, at: &str, path: &Path) -> Option<TrustSt
     Some(TrustStore::new(certificates))
 }
 
-/// The one certificate of a file.
+/// The first certificate of a file: that of the owner, where others stand behind it.
 pub fn certificate(problems: &mut Problems, at: &str, path: &Path) -> Option<Certificate> {
     anchors(problems, at, path).and_then(|store| store.anchors().first().cloned())
 }

@@ -44,11 +44,6 @@ impl Identifier {
         schemes && self.fold() == other.fold()
     }
 
-    /// Like [`Identifier::means`], but letters always count.
-    pub fn means_exactly(&self, other: &Self) -> bool {
-        (self.scheme.is_none() || self.scheme == other.scheme) && self.value == other.value
-    }
-
     /// The ebCore URN that scheme and value form together, if they do (discovery 1.1).
     pub fn ebcore(&self) -> Option<String> {
         let joined = match &self.scheme {

@@ -303,7 +303,9 @@ impl Inner {
     async fn by_cname(&self, participant: &Identifier, trail: &mut Trail<'_>) -> Result<String, Error> {
         let begun = self.clock.now();
         if !self.domain.plain_http {
-            return Err(Error::Configuration("lookup by CNAME needs plain_http = true".to_owned()));
+            return Err(Error::Configuration(
+                "lookup by CNAME leads to plain HTTP: it needs allow_http = true".to_owned(),
+            ));
         }
         let name = names::cname(participant, &self.domain.zone, &self.domain.name_rules());
         let asked = format!("A {name}");

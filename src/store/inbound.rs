@@ -254,15 +254,6 @@ impl Store {
         .await
     }
 
-    /// Applies evidence outside of an acceptance, e.g. after an operator assigned an orphan.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for an unknown recipient.
-    pub async fn apply_evidence(&self, inbound: MessageRow, effect: Effect) -> Result<Option<Record>, Error> {
-        let now = self.clock().now();
-        self.write(move |work| Box::pin(async move { apply(work, inbound, &effect, now).await })).await
-    }
-
     async fn inbound_view(&self, row: &sql::Row) -> Result<InboundView, Error> {
         let id: &str = row.get("id")?;
         inbound_view(row, payload::parts_of(&mut self.look(), id).await?)

@@ -176,19 +176,6 @@ impl SecurityPolicy {
         self
     }
 
-    /// The same, accepting also the key transport of XML Encryption 1.0 that old peers write (as4-wire 2.1, notes).
-    pub fn accepting_old_key_transport(mut self) -> Self {
-        if let Some(allowed) = &mut self.allowed {
-            for digest in [x::SHA256, x::SHA1] {
-                for mgf in [x::MGF1_SHA1, x::MGF1_SHA256] {
-                    allowed.keys.push(oaep(x::RSA_OAEP_MGF1P, digest, mgf));
-                    allowed.keys.push(oaep(x::RSA_OAEP, digest, mgf));
-                }
-            }
-        }
-        self
-    }
-
     /// Judges every algorithm of a signature.
     pub fn judge_signature(&self, signature: &Signature<'_>) -> Result<(), Error> {
         let Some(allowed) = &self.allowed else { return Ok(()) };

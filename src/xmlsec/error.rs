@@ -1,6 +1,6 @@
 //! What can go wrong with a signature or an encrypted key.
 
-/// Grouped by blame: the first three are the peer's, the last is this machine's.
+/// Grouped by blame: all but the last are the peer's, the last is this machine's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// An element of the signature or encryption is missing, doubled or not what the schema says.

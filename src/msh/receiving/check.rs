@@ -1,6 +1,7 @@
 //! Stage 4: what the profile and the backends say of a verified message.
 //!
-//! Raises EBMS:0303 (compression), EBMS:0003 (properties), EBMS:0011 (parts) and what admission says (EBMS:0004).
+//! Raises EBMS:0303 (compression), EBMS:0003 (properties, number and size of parts), EBMS:0010 (corners) and what admission says
+//! (EBMS:0004).
 
 use super::super::Node;
 use super::parts::ReceivedPart;
@@ -36,6 +37,7 @@ fn judge(node: &Node, secured: &Secured) -> Result<(Class, Option<Admitted>), Re
         let reason = format!("{} parts; the profile allows {}", parts.len(), pmode.profile.max_parts);
         return Err(Refusal::new(Code::ValueInconsistent, reason));
     }
+    parts.iter().try_for_each(|part| size(part, pmode.profile.max_payload_octets))?;
     if message.is_test() {
         return Ok((Class::Test, None));
     }
@@ -66,6 +68,18 @@ fn part_properties(part: &ReceivedPart) -> Result<(), Refusal> {
     match part.info.property(names::CHARACTER_SET) {
         Some(name) if !is_encoding_name(name) => {
             let reason = format!("part {}: CharacterSet {name:?} is no encoding name", part.cid);
+            Err(Refusal::new(Code::ValueInconsistent, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was agreed may be less than what this node takes at all.
+fn size(part: &ReceivedPart, most: u64) -> Result<(), Refusal> {
+    match &part.payload {
+        Some(payload) if payload.size() > most => {
+            let reason =
+                format!("part {} has {} octets; the profile allows {most}", part.cid, payload.size());
             Err(Refusal::new(Code::ValueInconsistent, reason))
         }
         _ => Ok(()),

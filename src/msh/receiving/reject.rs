@@ -23,7 +23,7 @@ const COME_AGAIN: &str = "30";
 #[derive(Debug)]
 pub struct Refusal {
     answer: Answer,
-    /// For our log; never sent.
+    /// For our log; sent only where there is no signal, with an HTTP status alone.
     reason: String,
     message_id: Option<String>,
     from: Option<String>,

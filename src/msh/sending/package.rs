@@ -8,8 +8,8 @@ use super::super::Node;
 use super::plan::{Planned, Unplanned};
 use crate::ebms::{MessageInfo, PartInfo, Property, Service, UserMessage, names, write_user_message};
 use crate::mime::href_of_cid;
-use crate::pmode::{Compression, FourCorners, PMode};
-use crate::store::{Form, Keep, Measure, OutMessage, OutPart};
+use crate::pmode::{Compression, ConversationRule, FourCorners, PMode, RefToRule};
+use crate::store::{Class, Form, Keep, Measure, OutMessage, OutPart};
 use crate::wssec;
 use crate::{id, store, thread};
 
@@ -46,11 +46,7 @@ pub(super) struct PackagedPart {
 
 /// Makes the header (once) and the missing forms of the parts (once).
 pub(super) async fn package<'m>(node: &Node, planned: Planned<'m>) -> Result<Packaged<'m>, Unplanned> {
-    let limit = planned.pmode.profile.max_parts as usize;
-    if planned.message.parts.len() > limit {
-        let count = planned.message.parts.len();
-        return Err(Unplanned::never(format!("{count} parts; the profile allows {limit}")));
-    }
+    keeps_the_rules(&planned)?;
     let mut parts = Vec::with_capacity(planned.message.parts.len());
     for part in &planned.message.parts {
         parts.push(form(node, &planned.pmode, part).await?);
@@ -62,6 +58,41 @@ pub(super) async fn package<'m>(node: &Node, planned: Planned<'m>) -> Result<Pac
     };
     let service = (user.service.value, user.service.service_type);
     Ok(Packaged { messaging, parts, service, action: user.action, first, planned })
+}
+
+/// What the profile says of the parts; of the header too, where it is yet to be written. A receiver would refuse it.
+fn keeps_the_rules(Planned { message, pmode, .. }: &Planned<'_>) -> Result<(), Unplanned> {
+    let (profile, count) = (&pmode.profile, message.parts.len());
+    let broken = |what: String| Err(Unplanned::never(what));
+    if count > profile.max_parts as usize {
+        return broken(format!("{count} parts; the profile allows {}", profile.max_parts));
+    }
+    let most = profile.max_payload_octets;
+    if let Some(part) = message.parts.iter().find(|part| part.original.size > most) {
+        let size = part.original.size;
+        return broken(format!("part {} has {size} octets; the profile allows {most}", part.cid));
+    }
+    if message.messaging.is_some() || message.class != Class::Business {
+        return Ok(());
+    }
+    if let (RefToRule::Forbidden, Some(answered)) = (profile.ref_to_message_id, &message.ref_to) {
+        return broken(format!("RefToMessageId is {answered:?}; the network forbids it in user messages"));
+    }
+    let conversation = &message.conversation;
+    match profile.conversation_id {
+        ConversationRule::Uuid if uuid::Uuid::parse_str(conversation).is_err() => {
+            broken(format!("ConversationId is {conversation:?}; the network demands a UUID"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// ConversationId: where the network wants it empty, what the submission says is for this side alone.
+fn conversation(message: &OutMessage, pmode: &PMode) -> String {
+    match pmode.profile.conversation_id {
+        ConversationRule::Empty => String::new(),
+        ConversationRule::Any | ConversationRule::Uuid => message.conversation.clone(),
+    }
 }
 
 async fn form(node: &Node, pmode: &PMode, part: &OutPart) -> Result<PackagedPart, Unplanned> {
@@ -159,7 +190,7 @@ fn user_message(
         agreement_ref: pmode.agreement_ref(),
         service,
         action,
-        conversation_id: message.conversation.clone(),
+        conversation_id: conversation(message, pmode),
         properties: properties(message, pmode),
         parts: parts.iter().map(part_info).collect(),
     })
