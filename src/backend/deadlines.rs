@@ -80,9 +80,12 @@ async fn pause(office: &Office, sealed: Timestamp) -> Duration {
 
 /// Lets go of payloads whose time is over, and of files that nobody names.
 async fn tidy(office: &Office) -> Result<(), crate::store::Error> {
-    let files = office.store.collect_files(SETTLED).await?;
-    if files > 0 {
-        tracing::info!(files, "payload files removed that no row names");
+    match office.store.collect_files(SETTLED).await {
+        Ok(0) => {}
+        Ok(files) => tracing::info!(files, "payload files removed that no row names"),
+        Err(error) => {
+            tracing::warn!(%error, "payload files that no row names are looked for again in an hour")
+        }
     }
     let payloads = office.store.drop_payloads(&office.retention, office.clock.now(), BATCH).await?;
     if payloads > 0 {

@@ -28,6 +28,8 @@ const ACCEPTED: &str = "accepted";
 const REFUSED: &str = "refused";
 /// Longest reason that is read, in octets.
 const REASON: usize = 4096;
+/// What the name of a folder ends with that is being written.
+const PART: &str = "part";
 /// A folder that was not touched for so long is no longer being written.
 const LEFT_OVER: Duration = Duration::from_secs(3600);
 
@@ -79,7 +81,7 @@ pub(super) async fn place(
             return wanted.map(drop);
         }
         let shown = inbox.join(name);
-        fs::rename(&hidden, &shown).map_err(folder(&shown))?;
+        fs::rename(&hidden, &shown).map_err(folder(&shown)).inspect_err(|_| forget(&hidden))?;
         sync(inbox)
     })
 }
@@ -93,26 +95,36 @@ fn prepared(inbox: &Path, name: &str, files: Vec<(String, Content)>) -> Result<O
     if exists(inbox, name)? {
         return Ok(None);
     }
-    tidy(inbox, name)?;
+    tidy(inbox)?;
     // A name of its own: of two nodes that write the same folder none disturbs the other.
-    let hidden = inbox.join(format!(".{name}.{}.part", id::row_id()));
+    let hidden = inbox.join(format!(".{name}.{}.{PART}", id::row_id()));
     fs::create_dir(&hidden).map_err(folder(&hidden))?;
+    filled(&hidden, files).inspect_err(|_| forget(&hidden))?;
+    Ok(Some(hidden))
+}
+
+fn filled(hidden: &Path, files: Vec<(String, Content)>) -> Result<(), Error> {
     for (file, content) in files {
         let path = hidden.join(file);
         write(&path, content).map_err(folder(&path))?;
     }
-    sync(&hidden)?;
-    Ok(Some(hidden))
+    sync(hidden)
 }
 
-/// What a process that died left half written. What is younger another node may be writing.
-fn tidy(inbox: &Path, name: &str) -> Result<(), Error> {
-    let begin = format!(".{name}.");
+/// It is tried again and again: a copy that stayed each time would fill the disk. One that cannot be removed now is removed with what
+/// processes that died have left.
+fn forget(hidden: &Path) {
+    let _ = fs::remove_dir_all(hidden);
+}
+
+/// What processes that died left half written, of whatever message. What is younger another node may be writing.
+fn tidy(inbox: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(inbox).map_err(folder(inbox))?.filter_map(Result::ok) {
         let changed = entry.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
-        if entry.file_name().to_string_lossy().starts_with(&begin)
-            && changed.is_some_and(|age| age > LEFT_OVER)
-        {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = name.starts_with('.') && name.rsplit_once('.').is_some_and(|(_, end)| end == PART);
+        if ours && changed.is_some_and(|age| age > LEFT_OVER) {
             fs::remove_dir_all(entry.path()).map_err(folder(&entry.path()))?;
         }
     }
@@ -319,6 +331,16 @@ mod tests {
         runtime.block_on(place(&inbox, "taken", Vec::new(), ready(Ok(false)))).unwrap();
         assert_eq!(entries(&inbox).unwrap(), ["id.accepted"]);
         assert_eq!(fs::read_to_string(inbox.join("id.accepted/a.txt")).unwrap(), "first");
+    }
+
+    /// It is tried every few seconds, for days: copies that stayed would fill the disk.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_be_written_whole_leaves_nothing() {
+        let inbox = tempfile::tempdir().unwrap();
+        let octets = |name: &str| (name.to_owned(), Content::Octets("text".into()));
+        let files = vec![octets("a.txt"), octets("no/such/folder.txt")];
+        place(inbox.path(), "id", files, ready(Ok(true))).await.unwrap_err();
+        assert_eq!(fs::read_dir(inbox.path()).unwrap().count(), 0);
     }
 
     #[tokio::test]

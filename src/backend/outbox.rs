@@ -55,7 +55,7 @@ pub(super) fn ready(office: &Office, outbox: &Path) -> Result<Vec<(PathBuf, Stri
         }
     }
     if !ready.is_empty() {
-        office.store.check_room()?;
+        office.store.check_taking()?;
     }
     Ok(ready)
 }
@@ -173,8 +173,8 @@ pub(super) fn finish(
 fn write_status(folder: &Path, octets: &[u8]) -> io::Result<()> {
     let hidden = folder.join(format!(".{STATUS}.{}", id::row_id()));
     let mut file = fs::File::create_new(&hidden)?;
-    file.write_all(octets)?;
-    fs::rename(&hidden, folder.join(STATUS)).inspect_err(|_| drop(fs::remove_file(&hidden)))
+    let written = file.write_all(octets).and_then(|()| fs::rename(&hidden, folder.join(STATUS)));
+    written.inspect_err(|_| drop(fs::remove_file(&hidden)))
 }
 
 fn rename(outbox: &Path, from: &Path, stem: &str, (end, status): (&str, &Value)) -> Result<(), Error> {

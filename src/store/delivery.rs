@@ -447,6 +447,10 @@ async fn settle(
     if state == DeliveryState::Waiting && *outcome == DeliveryOutcome::Missed {
         return Err(Error::conflict("delivery", id, "is not at the recipient's disposal yet"));
     }
+    // Whoever looked at it before it was put there does not know that it is.
+    if state == DeliveryState::AtDisposal && matches!(outcome, DeliveryOutcome::Undeliverable { .. }) {
+        return Err(Error::conflict("delivery", id, "is at the recipient's disposal by now"));
+    }
     if !open {
         return Err(Error::conflict(
             "delivery",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::ids::{digest, from_json, json, micros, time};
 use super::outbound::{party, value};
-use super::payload::{self, PartRow, PartView, publish_all};
+use super::payload::{self, PartRow, PartView, Since, publish_all};
 use super::spool::{Published, StagedPayload};
 use super::sql;
 use super::writer::Work;
@@ -196,9 +196,10 @@ impl Store {
         let staged: Vec<NewInboundPart> = std::mem::take(&mut new.parts);
         let (payloads, parts): (Vec<_>, Vec<_>) =
             staged.into_iter().map(|p| (p.payload, (p.cid, p.media_type, p.properties))).unzip();
+        let since = Since::now();
         let published = publish_all(self.spool(), payloads).await?;
         let files = payload::files(&published);
-        let arrival = Arrival { new, parts, published, now };
+        let arrival = Arrival { new, parts, published, since, now };
         let outcome = self.write(move |work| Box::pin(async move { arrival.carry_out(work).await })).await;
         if !matches!(outcome, Ok(Accepted::New { .. }) | Err(Error::Undecided(_))) {
             payload::withdraw(self.spool(), files).await;
@@ -236,24 +237,6 @@ impl Store {
         self.inbound_view(&row).await
     }
 
-    /// Keeps a new receipt for a duplicate whose digests were the same and whose transforms were not (model 2).
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn replace_receipt(&self, message: MessageRow, receipt: Vec<u8>) -> Result<(), Error> {
-        self.write(move |work| {
-            Box::pin(async move {
-                let done = sql::query("UPDATE message SET receipt = ? WHERE id = ? AND direction = 'in'")
-                    .bind(receipt)
-                    .bind(message.column())
-                    .execute(&mut work.conn)
-                    .await?;
-                if done == 0 { Err(Error::missing("inbound message", message)) } else { Ok(()) }
-            })
-        })
-        .await
-    }
-
     async fn inbound_view(&self, row: &sql::Row) -> Result<InboundView, Error> {
         let id: &str = row.get("id")?;
         inbound_view(row, payload::parts_of(&mut self.look(), id).await?)
@@ -270,6 +253,7 @@ struct Arrival {
     new: NewInbound,
     parts: Vec<PartWords>,
     published: Vec<Published>,
+    since: Since,
     now: Timestamp,
 }
 
@@ -278,6 +262,7 @@ impl Arrival {
         if let Some(duplicate) = self.duplicate(work).await? {
             return Ok(duplicate);
         }
+        self.since.in_time(&self.published)?;
         let id = MessageRow::new();
         if !self.insert_message(work, id).await? {
             // Another node accepted it since: its transaction has ended, so its row can be read now.

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::alive::{BEATS, Pulse};
-use super::answering::Answering;
+use super::answering::{Answering, PACE};
 use super::hands::Hands;
 use super::lease::Leases;
 use super::parts::Part;
@@ -185,6 +185,16 @@ impl Store {
     /// [`Error::NoRoom`]; the system's, when it cannot say how much is free.
     pub fn check_room(&self) -> Result<(), Error> {
         self.inner.room.check()
+    }
+
+    /// The same, and the store has not kept anybody waiting for long: what is taken over while it does lies in memory, and its files look left
+    /// over in the end.
+    ///
+    /// # Errors
+    /// As [`Store::check_room`]; [`Error::Silent`].
+    pub fn check_taking(&self) -> Result<(), Error> {
+        self.check_room()?;
+        self.check_pace(PACE)
     }
 
     /// The octets that are free on the disk of each folder of this node.

@@ -1,7 +1,7 @@
 //! Payloads and parts: rows that name published octets, reference counts, readers.
 
 use std::io::{self, BufReader};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
 
@@ -61,12 +61,17 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] when the payload does not exist.
     pub async fn add_form(&self, id: PayloadId, form: Form, staged: StagedPayload) -> Result<Measure, Error> {
-        let spool = self.spool().clone();
+        let (spool, since) = (self.spool().clone(), Since::now());
         let published = blocking(move || staged.publish_as(&spool, id, form)).await?;
         let measure = published.stored;
         let files = files(std::slice::from_ref(&published));
-        let added =
-            self.write(move |work| Box::pin(async move { add_form(work, id, &published).await })).await;
+        let added = self.write(move |work| {
+            Box::pin(async move {
+                since.in_time(std::slice::from_ref(&published))?;
+                add_form(work, id, &published).await
+            })
+        });
+        let added = added.await;
         if !matches!(added, Ok(true) | Err(Error::Undecided(_))) {
             withdraw(self.spool(), files).await;
         }
@@ -128,6 +133,41 @@ fn publish_in_time(spool: &Spool, staged: Vec<StagedPayload>) -> Result<Vec<Publ
         let _ = spool.shelf().remove(&files(&published));
     })?;
     Ok(published)
+}
+
+/// When files were published. Whoever else looks there takes a file that no row names for left over after [`SETTLED`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Since {
+    /// Stands still while the machine does.
+    ticks: Instant,
+    /// May be set.
+    clock: SystemTime,
+}
+
+impl Since {
+    pub fn now() -> Self {
+        Self { ticks: Instant::now(), clock: SystemTime::now() }
+    }
+
+    /// To be asked in the transaction that names the files: it may have waited for a database for hours.
+    ///
+    /// # Errors
+    /// [`Error::Io`], when they may be taken for left over before it is committed.
+    pub fn in_time(&self, published: &[Published]) -> Result<(), Error> {
+        let waited = self.ticks.elapsed().max(self.clock.elapsed().unwrap_or_default());
+        if waited < SETTLED / 2 || files(published).is_empty() {
+            return Ok(());
+        }
+        Err(Error::spool(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the database could not be written for too long",
+        )))
+    }
+
+    #[cfg(test)]
+    pub fn long_ago() -> Self {
+        Self { ticks: Instant::now(), clock: SystemTime::now() - SETTLED }
+    }
 }
 
 /// Takes back files that no row names after all.

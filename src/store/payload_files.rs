@@ -119,7 +119,14 @@ impl Store {
 pub(super) async fn remove_orphans(conn: &mut Conn, shelf: &Shelf) -> Result<u64, Error> {
     let orphans = unmatched(conn, shelf).await?.orphans;
     let shelf = shelf.clone();
-    blocking(move || shelf.remove(&orphans).map(|()| orphans.len() as u64)).await
+    blocking(move || {
+        // They are in nobody's way: what cannot be removed is no reason not to start.
+        if let Err(error) = shelf.remove(&orphans) {
+            tracing::warn!(%error, "a payload file that no row names cannot be removed");
+        }
+        Ok(orphans.len() as u64)
+    })
+    .await
 }
 
 /// Files that no row names, and files that are named and not there.

@@ -4,7 +4,7 @@ use openssl::sha::Sha256;
 use serde_json::{Value, json};
 
 use super::ids::{json, micros};
-use super::payload::{self, PartRow, publish_all};
+use super::payload::{self, PartRow, Since, publish_all};
 use super::spool::{Published, StagedPayload};
 use super::sql;
 use super::writer::Work;
@@ -117,9 +117,10 @@ impl Store {
         let NewSubmission { channel, client_id, envelope, metadata, payloads, recipients } = new;
         let digest = digest(&envelope, &payloads);
         let envelope = self.spool().keys().keep_value(envelope).map_err(Error::spool)?;
+        let since = Since::now();
         let published = publish_all(self.spool(), payloads).await?;
         let files = payload::files(&published);
-        let plan = Plan { channel, client_id, envelope, metadata, digest, published, recipients, now };
+        let plan = Plan { channel, client_id, envelope, metadata, digest, published, since, recipients, now };
         let outcome = self.write(move |work| Box::pin(async move { plan.carry_out(work).await })).await;
         if !matches!(outcome, Ok(Submitted::Created(_)) | Err(Error::Undecided(_))) {
             payload::withdraw(self.spool(), files).await;
@@ -143,6 +144,7 @@ struct Plan {
     metadata: Value,
     digest: [u8; 32],
     published: Vec<Published>,
+    since: Since,
     recipients: Vec<NewRecipient>,
     now: Timestamp,
 }
@@ -152,6 +154,7 @@ impl Plan {
         if let Some(known) = self.known(work).await? {
             return Ok(known);
         }
+        self.since.in_time(&self.published)?;
         let id = SubmissionId::new();
         if !self.insert_submission(work, id).await? {
             let known = self.known(work).await?;

@@ -27,7 +27,7 @@ pub(super) struct Staged {
 
 /// Reads a multipart body; a body of another type is its own first part.
 pub(super) async fn stage(desk: &Desk, headers: &HeaderMap, mut body: Body) -> Result<Staged, Problem> {
-    desk.office.store.check_room()?;
+    desk.office.store.check_taking()?;
     let text = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let content_type =
         ContentType::parse(text).map_err(|e| Problem::invalid(format!("Content-Type {text:?}: {e}")))?;

@@ -49,7 +49,7 @@ async fn keep(node: &Node, checked: Checked, message: &UserMessage) -> Result<Do
         }
         Accepted::Duplicate(stored) => {
             let came = Copy { message, references: &references };
-            duplicate(node, &came, *stored, receipt).await
+            duplicate(&came, *stored, receipt)
         }
     }
 }
@@ -62,7 +62,7 @@ async fn to_its_end(store: Store, new: NewInbound) -> Result<Accepted, store::Er
 }
 
 /// The same message: the stored receipt. The same, built anew: a new receipt. Another one: a contradiction (model.md 2).
-async fn duplicate(node: &Node, came: &Copy<'_>, stored: Stored, new: Vec<u8>) -> Result<Done, Refusal> {
+fn duplicate(came: &Copy<'_>, stored: Stored, new: Vec<u8>) -> Result<Done, Refusal> {
     let known: Vec<SignedReference> = serde_json::from_value(stored.signed_references).map_err(|error| {
         Refusal::store(&store::Error::Damaged { what: "signed references", value: error.to_string() })
     })?;
@@ -72,14 +72,8 @@ async fn duplicate(node: &Node, came: &Copy<'_>, stored: Stored, new: Vec<u8>) -
     }
     tracing::info!(message.id = came.message.info.message_id, "duplicate; its receipt is sent again");
     metrics::counter!(crate::metrics::DUPLICATES).increment(1);
-    if again == Again::Same {
-        return Ok(Done { receipt: stored.receipt });
-    }
-    // The message is ours, whatever becomes of the receipt: it may be made anew for the next repeat.
-    if let Err(error) = node.store.replace_receipt(stored.message, new.clone()).await {
-        tracing::warn!(message.id = came.message.info.message_id, %error, "a new receipt was sent and not kept");
-    }
-    Ok(Done { receipt: new })
+    // The stored one stays with the copy that it speaks of, which may come again too.
+    Ok(Done { receipt: if again == Again::Same { stored.receipt } else { new } })
 }
 
 fn receipt(node: &Node, secured: &Secured) -> Result<Vec<u8>, Refusal> {

@@ -2,11 +2,13 @@
 //! could be read. The peer reads the text of the code table; the reason goes to our log and our list.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
+use tokio::time::timeout;
 
 use super::super::Node;
 use super::throttle::Throttle;
@@ -16,6 +18,8 @@ use crate::store::{self, Rejected};
 use crate::wssec::{self, SecurityPolicy};
 use crate::{id, soap};
 
+/// How long the answer waits for the refusal to be recorded, which goes on after that.
+const RECORDED: Duration = Duration::from_secs(1);
 /// Seconds after which a peer may come again.
 const COME_AGAIN: &str = "30";
 
@@ -153,8 +157,13 @@ async fn record(node: &Node, throttle: &Throttle, refusal: &Refusal, source: IpA
         detail: refusal.reason.clone(),
         source: source.to_string(),
     };
-    if let Err(error) = node.store.reject(row).await {
-        tracing::error!(%error, "the refusal could not be recorded");
+    // Nobody waits for an answer because the store does.
+    let store = node.store.clone();
+    let kept = timeout(RECORDED, tokio::spawn(async move { store.reject(row).await }));
+    match kept.await {
+        Ok(Ok(Err(error))) => tracing::error!(%error, "the refusal could not be recorded"),
+        Ok(Err(error)) => tracing::error!(%error, "the refusal could not be recorded"),
+        Ok(Ok(Ok(()))) | Err(_) => {}
     }
 }
 

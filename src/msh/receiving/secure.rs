@@ -52,7 +52,7 @@ async fn verify(node: &Node, identified: Identified) -> Result<Secured, Refusal>
     node.judge_revocation(&pmode, &path).await.map_err(|unusable| revoked(&unusable))?;
     let message = believed(&document, &verified, &claimed)?;
     // Asked only here, so that the peer reads a signed EBMS:0202 and knows that the message was not taken.
-    node.store.check_room().map_err(|error| Refusal::store(&error))?;
+    node.store.check_taking().map_err(|error| Refusal::store(&error))?;
     let mut intake = Intake::new(node, &verified, &message.parts)?;
     if let Some(id) = rest.as_ref().and_then(|rest| rest.root.as_deref()) {
         intake.reserve(id);

@@ -1,7 +1,7 @@
 //! Payloads in a folder: synced and renamed into it, in up to 256 shards.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, File, FileType};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -104,11 +104,12 @@ impl Folder {
     pub fn list(&self) -> Result<Vec<Kept>, Error> {
         let mut found = Vec::new();
         // A folder that nodes share holds their spools too.
-        let shards = read_dir(&self.path)?
-            .into_iter()
-            .filter(|path| path.file_name().is_some_and(|name| name.len() == 2));
-        for shard in shards {
-            for file in read_dir(&shard)? {
+        // And other things may lie there: a file server's, or those of a backup.
+        for shard in entries(&self.path, FileType::is_dir)? {
+            if shard.file_name().is_none_or(|name| name.len() != 2) {
+                continue;
+            }
+            for file in entries(&shard, FileType::is_file)? {
                 let name = file.strip_prefix(&self.path).map(|name| name.to_string_lossy().into_owned());
                 found.extend(name.ok().filter(|name| is_payload(name)).map(|name| Kept { name, size: None }));
             }
@@ -136,6 +137,18 @@ impl Folder {
             _ => Ok(()),
         }
     }
+}
+
+/// What of a kind lies in a folder; a link is none.
+fn entries(folder: &Path, kind: fn(&FileType) -> bool) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
+        let entry = entry.map_err(Error::io(folder))?;
+        if kind(&entry.file_type().map_err(Error::io(&entry.path()))?) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 /// What lies in a folder.

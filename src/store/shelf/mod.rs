@@ -127,7 +127,11 @@ impl Shelf {
     /// As of [`Shelf::publish`].
     pub fn remove(&self, names: &[String]) -> Result<(), Error> {
         match self {
-            Self::Folder(folder) => names.iter().try_for_each(|name| folder.remove(name)),
+            Self::Folder(folder) => {
+                // One that cannot be removed does not keep the others.
+                let failed = names.iter().filter_map(|name| folder.remove(name).err());
+                failed.reduce(|first, _| first).map_or(Ok(()), Err)
+            }
             Self::Bucket(bucket) => bucket.remove(names),
         }
     }

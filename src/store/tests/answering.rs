@@ -32,11 +32,33 @@ async fn a_database_that_somebody_else_has_locked_is_found_out_and_found_free_ag
     let begun = Instant::now();
     assert!(store.check_writing(PATIENCE).await.is_ok(), "it may be slow: nobody knows yet");
     assert!(begun.elapsed() < PATIENCE, "whoever asks does not wait for it");
+    assert!(store.check_pace(PATIENCE).is_ok(), "it may be slow: more is taken over");
     let silent = eventually(&store, Result::is_err).await.unwrap_err();
     assert!(matches!(silent, Error::Silent { .. }), "{silent}");
+    assert!(matches!(store.check_pace(PATIENCE), Err(Error::Silent { .. })), "nothing more is taken over");
     assert!(store.last_event().await.is_ok(), "it can be read all the time");
     other.batch("ROLLBACK").await.unwrap();
     eventually(&store, Result::is_ok).await.unwrap();
+    store.check_pace(PATIENCE).unwrap();
+}
+
+/// Nobody else asks: whoever takes something over does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_keeps_all_waiting_is_noticed_by_those_who_take_over() {
+    if server().is_some() {
+        return eprintln!("SKIPPED: another connection locks the whole of SQLite alone");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut other = behind(folder.path()).await;
+    other.batch("BEGIN IMMEDIATE").await.unwrap();
+    let begun = Instant::now();
+    while store.check_pace(PATIENCE).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "nobody noticed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(begun.elapsed() >= PATIENCE);
+    other.batch("ROLLBACK").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

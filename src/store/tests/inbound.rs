@@ -81,10 +81,23 @@ async fn a_duplicate_is_known_after_a_restart() {
     let store = open(folder.path()).await;
     let again = store.accept(inbound_message(&store, "1@sender")).await.unwrap();
     let Accepted::Duplicate(stored) = again else { panic!("{again:?}") };
-    let message = stored.message;
     assert_eq!(stored.receipt, b"receipt of 1@sender");
-    store.replace_receipt(message, b"another".to_vec()).await.unwrap();
-    assert_eq!(store.inbound(message).await.unwrap().receipt, b"another");
+}
+
+/// Deadlines are looked at in pages: what was read a moment ago may be there by now, and taken.
+#[tokio::test]
+async fn what_is_at_disposal_by_now_is_not_undeliverable() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let id = delivery_of(&store, "1@sender").await;
+    store.delivery_at_disposal(id, None).await.unwrap();
+    let reason = "it could not be put there before the deadline".to_owned();
+    let late = DeliveryOutcome::Undeliverable { reason };
+    let refused = store.settle_delivery(id, late, Some(evidence_message("e1@us"))).await;
+    assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+    assert_eq!(store.delivery(id).await.unwrap().state, DeliveryState::AtDisposal);
+    let taken = store.settle_delivery(id, DeliveryOutcome::Accepted, Some(evidence_message("e2@us"))).await;
+    assert_eq!(taken.unwrap(), Settled::Now);
 }
 
 #[tokio::test]

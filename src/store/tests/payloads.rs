@@ -458,3 +458,35 @@ fn a_payload_ends_where_the_disk_has_no_room_for_more_and_is_nobody_s_fault() {
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     assert!(Error::of_writing(&error).is_full() && writer.size() <= 2 << 20);
 }
+
+#[tokio::test]
+async fn files_that_were_published_long_before_they_are_named_are_not_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let large = payload::publish_all(store.spool(), vec![crash::large(&store, 1)]).await.unwrap();
+    let small = payload::publish_all(store.spool(), vec![staged(&store, b"in its row")]).await.unwrap();
+    let late = payload::Since::long_ago();
+    assert!(late.in_time(&large).is_err(), "another node may have removed it by now");
+    assert!(late.in_time(&small).is_ok(), "it is in the row");
+    assert!(payload::Since::now().in_time(&large).is_ok());
+}
+
+#[tokio::test]
+async fn what_others_put_among_payloads_is_left_alone_and_stops_nobody() {
+    if server().is_some() {
+        return eprintln!("SKIPPED: what nodes share is tidied by the hour");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let place = folder.path().join("payloads");
+    store.close().await.unwrap();
+    drop(store);
+    for stranger in ["@eaDir/thumbnail", "ab/@eaDir/thumbnail", "cd/left-over.bin"] {
+        let path = place.join(stranger);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "theirs").unwrap();
+    }
+    let store = open(folder.path()).await;
+    assert!(place.join("ab/@eaDir/thumbnail").exists());
+    assert_eq!(store.collect_files(std::time::Duration::ZERO).await.unwrap(), 0);
+}
