@@ -112,7 +112,7 @@ impl PostgresPool {
     /// The server's.
     pub async fn begin(&self) -> Result<TransactionConn, Error> {
         let within = BEGUN.min(self.answer);
-        let mut idle = self.pool.num_idle() + 1;
+        let mut idle = tries(self.pool.num_idle(), self.pool.size());
         loop {
             let mut conn = self.pool.acquire().await?;
             let error = match answer(within, conn.execute("BEGIN")).await {
@@ -132,6 +132,12 @@ impl PostgresPool {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// How many connections are tried: all that are idle, and a new one. The pool counts what is idle without a lock: while one is handed out
+/// the number may be one below nought, which is the largest there is.
+pub(super) fn tries(idle: usize, connections: u32) -> usize {
+    idle.min(connections as usize) + 1
 }
 
 /// A connection inside a transaction. Dropped before its end, it is closed, and the server takes everything back.

@@ -1,6 +1,6 @@
 //! Statements on a real SQLite file; what PostgreSQL is given.
 
-use super::postgres::numbered;
+use super::postgres::{numbered, tries};
 use super::*;
 
 async fn opened() -> (tempfile::TempDir, Conn) {
@@ -60,4 +60,12 @@ fn placeholders_become_numbers() {
     assert_eq!(numbered("SELECT ?, ? FROM t WHERE a = ?"), "SELECT $1, $2 FROM t WHERE a = $3");
     assert_eq!(numbered("SELECT ?2 || ?1, ?12"), "SELECT $2 || $1, $12");
     assert_eq!(numbered("SELECT 1"), "SELECT 1");
+}
+
+/// sqlx's count was below nought for a moment in a run of the laboratory; the writer ended, and its node.
+#[test]
+fn a_count_of_idle_connections_that_cannot_be_is_no_reason_to_end() {
+    assert_eq!(tries(0, 12), 1);
+    assert_eq!(tries(5, 12), 6);
+    assert_eq!(tries(usize::MAX, 12), 13);
 }
