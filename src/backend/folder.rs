@@ -95,7 +95,7 @@ fn prepared(inbox: &Path, name: &str, files: Vec<(String, Content)>) -> Result<O
     if exists(inbox, name)? {
         return Ok(None);
     }
-    tidy(inbox)?;
+    tidy(inbox);
     // A name of its own: of two nodes that write the same folder none disturbs the other.
     let hidden = inbox.join(format!(".{name}.{}.{PART}", id::row_id()));
     fs::create_dir(&hidden).map_err(folder(&hidden))?;
@@ -117,18 +117,35 @@ fn forget(hidden: &Path) {
     let _ = fs::remove_dir_all(hidden);
 }
 
-/// What processes that died left half written, of whatever message. What is younger another node may be writing.
-fn tidy(inbox: &Path) -> Result<(), Error> {
-    for entry in fs::read_dir(inbox).map_err(folder(inbox))?.filter_map(Result::ok) {
-        let changed = entry.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let ours = name.starts_with('.') && name.rsplit_once('.').is_some_and(|(_, end)| end == PART);
-        if ours && changed.is_some_and(|age| age > LEFT_OVER) {
-            fs::remove_dir_all(entry.path()).map_err(folder(&entry.path()))?;
+/// Removes what processes that died left half written, of whatever message. What is younger another node may be writing; what is not
+/// ours, or cannot be removed, is in nobody's way.
+fn tidy(inbox: &Path) {
+    let Ok(all) = fs::read_dir(inbox) else { return };
+    for entry in
+        all.filter_map(Result::ok).filter(|entry| is_half_written(&entry.file_name().to_string_lossy()))
+    {
+        let path = entry.path();
+        if last_written(&path).is_ok_and(|age| age > LEFT_OVER)
+            && let Err(error) = fs::remove_dir_all(&path)
+        {
+            tracing::warn!(folder = %path.display(), %error, "what was left half written cannot be removed");
         }
     }
-    Ok(())
+}
+
+/// `.<delivery>.<row id>.part`.
+fn is_half_written(name: &str) -> bool {
+    let between = name.strip_prefix('.').and_then(|name| name.strip_suffix(PART)?.strip_suffix('.'));
+    between.and_then(|name| name.split_once('.')).is_some_and(|(id, _)| id.parse::<DeliveryId>().is_ok())
+}
+
+/// How long ago anything in a folder was written: that of the folder itself stands still while a long file grows.
+fn last_written(folder: &Path) -> io::Result<Duration> {
+    let mut last = fs::metadata(folder)?.modified()?;
+    for file in fs::read_dir(folder)? {
+        last = last.max(file?.metadata()?.modified()?);
+    }
+    Ok(last.elapsed().unwrap_or_default())
 }
 
 fn exists(inbox: &Path, name: &str) -> Result<bool, Error> {
@@ -331,6 +348,26 @@ mod tests {
         runtime.block_on(place(&inbox, "taken", Vec::new(), ready(Ok(false)))).unwrap();
         assert_eq!(entries(&inbox).unwrap(), ["id.accepted"]);
         assert_eq!(fs::read_to_string(inbox.join("id.accepted/a.txt")).unwrap(), "first");
+    }
+
+    #[test]
+    fn only_what_is_ours_and_old_is_tidied_away_and_nothing_stops_it() {
+        let inbox = tempfile::tempdir().unwrap();
+        let id = "019c0000-0000-7000-8000-000000000001";
+        let [old, young] = ["1", "2"].map(|row| inbox.path().join(format!(".{id}.{row}.part")));
+        let theirs = inbox.path().join(".download.part");
+        let file = inbox.path().join(format!(".{id}.3.part"));
+        for folder in [&old, &young, &theirs] {
+            fs::create_dir(folder).unwrap();
+        }
+        fs::write(young.join("grows"), "still").unwrap();
+        fs::write(&file, "no folder").unwrap();
+        let long_ago = std::time::SystemTime::now() - 2 * LEFT_OVER;
+        for path in [&old, &young, &theirs, &file] {
+            fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
+        }
+        tidy(inbox.path());
+        assert_eq!([&old, &young, &theirs, &file].map(|path| path.exists()), [false, true, true, true]);
     }
 
     /// It is tried every few seconds, for days: copies that stayed would fill the disk.

@@ -1,4 +1,4 @@
-//! `GET /v1/events`: what happened, in order, by long poll.
+//! `GET /v1/events` (`/events`): what happened, in order, by long poll.
 
 use std::time::Duration;
 

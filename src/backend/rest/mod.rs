@@ -48,6 +48,8 @@ pub fn router(desk: Desk) -> Router {
         .route("/v1/messages/{id}/parts/{index}", get(deliver::part))
         .route("/v1/messages/{id}/acknowledge", post(deliver::acknowledge))
         .route("/v1/events", get(events::events))
+        // As the model has it (6).
+        .route("/events", get(events::events))
         .route("/div/messages", post(national::submit))
         .layer(middleware::from_fn_with_state(desk.clone(), authorise))
         .route("/openapi.json", get(|| async { Json(openapi::Api::openapi()) }))

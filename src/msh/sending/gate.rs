@@ -125,8 +125,11 @@ impl Endpoint {
     fn admit(&mut self, now: Timestamp, most: usize) -> Result<bool, Closed> {
         if let Some(until) = self.shut_until {
             // Shut for longer than any gate is: the clock has been set back since.
-            let shut = now < until && until.duration_since(now) <= SHUT_LONGEST;
-            if shut || self.probing {
+            let ahead = until.duration_since(now) > SHUT_LONGEST;
+            let until = if ahead { now } else { until };
+            self.shut_until = Some(until);
+            self.next = self.next.filter(|_| !ahead);
+            if now < until || self.probing {
                 return Err(Closed::Until(self.slot(until.max(now + SLOW))));
             }
             self.probing = true;
@@ -272,7 +275,12 @@ mod tests {
         let gates = Gates::new(8);
         shut(&gates);
         let back = -3600;
-        gates.enter(URL, at(back)).unwrap().over(true, at(back));
+        let probe = gates.enter(URL, at(back)).unwrap();
+        assert!(
+            until(gates.enter(URL, at(back))) < at(back + 60),
+            "nobody is put off until the clock gets there"
+        );
+        probe.over(true, at(back));
         let slow = Gates::new(8);
         let held: Vec<_> = (0..4).map(|_| slow.enter(URL, at(0)).unwrap()).collect();
         assert!(until(slow.enter(URL, at(back))) < at(0), "put off, for it is not about to turn out");
