@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 
 use crate::app;
 use crate::config::file::{File, Listener, Role, Token};
+use crate::config::{Problems, anchors};
 use crate::evidence::dossier;
-use crate::pki::{KeyStore, TrustStore};
+use crate::pki::TrustStore;
 use crate::transport::body::full;
 use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Request, ServerCheck};
 
@@ -389,16 +390,16 @@ impl Desk {
 
 /// The first line, as the node reads it.
 fn secret(path: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    let mut problems = Problems::default();
+    let line = problems.secret("listen.tokens.file", path).ok_or(problems)?;
+    Ok(line.trim().to_owned())
 }
 
 /// What the node shows is in its configuration, and its name is not where it listens.
 fn own(certificate: &Path) -> Result<ClientTls> {
-    let octets =
-        std::fs::read(certificate).with_context(|| format!("cannot read {}", certificate.display()))?;
-    let found = KeyStore::read(&octets, None, &[]).with_context(|| certificate.display().to_string())?;
-    let leaf = found.certificates().into_iter().take(1).collect();
+    let mut problems = Problems::default();
+    let found = anchors(&mut problems, "listen.tls.certificate", certificate).ok_or(problems)?;
+    let leaf = found.anchors().iter().take(1).cloned().collect();
     Ok(ClientTls { anchors: Some(TrustStore::new(leaf)), identity: None, check: ServerCheck::PathOnly })
 }
 

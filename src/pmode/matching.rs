@@ -204,14 +204,20 @@ fn no_agreement(message: &UserMessage) -> Mismatch {
 /// What the header must say under a profile, besides who speaks and of what: all of it takes part in the choice of the
 /// processing mode (EDEL115 1.4.2.2).
 fn header_rules(profile: &Profile, message: &UserMessage) -> Result<(), Mismatch> {
-    let broken = |field, value: &str, rule| Err(Mismatch::Header { field, value: value.into(), rule });
     roles(profile, message)?;
     agreement_ref(profile, message)?;
-    if let (RefToRule::Forbidden, Some(found)) = (profile.ref_to_message_id, &message.info.ref_to_message_id)
-    {
+    correlation(profile, message.info.ref_to_message_id.as_deref(), &message.conversation_id)
+}
+
+/// RefToMessageId and ConversationId of a user message, received or about to be sent.
+///
+/// # Errors
+/// [`Mismatch::Header`], for what the network does not allow.
+pub fn correlation(profile: &Profile, ref_to: Option<&str>, conversation: &str) -> Result<(), Mismatch> {
+    let broken = |field, value: &str, rule| Err(Mismatch::Header { field, value: value.into(), rule });
+    if let (RefToRule::Forbidden, Some(found)) = (profile.ref_to_message_id, ref_to) {
         return broken("RefToMessageId", found, "the network forbids it in user messages");
     }
-    let conversation = &message.conversation_id;
     match profile.conversation_id {
         ConversationRule::Uuid if uuid::Uuid::parse_str(conversation).is_err() => {
             broken("ConversationId", conversation, "the network demands a UUID")

@@ -15,7 +15,7 @@ mod tests;
 pub use crate::ebms::{PartyId, Service};
 pub use admission::{Admission, Admitted, Opening, Refusal};
 pub use agreement::{Agreement, Dynamic, Error, EvidenceRule, PMode, Scope};
-pub use matching::{Agreements, Mismatch, Outbound};
+pub use matching::{Agreements, Mismatch, Outbound, correlation};
 pub use profile::{
     AgreementRule, Compression, ConversationRule, CryptoSuite, Encryption, Envelope, FourCorners, Mep,
     Profile, RefToRule, Retry, SenderRule, Token, known_profiles,

@@ -399,8 +399,9 @@ impl Moved {
     fn doubt(&mut self) {
         self.next = Next::Uncertain;
         let row = Row::local(Signal::Uncertain, self.now, format!("uncertain-{}", crate::id::row_id()));
-        let row = NewEvidence::statement(row.because(self.detail.clone()));
-        self.evidence = self.evidence.drain(..).map(|_| row.clone()).take(1).collect();
+        if !self.evidence.is_empty() {
+            self.evidence = vec![NewEvidence::statement(row.because(self.detail.clone()))];
+        }
     }
 
     /// A message that was closed meanwhile is not queued again; a receipt moves it all the same. The MessageId of one that has moved.

@@ -1,9 +1,8 @@
 //! Stage 3: nothing is believed before it is verified (as4-wire 2.7, steps 7 to 10).
 //!
 //! Raises EBMS:0103 (policy), EBMS:0101 (signature, certificate), EBMS:0102 (decryption), EBMS:0009 (a Security header that is none).
-//! The order: algorithms, signer,
-//! trust, signature over the header, content key, revocation, then the parts as they stream in. A message of a stranger is refused
-//! before a single payload octet is read.
+//! The order: algorithms, signer, trust, signature over the header, content key, revocation, then the parts as they stream in. A message
+//! of a stranger is refused before a single payload octet is read.
 
 use bytes::Bytes;
 use futures_util::FutureExt;

@@ -135,17 +135,13 @@ impl Endpoint {
             self.probing = true;
             return Ok(true);
         }
+        let lately = |at: &Timestamp| (SignedDuration::ZERO..SLOW).contains(&now.duration_since(*at));
         // An endpoint that ends one exchange in a while is slow too: for each place beyond those of a slow one, one has ended lately.
-        let lately = |ended: &&Timestamp| (SignedDuration::ZERO..SLOW).contains(&now.duration_since(**ended));
-        let lately = self.ended.iter().filter(lately).count();
-        if self.running.len() < most + lately {
+        let ended = self.ended.iter().filter(|ended| lately(ended)).count();
+        if self.running.len() < most + ended {
             return Ok(false);
         }
-        match self
-            .running
-            .iter()
-            .all(|begun| (SignedDuration::ZERO..SLOW).contains(&now.duration_since(*begun)))
-        {
+        match self.running.iter().all(lately) {
             true => Err(Closed::Unknown),
             false => Err(Closed::Until(self.slot(now + SLOW))),
         }

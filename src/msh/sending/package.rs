@@ -8,7 +8,7 @@ use super::super::Node;
 use super::plan::{Planned, Unplanned};
 use crate::ebms::{MessageInfo, PartInfo, Property, Service, UserMessage, names, write_user_message};
 use crate::mime::href_of_cid;
-use crate::pmode::{Compression, ConversationRule, FourCorners, PMode, RefToRule};
+use crate::pmode::{Compression, ConversationRule, FourCorners, PMode, correlation};
 use crate::store::{Class, Form, Keep, Measure, OutMessage, OutPart};
 use crate::wssec;
 use crate::{id, store, thread};
@@ -75,16 +75,8 @@ fn keeps_the_rules(Planned { message, pmode, .. }: &Planned<'_>) -> Result<(), U
     if message.messaging.is_some() || message.class != Class::Business {
         return Ok(());
     }
-    if let (RefToRule::Forbidden, Some(answered)) = (profile.ref_to_message_id, &message.ref_to) {
-        return broken(format!("RefToMessageId is {answered:?}; the network forbids it in user messages"));
-    }
-    let conversation = &message.conversation;
-    match profile.conversation_id {
-        ConversationRule::Uuid if uuid::Uuid::parse_str(conversation).is_err() => {
-            broken(format!("ConversationId is {conversation:?}; the network demands a UUID"))
-        }
-        _ => Ok(()),
-    }
+    let correlated = correlation(profile, message.ref_to.as_deref(), &conversation(message, pmode));
+    correlated.map_err(|broken| Unplanned::never(broken.to_string()))
 }
 
 /// ConversationId: where the network wants it empty, what the submission says is for this side alone.

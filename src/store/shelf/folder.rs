@@ -156,6 +156,5 @@ fn entries(folder: &Path, kind: fn(&FileType) -> bool) -> Result<Vec<PathBuf>, E
 /// # Errors
 /// The disk's.
 pub(in crate::store) fn read_dir(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = fs::read_dir(folder).map_err(Error::io(folder))?;
-    entries.map(|entry| entry.map(|e| e.path()).map_err(Error::io(folder))).collect()
+    entries(folder, |_| true)
 }

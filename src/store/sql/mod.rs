@@ -69,11 +69,13 @@ impl Conn {
     /// # Errors
     /// The database's.
     pub async fn take_turn(&mut self, turn: Turn) -> Result<(), Error> {
+        if self.dialect() == Dialect::Sqlite {
+            return Ok(());
+        }
         let wait = format!("SELECT pg_advisory_xact_lock({})", turn as i64);
-        match (self.dialect(), turn) {
-            (Dialect::Sqlite, _) => Ok(()),
-            (Dialect::Postgres, Turn::Schema) => self.script(&wait).await,
-            (Dialect::Postgres, _) => self.batch(&wait).await,
+        match turn {
+            Turn::Schema => self.script(&wait).await,
+            Turn::Events | Turn::Checkpoint | Turn::Notices => self.batch(&wait).await,
         }
     }
 
