@@ -130,6 +130,8 @@ async fn look_at_deliveries(office: &Office, now: Timestamp) -> Result<bool, del
     }
 }
 
+const NEVER_THERE: &str = "it could not be put at the recipient's disposal before the deadline";
+
 /// Nobody took it in time, or it was never there to be taken: the second is ours, and no recipient's fault (model.md 4). True when that
 /// cannot be said yet.
 async fn past_deadline(office: &Office, late: &DeliveryView) -> Result<bool, delivery::Error> {
@@ -139,7 +141,7 @@ async fn past_deadline(office: &Office, late: &DeliveryView) -> Result<bool, del
         // It is there, and is told to be so with the next look of whoever carries; or the answer is.
         (DeliveryState::Waiting, Some(Seen::Unanswered | Seen::Answered))
         | (DeliveryState::AtDisposal, Some(Seen::Answered)) => return Ok(true),
-        (DeliveryState::Waiting, _) => never_there(office, late).await?,
+        (DeliveryState::Waiting, _) => DeliveryOutcome::Undeliverable { reason: NEVER_THERE.to_owned() },
         (_, Some(Seen::Nothing)) => return cannot_be_seen(office, late).await.map(|()| true),
         (_, Some(Seen::Unanswered | Seen::Answered) | None) => DeliveryOutcome::Missed,
     };
@@ -148,14 +150,6 @@ async fn past_deadline(office: &Office, late: &DeliveryView) -> Result<bool, del
         Err(delivery::Error::Store(crate::store::Error::Conflict { .. })) | Ok(_) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-async fn never_there(office: &Office, late: &DeliveryView) -> Result<DeliveryOutcome, delivery::Error> {
-    let reason = "it could not be put at the recipient's disposal before the deadline".to_owned();
-    let (message, backend) = (&late.message.message_id, &late.backend);
-    let text = format!("message {message:?}: {reason}; see the log of backend {backend:?}");
-    office.store.raise_once("undeliverable", &late.id.to_string(), &text).await?;
-    Ok(DeliveryOutcome::Undeliverable { reason })
 }
 
 async fn cannot_be_seen(office: &Office, late: &DeliveryView) -> Result<(), delivery::Error> {

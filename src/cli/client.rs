@@ -16,7 +16,7 @@ use crate::app;
 use crate::config::file::{File, Listener, Role, Token};
 use crate::config::{Problems, anchors};
 use crate::evidence::dossier;
-use crate::pki::TrustStore;
+use crate::pki::{Certificate, TrustStore};
 use crate::transport::body::full;
 use crate::transport::{Client, ClientConfig, ClientTimeouts, ClientTls, Egress, Request, ServerCheck};
 
@@ -154,7 +154,7 @@ pub fn status(args: Status) -> ExitCode {
         if args.recompute {
             return recompute(&args).await;
         }
-        let desk = Desk::admin(&args.node)?;
+        let desk = Desk::looking(&args.node)?;
         match &args.id {
             Some(id) => {
                 let detail = desk.get(&format!("/api/submissions/{id}")).await?;
@@ -272,7 +272,7 @@ pub fn evidence(args: Evidence) -> ExitCode {
     match args.command {
         EvidenceCommand::Export { node, recipient, out } => done(asynchronously(async move {
             let path = format!("/api/recipients/{recipient}/evidence.zip");
-            let octets = Desk::admin(&node)?.fetch(Method::GET, &path, "", Vec::new()).await?;
+            let octets = Desk::looking(&node)?.fetch(Method::GET, &path, "", Vec::new()).await?;
             std::fs::write(&out, &octets).with_context(|| format!("cannot write {}", out.display()))?;
             super::say(format_args!("{}: {} octets", out.display(), octets.len()));
             Ok(ExitCode::SUCCESS)
@@ -325,21 +325,46 @@ impl Desk {
             token.role != Role::Viewer
                 && (backend.is_none() || token.backend.is_none() || token.backend.as_deref() == backend)
         };
-        Self::open(node, "listen.backend", |file| file.listen.backend.clone(), speaks)
+        Self::open(
+            node,
+            "listen.backend",
+            |file| file.listen.backend.clone(),
+            |tokens, base| token(tokens.iter().find(|token| speaks(token)).or(tokens.first()), base),
+        )
     }
 
-    /// As an operator, for whom some token must be there where anything is changed; a viewer's does for looking.
+    /// As an operator, for whom some token must be there where anything is changed.
     fn admin(node: &Node) -> Result<Self> {
-        let speaks = |token: &Token| token.role == Role::Operator;
-        Self::open(node, "listen.admin", |file| file.listen.admin.clone(), speaks)
+        Self::open(
+            node,
+            "listen.admin",
+            |file| file.listen.admin.clone(),
+            |tokens, base| {
+                let operator = tokens.iter().find(|token| token.role == Role::Operator);
+                token(operator.or(tokens.first()), base)
+            },
+        )
     }
 
-    /// With the first token that `speaks`, else with the first that there is: the node says what it may not.
+    /// Only to look: with whichever token whoever asks may read.
+    fn looking(node: &Node) -> Result<Self> {
+        Self::open(
+            node,
+            "listen.admin",
+            |file| file.listen.admin.clone(),
+            |tokens, base| {
+                let readable = tokens.iter().find_map(|given| token(Some(given), base).ok().flatten());
+                readable.map_or_else(|| token(tokens.first(), base), |token| Ok(Some(token)))
+            },
+        )
+    }
+
+    /// With the token that `choose` reads in the folder of the configuration: the node says what it may not.
     fn open(
         node: &Node,
         at: &str,
         which: impl Fn(&File) -> Option<Listener>,
-        speaks: impl Fn(&Token) -> bool,
+        choose: impl Fn(&[Token], &Path) -> Result<Option<String>>,
     ) -> Result<Self> {
         let path = &node.config;
         let text =
@@ -347,8 +372,7 @@ impl Desk {
         let file: File = toml::from_str(&text).with_context(|| path.display().to_string())?;
         let listener = which(&file).with_context(|| format!("{} has no [{at}]", path.display()))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        let token = listener.tokens.iter().find(|token| speaks(token)).or(listener.tokens.first());
-        let token = token.map(|token| secret(&base.join(&token.file))).transpose()?;
+        let token = choose(&listener.tokens, base)?;
         let everywhere = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|net| net.parse().ok()).collect();
         let egress = Egress { allow: everywhere, ports: Vec::new(), plain_http: listener.tls.is_none() };
         let tls = listener.tls.as_ref().map(|tls| own(&base.join(&tls.certificate))).transpose()?;
@@ -388,19 +412,26 @@ impl Desk {
     }
 }
 
-/// The first line, as the node reads it.
-fn secret(path: &Path) -> Result<String> {
+/// The first line of a token's file, as the node reads it.
+fn token(token: Option<&Token>, base: &Path) -> Result<Option<String>> {
+    let Some(token) = token else { return Ok(None) };
     let mut problems = Problems::default();
-    let line = problems.secret("listen.tokens.file", path).ok_or(problems)?;
-    Ok(line.trim().to_owned())
+    let line = problems.secret("listen.tokens.file", &base.join(&token.file)).ok_or(problems)?;
+    Ok(Some(line.trim().to_owned()))
 }
 
 /// What the node shows is in its configuration, and its name is not where it listens.
 fn own(certificate: &Path) -> Result<ClientTls> {
     let mut problems = Problems::default();
     let found = anchors(&mut problems, "listen.tls.certificate", certificate).ok_or(problems)?;
-    let leaf = found.anchors().iter().take(1).cloned().collect();
+    let leaf = shown(found.anchors()).into_iter().cloned().collect();
     Ok(ClientTls { anchors: Some(TrustStore::new(leaf)), identity: None, check: ServerCheck::PathOnly })
+}
+
+/// The one of them that is the node's: the issuers may stand before it, and whoever else has a certificate of theirs is not the node.
+fn shown(certificates: &[Certificate]) -> Option<&Certificate> {
+    let issues = |one: &Certificate| certificates.iter().any(|other| other != one && other.is_issued_by(one));
+    certificates.iter().find(|one| !issues(one))
 }
 
 /// Whoever listens on all addresses is reached over the loopback one.
@@ -455,6 +486,7 @@ mod tests {
     use clap::{Args as _, FromArgMatches as _};
 
     use super::*;
+    use crate::pki::testing;
 
     fn retry(what: &[&str]) -> Option<String> {
         let always = ["retry", "--config", "tilts.toml", "--who", "w", "--why", "y"];
@@ -469,6 +501,16 @@ mod tests {
         assert_eq!(asked("0.0.0.0:8443"), "127.0.0.1:8443");
         assert_eq!(asked("[::]:8443"), "[::1]:8443");
         assert_eq!(asked("192.0.2.7:8443"), "192.0.2.7:8443");
+    }
+
+    #[test]
+    fn the_certificate_of_the_node_is_known_among_its_issuers() {
+        let above = testing::ca("CN=above");
+        let (leaf, _) = testing::issued("CN=node", &above, testing::YEAR_2026);
+        for file in [[above.0.clone(), leaf.clone()], [leaf.clone(), above.0.clone()]] {
+            assert_eq!(shown(&file), Some(&leaf));
+        }
+        assert_eq!(shown(std::slice::from_ref(&above.0)), Some(&above.0));
     }
 
     #[test]

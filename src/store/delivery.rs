@@ -474,7 +474,25 @@ async fn settle(
     }
     let data = json!({ "delivery": id, "message": message, "outcome": outcome.state(), "code": code });
     events::write(work, now, "delivery-settled", Some(&backend), data);
+    if let DeliveryOutcome::Undeliverable { reason } = outcome {
+        undeliverable(work, (id, message), (&backend, reason), now).await?;
+    }
     Ok(Settled::Now)
+}
+
+/// No recipient's fault: the operator hears of it.
+async fn undeliverable(
+    work: &mut Work,
+    (id, message): (DeliveryId, MessageRow),
+    (backend, reason): (&str, &str),
+    now: Timestamp,
+) -> Result<(), Error> {
+    let message_id: String = sql::query_scalar("SELECT message_id FROM message WHERE id = ?")
+        .bind(message.column())
+        .fetch_one(&mut work.conn)
+        .await?;
+    let text = format!("message {message_id:?}: {reason}; see the log of backend {backend:?}");
+    events::notice(work, now, "undeliverable", &id.to_string(), &text).await
 }
 
 async fn current(work: &mut Work, id: DeliveryId) -> Result<(DeliveryState, MessageRow, String), Error> {

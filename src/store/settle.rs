@@ -80,24 +80,30 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown attempt.
-    pub async fn settle(&self, attempt: AttemptId, settlement: Settlement) -> Result<Option<Record>, Error> {
+    pub async fn settle(
+        &self,
+        attempt: AttemptId,
+        mut settlement: Settlement,
+    ) -> Result<Option<Record>, Error> {
         let again = settlement.next.again();
         let (now, node) = (self.clock().now(), std::sync::Arc::clone(self.node()));
         let settled = self.write(move |work| {
             Box::pin(async move {
                 let Tried { message, recipient, over } = tried(work, attempt, &node).await?;
-                end_attempt(work, attempt, &settlement).await?;
                 if settlement.outcome != Outcome::Receipted && over {
+                    end_attempt(work, attempt, &settlement, &[]).await?;
                     return Ok((message, None));
                 }
                 let moved = Moved {
                     message,
                     recipient,
                     next: settlement.next,
-                    detail: settlement.detail,
-                    evidence: settlement.evidence,
+                    detail: settlement.detail.clone(),
+                    evidence: std::mem::take(&mut settlement.evidence),
                     now,
                 };
+                let moved = moved.weighed(work, Some(attempt)).await?;
+                end_attempt(work, attempt, &settlement, &moved.evidence).await?;
                 Ok((message, moved.carry_out(work).await?))
             })
         });
@@ -138,7 +144,8 @@ impl Store {
                 .bind(lookup)
                 .execute(&mut work.conn)
                 .await?;
-                Moved { message, recipient, next, detail, evidence, now }.carry_out(work).await
+                let moved = Moved { message, recipient, next, detail, evidence, now };
+                moved.weighed(work, None).await?.carry_out(work).await
             })
         });
         let record = settled.await?;
@@ -342,9 +349,15 @@ pub(super) async fn holds(work: &mut Work, lease: Lease, node: &str) -> Result<b
     Ok(until.is_some() && until == lease.until.map(micros))
 }
 
-async fn end_attempt(work: &mut Work, attempt: AttemptId, end: &Settlement) -> Result<(), Error> {
+/// `chain` is what of it goes to the recipient's chain.
+async fn end_attempt(
+    work: &mut Work,
+    attempt: AttemptId,
+    end: &Settlement,
+    chain: &[NewEvidence],
+) -> Result<(), Error> {
     // What the recipient's chain holds is not kept twice.
-    let elsewhere = |signal: &&Vec<u8>| !end.evidence.iter().any(|evidence| evidence.raw == **signal);
+    let elsewhere = |signal: &&Vec<u8>| !chain.iter().any(|evidence| evidence.raw == **signal);
     sql::query("UPDATE attempt SET ended = ?, outcome = ?, detail = ?, signal = ? WHERE id = ?")
         .bind(micros(end.ended))
         .bind(end.outcome.as_str())
@@ -367,10 +380,26 @@ struct Moved {
 }
 
 impl Moved {
-    async fn carry_out(mut self, work: &mut Work) -> Result<Option<Record>, Error> {
-        if self.next == Next::Failed && self.may_have_been_read(work).await? {
+    /// Whoever gives the message up knows of the attempts that there were when it was leased. Another may have been made since, besides
+    /// the one that ends with this.
+    async fn weighed(mut self, work: &mut Work, ends: Option<AttemptId>) -> Result<Self, Error> {
+        if self.next != Next::Failed {
+            return Ok(self);
+        }
+        let attempt: Option<i64> = sql::query_scalar(
+            "SELECT 1 FROM attempt WHERE message = ? AND id <> ? AND (outcome IS NULL OR outcome = 'uncertain') LIMIT 1",
+        )
+        .bind(self.message.column())
+        .bind(ends.map_or(0, |attempt| attempt.0))
+        .fetch_optional(&mut work.conn)
+        .await?;
+        if attempt.is_some() {
             self.doubt();
         }
+        Ok(self)
+    }
+
+    async fn carry_out(self, work: &mut Work) -> Result<Option<Record>, Error> {
         if let Some(message_id) = self.move_message(work).await? {
             self.tell(work, &message_id).await?;
         }
@@ -382,17 +411,6 @@ impl Moved {
             }
             _ => Ok(None),
         }
-    }
-
-    /// Whoever gives the message up knows of the attempts that there were when it leased it. Another may have been made since.
-    async fn may_have_been_read(&self, work: &mut Work) -> Result<bool, Error> {
-        let attempt: Option<i64> = sql::query_scalar(
-            "SELECT 1 FROM attempt WHERE message = ? AND (outcome IS NULL OR outcome = 'uncertain') LIMIT 1",
-        )
-        .bind(self.message.column())
-        .fetch_optional(&mut work.conn)
-        .await?;
-        Ok(attempt.is_some())
     }
 
     /// Nobody knows that the other side has nothing.

@@ -147,9 +147,7 @@ async fn record(node: &Node, throttle: &Throttle, refusal: &Refusal, source: IpA
     let message_id = refusal.message_id.as_deref().unwrap_or("-");
     tracing::warn!(message.id = message_id, code = refusal.code(), peer.address = %source, reason = refusal.reason, "message refused");
     metrics::counter!(crate::metrics::REJECTED, "code" => refusal.code()).increment(1);
-    if !throttle.admits(source, node.clock.now()) {
-        return;
-    }
+    let Some(place) = throttle.admits(source, node.clock.now()) else { return };
     let row = Rejected {
         from_party: refusal.from.clone(),
         message_id: refusal.message_id.clone(),
@@ -159,7 +157,12 @@ async fn record(node: &Node, throttle: &Throttle, refusal: &Refusal, source: IpA
     };
     // Nobody waits for an answer because the store does.
     let store = node.store.clone();
-    let kept = timeout(RECORDED, tokio::spawn(async move { store.reject(row).await }));
+    let kept = tokio::spawn(async move {
+        let kept = store.reject(row).await;
+        drop(place);
+        kept
+    });
+    let kept = timeout(RECORDED, kept);
     match kept.await {
         Ok(Ok(Err(error))) => tracing::error!(%error, "the refusal could not be recorded"),
         Ok(Err(error)) => tracing::error!(%error, "the refusal could not be recorded"),

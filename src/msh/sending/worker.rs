@@ -62,28 +62,40 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
 /// uncertain when their messages are leased again, as after a crash.
 async fn let_end(node: &Node, mut running: Running, mut unkept: Vec<Unkept>) {
     let all = async {
-        while let Some(ended) = running.join_next().await {
-            unkept.extend(unkept_of(ended));
-        }
-        give_back(node, &mut unkept).await;
-        while !unkept.is_empty() {
-            tokio::time::sleep(AGAIN).await;
+        while any_ended(&mut running, &mut unkept).await {
             give_back(node, &mut unkept).await;
         }
     };
     if timeout(node.limits.shutdown, all).await.is_err() {
-        let exchanges = running.len() + unkept.len();
+        let (exchanges, unkept) = (running.len(), unkept.len());
         tracing::warn!(
             exchanges,
-            "exchanges cut off at shutdown; their messages are sent again after the next start"
+            unkept,
+            "exchanges cut off at shutdown, or not kept; their messages are sent again after the next start"
         );
         // One that works without waiting for anything notices when it has done so.
         let _ = timeout(MOMENT, running.shutdown()).await;
     }
 }
 
+/// Waits until an exchange ends, no longer than a store that refused is left alone: one that takes long holds up nothing that others came
+/// to. False when nothing is left to be kept.
+async fn any_ended<U: 'static>(running: &mut JoinSet<Option<U>>, unkept: &mut Vec<U>) -> bool {
+    if running.is_empty() && unkept.is_empty() {
+        return false;
+    }
+    tokio::select! {
+        Some(ended) = running.join_next() => unkept.extend(unkept_of(ended)),
+        () = tokio::time::sleep(AGAIN), if !unkept.is_empty() => {}
+    }
+    while let Some(ended) = running.try_join_next() {
+        unkept.extend(unkept_of(ended));
+    }
+    true
+}
+
 /// What an exchange gives back. One that panicked has said so, and its message is settled ([`super::send`]), unless that panicked too.
-fn unkept_of(ended: Result<Option<Unkept>, JoinError>) -> Option<Unkept> {
+fn unkept_of<U>(ended: Result<Option<U>, JoinError>) -> Option<U> {
     ended.unwrap_or_else(|error| {
         let error = thread::why(error);
         tracing::error!(error, "a message is left alone until its lease has run out");
@@ -94,14 +106,20 @@ fn unkept_of(ended: Result<Option<Unkept>, JoinError>) -> Option<Unkept> {
 /// Ends leases that nobody uses; what the store does not take now waits, and what it will never take is told of and left: the attempt is
 /// uncertain when its lease has run out. A start ends all leases: nothing is kept for it.
 async fn give_back(node: &Node, unkept: &mut Vec<Unkept>) {
-    for message in std::mem::take(unkept) {
-        match settle::given_back(node, &message).await {
+    let mut at = 0;
+    // Taken out only when it is kept: this may be broken off at any time.
+    while let Some(message) = unkept.get(at) {
+        match settle::given_back(node, message).await {
             Ok(()) | Err(store::Error::NotFound { .. }) => {}
             Err(error @ (store::Error::Damaged { .. } | store::Error::Conflict { .. })) => {
                 tracing::error!(message.row = %message.lease.message(), %error, "what became of a message cannot be kept");
             }
-            Err(_) => unkept.push(message),
+            Err(_) => {
+                at += 1;
+                continue;
+            }
         }
+        unkept.swap_remove(at);
     }
 }
 
@@ -138,4 +156,24 @@ async fn until_due(node: &Node) -> Duration {
     let next = node.store.next_due().await.ok().flatten();
     // What has become due since the lease a moment ago is no time to come, and no reason to wait.
     node.clock.until(next, Duration::from_millis(20), AT_LATEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_exchange_that_takes_long_holds_up_nothing_that_others_came_to() {
+        let (mut running, mut unkept) = (JoinSet::new(), Vec::new());
+        running.spawn(std::future::pending());
+        running.spawn(async { Some(1) });
+        assert!(any_ended(&mut running, &mut unkept).await);
+        assert_eq!((unkept.as_slice(), running.len()), ([1].as_slice(), 1));
+        // The store refused it: it is tried again although the other exchange goes on.
+        assert!(timeout(AGAIN * 2, any_ended(&mut running, &mut unkept)).await.unwrap());
+        running.shutdown().await;
+        assert!(any_ended(&mut running, &mut unkept).await, "what is left is not tried again");
+        unkept.clear();
+        assert!(!any_ended(&mut running, &mut unkept).await);
+    }
 }

@@ -95,6 +95,7 @@ async fn what_is_at_disposal_by_now_is_not_undeliverable() {
     let late = DeliveryOutcome::Undeliverable { reason };
     let refused = store.settle_delivery(id, late, Some(evidence_message("e1@us"))).await;
     assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+    assert!(store.notices(true, 10).await.unwrap().is_empty(), "told of what did not happen");
     assert_eq!(store.delivery(id).await.unwrap().state, DeliveryState::AtDisposal);
     let taken = store.settle_delivery(id, DeliveryOutcome::Accepted, Some(evidence_message("e2@us"))).await;
     assert_eq!(taken.unwrap(), Settled::Now);
@@ -113,7 +114,13 @@ async fn what_was_never_at_disposal_is_not_missed() {
     let other = delivery_of(&store, "2@sender").await;
     let reason = "the disk was away".to_owned();
     let undeliverable = DeliveryOutcome::Undeliverable { reason };
-    assert_eq!(store.settle_delivery(other, undeliverable, None).await.unwrap(), Settled::Now);
+    for said in [Settled::Now, Settled::Before] {
+        assert_eq!(store.settle_delivery(other, undeliverable.clone(), None).await.unwrap(), said);
+    }
+    let told = store.notices(true, 10).await.unwrap();
+    let [notice] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((notice.kind.as_str(), &notice.subject), ("undeliverable", &other.to_string()));
+    assert!(notice.text.contains("2@sender") && notice.text.contains("the disk was away"), "{notice:?}");
     assert_eq!(store.backends_with_deliveries().await.unwrap(), Vec::<String>::new());
 }
 

@@ -213,8 +213,13 @@ async fn nothing_is_failed_of_which_an_attempt_may_have_been_read() {
     let second = store.begin_attempt(again.lease(), attempt(noon())).await.unwrap();
     let refused =
         NewEvidence::statement(Row::local(Signal::SendFailed, later(1), "refused").because("EBMS:0004"));
+    let signed = b"an error that the peer has signed".to_vec();
+    let refused = NewEvidence { raw: signed.clone(), ..refused };
     let end = settlement(Outcome::Definite, Next::Failed, vec![refused]);
+    let end = Settlement { signal: Some(signed.clone()), ..end };
     assert_eq!(store.settle(second, end).await.unwrap().unwrap().state, State::Uncertain);
+    // The chain says something else now: the attempt keeps what the peer said.
+    assert_eq!(store.message(message.id).await.unwrap().attempts.remove(1).signal, Some(signed));
     assert_eq!(store.message(message.id).await.unwrap().state, "uncertain");
     let said = store.evidence(view.recipients[0].id).await.unwrap();
     assert_eq!(said.last().unwrap().row.signal, Signal::Uncertain);
