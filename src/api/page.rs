@@ -15,6 +15,7 @@ pub(super) const PAGE: u32 = 200;
 
 /// Which page of submissions.
 #[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Page {
     /// Only what is older than this id.
     pub before: Option<String>,

@@ -41,9 +41,10 @@ struct SignArgs {
     /// For which process, `scheme::value`; repeatable
     #[arg(long)]
     process: Vec<String>,
-    /// How it is spoken to
-    #[arg(long, default_value = "bdxr-transport-ebms3-as4-v1p0")]
-    transport_profile: String,
+    /// How it is spoken to; without it as in the network of the dialect: peppol-transport-as4-v2_0, or
+    /// bdxr-transport-ebms3-as4-v1p0
+    #[arg(long)]
+    transport_profile: Option<String>,
     /// Its address
     #[arg(long)]
     url: Option<String>,
@@ -112,12 +113,20 @@ fn built(args: &SignArgs) -> anyhow::Result<Unsigned> {
         participant: Identifier::parse(&needed(&args.participant, "participant")?),
         document_type: Identifier::parse(&needed(&args.document_type, "document-type")?),
         processes,
-        transport_profile: args.transport_profile.clone(),
+        transport_profile: args.transport_profile.clone().unwrap_or_else(|| usual(args.dialect).to_owned()),
         url: needed(&args.url, "url")?,
         certificate,
         from: args.from,
         until: args.until,
     })
+}
+
+/// How access points are spoken to whose metadata is written so.
+const fn usual(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Peppol => "peppol-transport-as4-v2_0",
+        Dialect::Bdxr1 | Dialect::Bdxr2 => "bdxr-transport-ebms3-as4-v1p0",
+    }
 }
 
 fn signing_key(

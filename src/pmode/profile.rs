@@ -257,12 +257,17 @@ impl Profile {
     /// This record with single fields replaced.
     ///
     /// # Errors
-    /// [`Error::Override`] when a field is not known or its value does not fit.
+    /// [`Error::Override`] when a field is not known or its value does not fit, or where another profile's name is given.
     pub fn with(&self, overrides: &serde_json::Map<String, serde_json::Value>) -> Result<Self, Error> {
         let wrong = |reason: serde_json::Error| Error::Override {
             profile: self.name.clone(),
             reason: reason.to_string(),
         };
+        if let Some(field) = ["name", "version"].into_iter().find(|field| overrides.contains_key(*field)) {
+            let reason =
+                format!("{field:?} says which profile it is: leave it out, or choose another profile");
+            return Err(Error::Override { profile: self.name.clone(), reason });
+        }
         let mut record = serde_json::to_value(self).map_err(wrong)?;
         if let Some(fields) = record.as_object_mut() {
             fields.extend(overrides.iter().map(|(k, v)| (k.clone(), v.clone())));
@@ -366,9 +371,11 @@ mod tests {
         let overrides = serde_json::json!({"compression": "off", "max_parts": 3});
         let profile = Profile::edelivery_1_15().with(overrides.as_object().unwrap()).unwrap();
         assert_eq!((profile.compression, profile.max_parts), (Compression::Off, 3));
-        let unknown = serde_json::json!({"compresion": "off"});
-        let error = Profile::edelivery_1_15().with(unknown.as_object().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("compresion"), "{error}");
+        for (field, value) in [("compresion", "off"), ("name", "peppol"), ("version", "2")] {
+            let wrong = serde_json::Map::from_iter([(field.to_owned(), value.into())]);
+            let error = Profile::edelivery_1_15().with(&wrong).unwrap_err();
+            assert!(error.to_string().contains(field), "{error}");
+        }
     }
 
     #[test]

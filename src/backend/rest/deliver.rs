@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::error::Problem;
+use super::error::{Asked, Problem};
 use super::{Desk, backend};
 use crate::backend::auth::Caller;
 use crate::backend::{delivery, folder};
@@ -30,6 +30,7 @@ const SMALL: u64 = 512 * 1024;
 
 /// Which messages to list.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct Listing {
     /// Id of the backend, where the token does not say.
     pub backend: Option<String>,
@@ -45,8 +46,9 @@ pub struct Listing {
 pub async fn list(
     State(desk): State<Desk>,
     caller: Caller,
-    Query(listing): Query<Listing>,
+    listing: Asked<Listing>,
 ) -> Result<Json<Value>, Problem> {
+    let Query(listing) = listing?;
     let backend = backend(&desk.office, &caller, listing.backend.as_deref())?;
     let after = listing.after.as_deref().map(id).transpose()?;
     let limit = listing.limit.unwrap_or(PAGE).clamp(1, PAGE);

@@ -1,6 +1,8 @@
 //! What a backend is told when something is not right: HTTP status and a JSON object that names the value and the remedy.
 
 use axum::Json;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +11,9 @@ use utoipa::ToSchema;
 
 use crate::backend::{delivery, submission};
 use crate::store;
+
+/// What stands behind the `?` of an address: what cannot be read is a [`Problem`] like any other.
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// A refusal.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,6 +71,12 @@ impl Problem {
     /// 422.
     pub(super) fn unprocessable(error: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, error)
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(refused: QueryRejection) -> Self {
+        Self::invalid(refused.body_text())
     }
 }
 

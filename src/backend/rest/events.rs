@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::Desk;
-use super::error::Problem;
+use super::error::{Asked, Problem};
 use crate::backend::auth::Caller;
 
 /// Longest wait, in seconds.
@@ -19,6 +19,7 @@ const PAGE: u32 = 500;
 
 /// From where, and how long to wait.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct Since {
     /// Only events after this sequence number; 0 for all.
     #[serde(default)]
@@ -33,8 +34,9 @@ pub struct Since {
 pub async fn events(
     State(desk): State<Desk>,
     caller: Caller,
-    Query(since): Query<Since>,
+    since: Asked<Since>,
 ) -> Result<Json<Value>, Problem> {
+    let Query(since) = since?;
     let store = &desk.office.store;
     let mut changes = store.event_changes();
     let until = tokio::time::Instant::now() + Duration::from_secs(since.wait.min(LONGEST));

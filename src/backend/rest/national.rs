@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 
-use super::error::Problem;
+use super::error::{Asked, Problem};
 use super::submit::{Answer, Which, answer};
 use super::{Desk, stage};
 use crate::backend::auth::Caller;
@@ -25,10 +25,11 @@ use crate::backend::{Adapter, div};
 pub async fn submit(
     State(desk): State<Desk>,
     caller: Caller,
-    Query(which): Query<Which>,
+    which: Asked<Which>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Answer>), Problem> {
+    let Query(which) = which?;
     let office = &desk.office;
     let asked = which.backend.as_deref().or(caller.backend.as_deref());
     let national = |b: &&crate::backend::Backend| {

@@ -6,13 +6,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
-use super::error::Problem;
+use super::error::{Asked, Problem};
 use super::{Desk, backend};
 use crate::backend::auth::Caller;
 use crate::store::{RecipientView, Store, SubmissionId, SubmissionView};
 
 /// Which submission.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// Id of the backend, where the token does not say.
     pub backend: Option<String>,
@@ -26,8 +27,9 @@ pub struct Wanted {
 pub async fn find(
     State(desk): State<Desk>,
     caller: Caller,
-    Query(wanted): Query<Wanted>,
+    wanted: Asked<Wanted>,
 ) -> Result<Json<Value>, Problem> {
+    let Query(wanted) = wanted?;
     let backend = backend(&desk.office, &caller, wanted.backend.as_deref())?;
     let found = desk.office.store.submission_by_client_id(&backend.id, &wanted.client_id).await?;
     let found = found

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::error::Problem;
+use super::error::{Asked, Problem};
 use super::{Desk, backend, stage};
 use crate::backend::auth::Caller;
 use crate::backend::document::Document;
@@ -16,6 +16,7 @@ use crate::store::Submitted;
 
 /// Which backend submits.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct Which {
     /// Id of the backend, where the token does not say.
     pub backend: Option<String>,
@@ -45,10 +46,11 @@ pub struct Answer {
 pub async fn submit(
     State(desk): State<Desk>,
     caller: Caller,
-    Query(which): Query<Which>,
+    which: Asked<Which>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Answer>), Problem> {
+    let Query(which) = which?;
     let office = &desk.office;
     let backend = backend(office, &caller, which.backend.as_deref())?;
     let staged = stage::stage(&desk, &headers, body).await?;
