@@ -56,7 +56,7 @@ pub enum Error {
     #[error(transparent)]
     Submission(#[from] submission::Error),
     /// There is no `[div]` in the configuration.
-    #[error("this node has no [div]")]
+    #[error("this node takes no envelopes: its configuration has no [div]")]
     NotNational,
 }
 
@@ -258,7 +258,8 @@ async fn take(office: &Office, backend: &Backend, from: &Path) -> Result<(Submit
 
 /// Leaves a message from abroad in `div-in/`: a new envelope signed by our connection, and the files.
 pub(super) async fn put(office: &Office, root: &Path, delivery: &DeliveryView) -> Result<(), DeliveryError> {
-    let national = office.div.as_ref().ok_or_else(|| DeliveryError::Form("this node has no [div]".into()))?;
+    let national =
+        office.div.as_ref().ok_or_else(|| DeliveryError::Form("the configuration has no [div]".into()))?;
     let names = file_names(delivery);
     let recipient = local_recipient(office, delivery).await?;
     let mut files = Vec::with_capacity(names.len());

@@ -41,7 +41,7 @@ pub enum Error {
     #[error("evidence: {0}")]
     Signing(#[from] crate::xmlsec::Error),
     /// Ours: there is nothing to sign evidence with.
-    #[error("evidence: no key of ours signs evidence")]
+    #[error("evidence: no key of ours signs evidence; give one use = [\"evidence\"]")]
     NoKey,
     /// The zip handed in cannot be read.
     #[error("dossier: {0}")]

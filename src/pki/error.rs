@@ -14,7 +14,9 @@ pub enum Error {
     #[error("the store's password is wrong, or the store is damaged")]
     WrongPassword,
     /// The store opens, but none of its private keys does.
-    #[error("none of the store's {keys} private keys opens with the passwords given; use --key-password")]
+    #[error(
+        "none of the store's {keys} private keys opens with the passwords given; give the key's own (--key-password, key_password_file)"
+    )]
     WrongKeyPassword {
         /// How many keys there are.
         keys: usize,

@@ -26,7 +26,9 @@ pub enum Error {
         problem: &'static str,
     },
     /// The address is none that this client may speak to; `egress_allow` and `ports` of the domain allow more.
-    #[error("{host} resolves to {address}, which egress_allow does not permit")]
+    #[error(
+        "{host} resolves to {address}, which egress_allow does not permit; if it is meant, add its network there"
+    )]
     EgressAddress {
         /// The host of the URL.
         host: String,
@@ -34,7 +36,9 @@ pub enum Error {
         address: IpAddr,
     },
     /// The port is none that this client may speak to.
-    #[error("port {port} of {host} is not among the permitted ports")]
+    #[error(
+        "port {port} of {host} is not among the permitted ports; if it is meant, add it to ports of the domain or partner"
+    )]
     EgressPort {
         /// The host of the URL.
         host: String,
