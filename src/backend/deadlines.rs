@@ -55,19 +55,24 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
             }
         };
         let now = office.clock.now();
-        if now.duration_since(sealed) >= CHECKPOINT {
+        if is_due(now, sealed, CHECKPOINT) {
             sealed = now;
             if let Err(error) = office.store.checkpoint(now).await {
                 tracing::error!(%error, "checkpoint");
             }
         }
-        if tidied.is_none_or(|last| now.duration_since(last) >= TIDY) {
+        if tidied.is_none_or(|last| is_due(now, last, TIDY)) {
             tidied = Some(now);
             if let Err(error) = tidy(&office).await {
                 tracing::error!(%error, "payloads whose time is over");
             }
         }
     }
+}
+
+/// Whether so long has gone by since; where the clock was set back, nobody knows how long it was.
+fn is_due(now: Timestamp, last: Timestamp, every: SignedDuration) -> bool {
+    !(SignedDuration::ZERO..every).contains(&now.duration_since(last))
 }
 
 /// Until the next deadline, or the next checkpoint; a store that fails is asked again soon.
@@ -141,13 +146,16 @@ async fn past_deadline(office: &Office, late: &DeliveryView) -> Result<bool, del
         // It is there, and is told to be so with the next look of whoever carries; or the answer is.
         (DeliveryState::Waiting, Some(Seen::Unanswered | Seen::Answered))
         | (DeliveryState::AtDisposal, Some(Seen::Answered)) => return Ok(true),
-        (DeliveryState::Waiting, _) => DeliveryOutcome::Undeliverable { reason: NEVER_THERE.to_owned() },
+        (DeliveryState::Waiting, _) => {
+            DeliveryOutcome::Undeliverable { reason: NEVER_THERE.to_owned(), carrier: false }
+        }
         (_, Some(Seen::Nothing)) => return cannot_be_seen(office, late).await.map(|()| true),
         (_, Some(Seen::Unanswered | Seen::Answered) | None) => DeliveryOutcome::Missed,
     };
     match delivery::settle(office, late.id, outcome).await {
-        // Something else was faster: its word is final, or the next look decides.
-        Err(delivery::Error::Store(crate::store::Error::Conflict { .. })) | Ok(_) => Ok(false),
+        Ok(_) => Ok(false),
+        // Something else was faster, or is about to be: its word is final, or a later look decides.
+        Err(delivery::Error::Store(crate::store::Error::Conflict { .. })) => Ok(true),
         Err(error) => Err(error),
     }
 }

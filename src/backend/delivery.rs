@@ -168,7 +168,7 @@ async fn carry(office: &Office, adapter: &Adapter, delivery: &DeliveryView) -> R
     match carried {
         Ok(()) => at_disposal(office, delivery).await.map(drop),
         Err(Error::Form(reason)) => {
-            let outcome = DeliveryOutcome::Undeliverable { reason };
+            let outcome = DeliveryOutcome::Undeliverable { reason, carrier: true };
             settle(office, delivery.id, outcome).await.map(drop)
         }
         Err(error) => Err(error),
@@ -199,7 +199,7 @@ pub async fn settle(office: &Office, id: DeliveryId, outcome: DeliveryOutcome) -
         DeliveryOutcome::Accepted => Happening::Taken,
         DeliveryOutcome::Refused { reason, .. } => Happening::Refused(reason.clone()),
         DeliveryOutcome::Missed => Happening::Expired,
-        DeliveryOutcome::Undeliverable { reason } => Happening::Undeliverable(reason.clone()),
+        DeliveryOutcome::Undeliverable { reason, .. } => Happening::Undeliverable(reason.clone()),
     };
     let evidence = proof(office, &delivery, happening)?;
     crash::at(Point::DeliveryBegun);

@@ -58,6 +58,8 @@ pub enum DeliveryOutcome {
     Undeliverable {
         /// Why.
         reason: String,
+        /// Whether whoever says so has it leased. Anybody else is refused while a lease stands: it may appear at this moment.
+        carrier: bool,
     },
 }
 
@@ -74,7 +76,7 @@ impl DeliveryOutcome {
     fn words(&self) -> (Option<&str>, Option<&str>) {
         match self {
             Self::Refused { code, reason } => (code.as_deref(), Some(reason)),
-            Self::Undeliverable { reason } => (None, Some(reason)),
+            Self::Undeliverable { reason, .. } => (None, Some(reason)),
             Self::Accepted | Self::Missed => (None, None),
         }
     }
@@ -244,7 +246,8 @@ impl Store {
     /// Settles a delivery; `evidence` goes out in the same transaction. The same outcome again is no error.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] when it was settled otherwise before, or is to be missed and was never at disposal.
+    /// [`Error::NotFound`]; [`Error::Conflict`] when it was settled otherwise before, is to be missed and was never at disposal, or to be
+    /// undeliverable and is, or is on its way there.
     pub async fn settle_delivery(
         &self,
         id: DeliveryId,
@@ -270,28 +273,22 @@ impl Store {
         self.delivery_view(&row).await
     }
 
-    /// Deliveries of `backend` (all backends when `None`) in one of `states` (any when empty), oldest first, after `after`.
+    /// What is at the disposal of `backend`, oldest first, after `after`.
     ///
     /// # Errors
     /// The database's.
-    pub async fn deliveries(
+    pub async fn deliveries_at_disposal(
         &self,
-        backend: Option<&str>,
-        states: &[DeliveryState],
+        backend: &str,
         after: Option<DeliveryId>,
         limit: u32,
     ) -> Result<Vec<DeliveryView>, Error> {
-        let words: Vec<String> = states.iter().map(|s| format!(",{s},")).collect();
-        let rows = sql::query(
-            "SELECT * FROM delivery WHERE (?1 IS NULL OR backend = ?1) AND id > ?2
-                 AND (?3 = '' OR ?3 LIKE '%,' || state || ',%') ORDER BY id LIMIT ?4",
-        )
-        .bind(backend)
-        .bind(after.map(DeliveryId::column).unwrap_or_default())
-        .bind(words.concat())
-        .bind(limit)
-        .fetch_all(&mut self.read())
-        .await?;
+        let rows = sql::query(AT_DISPOSAL)
+            .bind(backend)
+            .bind(after.map(DeliveryId::column).unwrap_or_default())
+            .bind(limit)
+            .fetch_all(&mut self.read())
+            .await?;
         self.delivery_views(&rows).await
     }
 
@@ -387,6 +384,8 @@ impl Store {
 /// What a delivery is called that cannot be read.
 const DELIVERY: &str = "a delivery";
 
+pub(super) const AT_DISPOSAL: &str =
+    "SELECT * FROM delivery WHERE backend = ?1 AND state = 'at-disposal' AND id > ?2 ORDER BY id LIMIT ?3";
 pub(super) const NEXT_DELIVERY: [&str; 2] = [
     "SELECT due FROM delivery WHERE state = 'waiting' AND lease_until IS NULL ORDER BY due LIMIT 1",
     "SELECT lease_until FROM delivery WHERE lease_until IS NOT NULL AND state = 'waiting' ORDER BY lease_until LIMIT 1",
@@ -409,7 +408,7 @@ pub(super) const LEASE: Sql = sql::skipping_locked!(
 );
 const END: &str =
     "UPDATE delivery SET lease_until = NULL WHERE backend = ? AND lease_by = ? AND lease_until = ?";
-const CURRENT: Sql = sql::locking!("SELECT state, message, backend FROM delivery WHERE id = ?");
+const CURRENT: Sql = sql::locking!("SELECT state, message, backend, lease_until FROM delivery WHERE id = ?");
 
 async fn dispose(
     work: &mut Work,
@@ -417,7 +416,7 @@ async fn dispose(
     outgoing: Option<Outgoing>,
     now: Timestamp,
 ) -> Result<Settled, Error> {
-    let (state, message, _) = current(work, id).await?;
+    let Current { state, message, .. } = current(work, id).await?;
     if state != DeliveryState::Waiting {
         return Ok(Settled::Before);
     }
@@ -438,7 +437,7 @@ async fn settle(
     outgoing: Option<Outgoing>,
     now: Timestamp,
 ) -> Result<Settled, Error> {
-    let (state, message, backend) = current(work, id).await?;
+    let Current { state, message, backend, lease_until } = current(work, id).await?;
     let open = matches!(state, DeliveryState::Waiting | DeliveryState::AtDisposal);
     if state == outcome.state() {
         return Ok(Settled::Before);
@@ -450,6 +449,10 @@ async fn settle(
     // Whoever looked at it before it was put there does not know that it is.
     if state == DeliveryState::AtDisposal && matches!(outcome, DeliveryOutcome::Undeliverable { .. }) {
         return Err(Error::conflict("delivery", id, "is at the recipient's disposal by now"));
+    }
+    let leased = lease_until.is_some_and(|until| until > micros(now));
+    if leased && matches!(outcome, DeliveryOutcome::Undeliverable { carrier: false, .. }) {
+        return Err(Error::conflict("delivery", id, "is on its way to the recipient's disposal"));
     }
     if !open {
         return Err(Error::conflict(
@@ -469,38 +472,60 @@ async fn settle(
     .bind(id.column())
     .execute(&mut work.conn)
     .await?;
+    let told = outgoing.is_some();
     if let Some(outgoing) = outgoing {
         outgoing.insert(work, message, now).await?;
     }
     let data = json!({ "delivery": id, "message": message, "outcome": outcome.state(), "code": code });
     events::write(work, now, "delivery-settled", Some(&backend), data);
-    if let DeliveryOutcome::Undeliverable { reason } = outcome {
-        undeliverable(work, (id, message), (&backend, reason), now).await?;
+    match outcome {
+        DeliveryOutcome::Undeliverable { reason, .. } => {
+            let text = format!("{reason}; see the log of backend {backend:?}");
+            notice(work, "undeliverable", (id, message), &text, now).await?;
+        }
+        DeliveryOutcome::Missed if !told => {
+            let text = format!(
+                "backend {backend:?} did not take it in time; the sender is owed no evidence of that"
+            );
+            notice(work, "missed", (id, message), &text, now).await?;
+        }
+        _ => {}
     }
     Ok(Settled::Now)
 }
 
-/// No recipient's fault: the operator hears of it.
-async fn undeliverable(
+/// What the operator must hear of, for it is no recipient's fault, or nobody else hears of it.
+async fn notice(
     work: &mut Work,
+    kind: &str,
     (id, message): (DeliveryId, MessageRow),
-    (backend, reason): (&str, &str),
+    text: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
     let message_id: String = sql::query_scalar("SELECT message_id FROM message WHERE id = ?")
         .bind(message.column())
         .fetch_one(&mut work.conn)
         .await?;
-    let text = format!("message {message_id:?}: {reason}; see the log of backend {backend:?}");
-    events::notice(work, now, "undeliverable", &id.to_string(), &text).await
+    events::notice(work, now, kind, &id.to_string(), &format!("message {message_id:?}: {text}")).await
 }
 
-async fn current(work: &mut Work, id: DeliveryId) -> Result<(DeliveryState, MessageRow, String), Error> {
+struct Current {
+    state: DeliveryState,
+    message: MessageRow,
+    backend: String,
+    lease_until: Option<i64>,
+}
+
+async fn current(work: &mut Work, id: DeliveryId) -> Result<Current, Error> {
     let row = sql::query(CURRENT.on(&work.conn))
         .bind(id.column())
         .fetch_optional(&mut work.conn)
         .await?
         .ok_or_else(|| Error::missing("delivery", id))?;
-    let message = MessageRow::read(row.get("message")?)?;
-    Ok((row.get::<&str>("state")?.parse()?, message, row.get("backend")?))
+    Ok(Current {
+        state: row.get::<&str>("state")?.parse()?,
+        message: MessageRow::read(row.get("message")?)?,
+        backend: row.get("backend")?,
+        lease_until: row.get("lease_until")?,
+    })
 }

@@ -77,7 +77,8 @@ pub struct RejectedRow {
 }
 
 impl Store {
-    /// Events after `after`, oldest first; with a `channel`, only those that concern it.
+    /// Events after `after`, oldest first; with a `channel`, only those that concern it. And the last sequence that was looked at, which may be
+    /// that of another channel's.
     ///
     /// # Errors
     /// The database's.
@@ -86,17 +87,22 @@ impl Store {
         after: i64,
         channel: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<Event>, Error> {
+    ) -> Result<(Vec<Event>, i64), Error> {
+        // Numbers are given in the order of commits: up to here nothing more will come.
+        let upto = self.last_event().await?.max(after);
         let rows = sql::query(
-            "SELECT * FROM event WHERE sequence > ?1 AND (?2 IS NULL OR channel IS NULL OR channel = ?2)
+            "SELECT * FROM event WHERE sequence > ?1 AND sequence <= ?4 AND (?2 IS NULL OR channel IS NULL OR channel = ?2)
              ORDER BY sequence LIMIT ?3",
         )
         .bind(after)
         .bind(channel)
         .bind(limit)
+        .bind(upto)
         .fetch_all(&mut self.read())
         .await?;
-        rows.iter().map(event).collect()
+        let found = rows.iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        let last = found.last().filter(|_| found.len() == limit as usize).map_or(upto, |last| last.sequence);
+        Ok((found, last))
     }
 
     /// The sequence of the latest event; 0 when there is none.

@@ -460,12 +460,13 @@ impl Moved {
 }
 
 /// What an operator orders to be sent again is due at ?1. After its deadline it has as long again as it had at first; a day where its
-/// agreement alone said how long. A lease that stands is left: what is under way is what was asked for.
+/// agreement alone said how long, and the time that is left where it waits under that. A lease that stands is left: what is under way is
+/// what was asked for.
 macro_rules! send_again {
     () => {
         "UPDATE message SET state = 'queued', due = ?1, lease_until = CASE state WHEN 'queued' THEN lease_until END,
              send_window = coalesce(send_window, deadline - created),
-             deadline = CASE WHEN deadline > ?1 THEN deadline
+             deadline = CASE WHEN deadline > ?1 OR (deadline IS NULL AND state = 'queued') THEN deadline
                  ELSE ?1 + coalesce(send_window, deadline - created, 86400000000) END"
     };
 }

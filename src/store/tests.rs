@@ -269,9 +269,14 @@ async fn rejected_messages_notices_and_events_are_listed() {
     let mut bell = store.event_changes();
     submitted(&store, "a", "1@test").await;
     bell.changed().await.unwrap();
-    let events = store.events_after(0, Some("rest"), 10).await.unwrap();
+    let (events, last) = store.events_after(0, Some("rest"), 10).await.unwrap();
     let kinds: Vec<&str> = events.iter().map(|e| e.kind.as_str()).collect();
     assert_eq!(kinds, ["submitted", "status"]);
-    assert!(store.events_after(0, Some("other"), 10).await.unwrap().is_empty());
+    let (page, end) = store.events_after(0, Some("rest"), 1).await.unwrap();
+    assert_eq!((page.len(), end, last), (1, events[0].sequence, events[1].sequence));
+    // Whoever nothing is for need not pass over it again.
+    let (none, passed) = store.events_after(0, Some("other"), 10).await.unwrap();
+    assert!(none.is_empty() && passed == last, "{passed}");
+    assert_eq!(store.events_after(passed + 7, Some("other"), 10).await.unwrap().1, passed + 7);
     assert_eq!(store.last_event().await.unwrap(), events[1].sequence);
 }

@@ -15,9 +15,7 @@ use super::error::{Asked, Problem};
 use super::{Desk, backend};
 use crate::backend::auth::Caller;
 use crate::backend::{delivery, folder};
-use crate::store::{
-    self, DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, PayloadReader, Settled,
-};
+use crate::store::{self, DeliveryId, DeliveryOutcome, DeliveryView, Form, PayloadReader, Settled};
 use crate::thread;
 use crate::transport::body::channel;
 
@@ -52,8 +50,7 @@ pub async fn list(
     let backend = backend(&desk.office, &caller, listing.backend.as_deref())?;
     let after = listing.after.as_deref().map(id).transpose()?;
     let limit = listing.limit.unwrap_or(PAGE).clamp(1, PAGE);
-    let states = [DeliveryState::AtDisposal];
-    let found = desk.office.store.deliveries(Some(&backend.id), &states, after, limit).await?;
+    let found = desk.office.store.deliveries_at_disposal(&backend.id, after, limit).await?;
     Ok(Json(json!({ "messages": found.iter().map(view).collect::<Vec<_>>() })))
 }
 

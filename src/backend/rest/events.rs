@@ -40,12 +40,14 @@ pub async fn events(
     let store = &desk.office.store;
     let mut changes = store.event_changes();
     let until = tokio::time::Instant::now() + Duration::from_secs(since.wait.min(LONGEST));
+    let mut after = since.after;
     loop {
         changes.mark_unchanged();
-        let found = store.events_after(since.after, caller.backend.as_deref(), PAGE).await?;
+        let (found, last) = store.events_after(after, caller.backend.as_deref(), PAGE).await?;
+        // What is others' is not passed over again.
+        after = last;
         let waited = tokio::time::timeout_at(until, changes.changed());
         if !found.is_empty() || since.wait == 0 || waited.await.is_err() {
-            let last = found.last().map_or(since.after, |event| event.sequence);
             return Ok(Json(json!({ "events": found, "last": last })));
         }
     }

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::crash::{self, Point};
 use crate::ebms::{Code, MessageInfo, SignedReference, UserMessage, names, write_receipt};
 use crate::pki::Certificate;
-use crate::pmode::{Admitted, EvidenceRule};
+use crate::pmode::{Admitted, EvidenceRule, PMode};
 use crate::store::{Accepted, Class, Effect, InboundKey, NewInbound, NewInboundPart, Store, Stored};
 use crate::{id, store};
 
@@ -118,7 +118,7 @@ async fn inbound(node: &Node, checked: Checked, receipt: Vec<u8>) -> Result<NewI
         pmode: serde_json::to_value(&pmode).unwrap_or_default(),
         signer: signer.der().to_vec(),
         receipt,
-        deadline: deadline(&message).or_else(|| within(node, admitted.as_ref())),
+        deadline: deadline(&message, &pmode).or_else(|| within(node, admitted.as_ref())),
         parts: parts.into_iter().filter_map(stored_part).collect(),
         at_disposal: pmode.evidence == EvidenceRule::ReceiptOnly
             && admitted.as_ref().is_some_and(|a| a.lists),
@@ -127,8 +127,11 @@ async fn inbound(node: &Node, checked: Checked, receipt: Vec<u8>) -> Result<NewI
     })
 }
 
-fn deadline(message: &UserMessage) -> Option<Timestamp> {
-    message.property(names::DEADLINE).and_then(|text| text.parse().ok())
+/// The sender's, where it hears of what became of it (model.md 4): else a property of that name is its own business, and the message would
+/// be taken away from its recipient without a word to anybody.
+fn deadline(message: &UserMessage, pmode: &PMode) -> Option<Timestamp> {
+    let given = message.property(names::DEADLINE).filter(|_| pmode.evidence == EvidenceRule::Rem);
+    given.and_then(|text| text.parse().ok())
 }
 
 /// The receiving backend's own limit, where the message names no deadline (model.md 4).

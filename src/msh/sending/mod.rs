@@ -69,7 +69,9 @@ async fn send(node: &Node, message: OutMessage) -> Result<(), Unkept> {
 }
 
 async fn flow(node: &Node, message: &OutMessage) -> Result<(), Lost> {
-    if let Some(over) = settle::deadline_passed(node, message) {
+    if let Some(over) = settle::deadline_passed(node, message)
+        && !is_ordered(node, message).await?
+    {
         return Ok(settle::given_up(node, message, over).await?);
     }
     let planned = match plan::plan(node, message).await {

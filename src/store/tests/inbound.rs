@@ -54,7 +54,7 @@ async fn of_many_at_once_one_is_new_and_all_others_get_its_receipt() {
         }
     }
     assert_eq!(new, 1);
-    assert_eq!(store.deliveries(Some("rest"), &[], None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.newest_deliveries((Some("rest"), None), None, 10).await.unwrap().len(), 1);
     assert_eq!(place::published(&store).len(), usize::from(kept.parts[0].form == Form::Original));
 }
 
@@ -92,13 +92,45 @@ async fn what_is_at_disposal_by_now_is_not_undeliverable() {
     let id = delivery_of(&store, "1@sender").await;
     store.delivery_at_disposal(id, None).await.unwrap();
     let reason = "it could not be put there before the deadline".to_owned();
-    let late = DeliveryOutcome::Undeliverable { reason };
+    let late = DeliveryOutcome::Undeliverable { reason, carrier: false };
     let refused = store.settle_delivery(id, late, Some(evidence_message("e1@us"))).await;
     assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
     assert!(store.notices(true, 10).await.unwrap().is_empty(), "told of what did not happen");
     assert_eq!(store.delivery(id).await.unwrap().state, DeliveryState::AtDisposal);
     let taken = store.settle_delivery(id, DeliveryOutcome::Accepted, Some(evidence_message("e2@us"))).await;
     assert_eq!(taken.unwrap(), Settled::Now);
+}
+
+/// A folder may appear between the look of whoever says that it is not there and what is said.
+#[tokio::test]
+async fn what_is_on_its_way_to_its_disposal_is_undeliverable_only_to_its_carrier() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let said = |carrier| DeliveryOutcome::Undeliverable { reason: "no way".to_owned(), carrier };
+    let until = store.clock().now() + SignedDuration::from_mins(10);
+    let [first, second] = [delivery_of(&store, "1@sender").await, delivery_of(&store, "2@sender").await];
+    let leased = store.lease_deliveries("rest", store.clock().now(), 10, until).await.unwrap();
+    assert_eq!(leased.len(), 2);
+    let refused = store.settle_delivery(first, said(false), None).await;
+    assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+    assert_eq!(store.settle_delivery(first, said(true), None).await.unwrap(), Settled::Now);
+    store.postpone_delivery(second, store.clock().now()).await.unwrap();
+    assert_eq!(store.settle_delivery(second, said(false), None).await.unwrap(), Settled::Now);
+}
+
+/// Where evidence is owed its sender hears of it.
+#[tokio::test]
+async fn a_message_that_is_missed_without_a_word_to_its_sender_is_told_to_the_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    for (name, evidence) in [("1@sender", Some(evidence_message("e1@us"))), ("2@sender", None)] {
+        let id = delivery_of(&store, name).await;
+        store.delivery_at_disposal(id, None).await.unwrap();
+        store.settle_delivery(id, DeliveryOutcome::Missed, evidence).await.unwrap();
+    }
+    let told = store.notices(false, 10).await.unwrap();
+    let [notice] = told.as_slice() else { panic!("{told:?}") };
+    assert!(notice.kind == "missed" && notice.text.contains("2@sender"), "{notice:?}");
 }
 
 #[tokio::test]
@@ -113,7 +145,7 @@ async fn what_was_never_at_disposal_is_not_missed() {
     assert_eq!(missed().await.unwrap(), Settled::Now);
     let other = delivery_of(&store, "2@sender").await;
     let reason = "the disk was away".to_owned();
-    let undeliverable = DeliveryOutcome::Undeliverable { reason };
+    let undeliverable = DeliveryOutcome::Undeliverable { reason, carrier: false };
     for said in [Settled::Now, Settled::Before] {
         assert_eq!(store.settle_delivery(other, undeliverable.clone(), None).await.unwrap(), said);
     }
@@ -159,7 +191,7 @@ async fn a_delivery_that_cannot_be_read_holds_up_no_other_and_an_operator_hears_
     )
     .await;
     let ids = |views: Vec<DeliveryView>| views.iter().map(|view| view.id).collect::<Vec<_>>();
-    assert_eq!(ids(store.deliveries(Some("rest"), &[], None, 10).await.unwrap()), [good]);
+    assert_eq!(ids(store.newest_deliveries((Some("rest"), None), None, 10).await.unwrap()), [good]);
     assert_eq!(ids(store.deliveries_past_deadline(later(60), None, 10).await.unwrap().0), [good]);
     let (page, next) = store.deliveries_past_deadline(later(60), None, 3).await.unwrap();
     assert_eq!(ids(page), [good], "a full page, whose last row cannot be read");
@@ -198,8 +230,7 @@ async fn a_delivery_is_listed_taken_and_never_offered_again() {
     assert_eq!(told, Settled::Now);
     let told = store.delivery_at_disposal(id, Some(evidence_message("e2@us"))).await.unwrap();
     assert_eq!(told, Settled::Before);
-    let open = [DeliveryState::AtDisposal];
-    assert_eq!(store.deliveries(Some("rest"), &open, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.deliveries_at_disposal("rest", None, 10).await.unwrap().len(), 1);
     assert_eq!(store.deliveries_past_deadline(later(60), None, 10).await.unwrap().0.len(), 1);
 
     let accept = || store.settle_delivery(id, DeliveryOutcome::Accepted, Some(evidence_message("e3@us")));
@@ -207,7 +238,7 @@ async fn a_delivery_is_listed_taken_and_never_offered_again() {
     assert_eq!(accept().await.unwrap(), Settled::Before);
     let refusal = DeliveryOutcome::Refused { code: None, reason: "no".to_owned() };
     assert!(matches!(store.settle_delivery(id, refusal, None).await, Err(Error::Conflict { .. })));
-    assert!(store.deliveries(Some("rest"), &open, None, 10).await.unwrap().is_empty());
+    assert!(store.deliveries_at_disposal("rest", None, 10).await.unwrap().is_empty());
     assert!(store.deliveries_past_deadline(later(60), None, 10).await.unwrap().0.is_empty());
 
     let sent = store.lease_due(noon(), 10, later(60)).await.unwrap();

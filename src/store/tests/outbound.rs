@@ -293,7 +293,7 @@ async fn the_event_of_a_status_says_what_changed_it() {
     let attempt = first_attempt(&store, &message).await;
     store.settle(attempt, settlement(Outcome::Definite, Next::Failed, vec![row])).await.unwrap();
     store.retry(view.recipients[0].id, "clerk", "they are back").await.unwrap();
-    let events = store.events_after(0, Some("rest"), 10).await.unwrap();
+    let (events, _) = store.events_after(0, Some("rest"), 10).await.unwrap();
     let told: Vec<_> = events.iter().filter(|e| e.kind == "status").map(|e| &e.data).collect();
     let told: Vec<_> = told.iter().map(|data| (&data["state"], &data["detail"])).collect();
     let expected = [
@@ -321,6 +321,28 @@ async fn a_message_that_is_under_way_is_not_sent_by_another_because_an_operator_
     let again = leased(&store, later(5)).await.remove(0);
     store.begin_attempt(again.lease(), attempt(later(5))).await.unwrap();
     assert!(!store.is_ordered(recipient).await.unwrap(), "it was tried");
+}
+
+/// By its agreement it may have a week: an order to try it now takes none of that.
+#[tokio::test]
+async fn an_order_leaves_the_time_that_an_agreement_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut one = recipient("1@test");
+    one.message.as_mut().unwrap().send_until = None;
+    let Submitted::Created(id) = store.submit(submission(&store, "a", vec![one])).await.unwrap() else {
+        panic!("not taken")
+    };
+    let recipient = store.submission(id).await.unwrap().recipients[0].id;
+    store.retry(recipient, "clerk", "impatient").await.unwrap();
+    let message = leased(&store, later(1)).await.remove(0);
+    assert_eq!(message.deadline, None);
+    let row = Row::local(Signal::NotFound, later(1), "1").because("no");
+    let no_way = (json!([]), "not registered".to_owned());
+    let failed = vec![NewEvidence::statement(row)];
+    store.lookup_failed(message.lease(), no_way, Next::Failed, failed).await.unwrap();
+    store.retry(recipient, "clerk", "they are back").await.unwrap();
+    assert!(leased(&store, later(2)).await.remove(0).deadline.is_some(), "its time was over");
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
         .chain(delivery::NEXT_DEADLINE)
         .chain([
             delivery::PAST_DEADLINE,
+            delivery::AT_DISPOSAL,
             settle::OVERDUE,
             settle::UNEVIDENCED,
             super::payload_files::FILES,
