@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 const SENDER: &str = "iso6523-actorid-upis::0218:90000000001";
 const RECIPIENT: &str = "iso6523-actorid-upis::0191:10000001";
+/// Octets of the largest payload there.
+const MOST: usize = 20_000;
 /// Seconds that the recipient has to take a message.
 const TAKE_WITHIN: u64 = 4;
 
@@ -34,7 +36,8 @@ impl Scene {
         let resolver = free()?;
         let rest = "\n[[backend]]\nid = \"office\"\nadapter = \"rest\"\n";
         let files = format!(
-            "\n[[backend]]\nid = \"files\"\nadapter = \"folder\"\npath = \"mail\"\ntake_within = \"{TAKE_WITHIN}s\"\n"
+            "\n[[backend]]\nid = \"files\"\nadapter = \"folder\"\npath = \"mail\"\ntake_within = \"{TAKE_WITHIN}s\"\n\
+             \n[limits]\npayload_octets = {MOST}\n"
         );
         let mut home = world.access_point("home", 2048, resolver, rest)?;
         let mut away = world.access_point("away", 2048, resolver, &files)?;
@@ -62,6 +65,19 @@ impl Scene {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
+    }
+
+    /// Puts a folder into the outbox.
+    fn hand_in(&self, name: &str, client_id: &str, letter: &[u8]) -> Result<()> {
+        let folder = self.mail.join(name);
+        fs::create_dir(&folder)?;
+        let description = json!({
+            "client_id": client_id, "original_sender": RECIPIENT, "recipients": [{ "participant": SENDER }],
+            "document_type": ENVELOPE, "process": PROCESS,
+        });
+        fs::write(folder.join("metadata.json"), description.to_string())?;
+        fs::write(folder.join("letter.txt"), letter)?;
+        Ok(fs::rename(&folder, self.mail.join("out").join(format!("{name}.ready")))?)
     }
 
     async fn noticed(&self, kind: &str) -> Result<()> {
@@ -133,16 +149,24 @@ async fn a_folder_that_cannot_be_taken_holds_up_no_other() -> Result<()> {
     appears(&scene.mail, |name| name == "out").await?;
     // It sorts first, and is none.
     fs::write(out.join("a.ready"), "no folder")?;
-    let letter = scene.mail.join("letter");
-    fs::create_dir(&letter)?;
-    let description = json!({
-        "client_id": "b", "original_sender": RECIPIENT, "recipients": [{ "participant": SENDER }],
-        "document_type": ENVELOPE, "process": PROCESS,
-    });
-    fs::write(letter.join("metadata.json"), description.to_string())?;
-    fs::write(letter.join("letter.txt"), "a letter")?;
-    fs::rename(&letter, out.join("b.ready"))?;
+    scene.hand_in("b", "b", b"a letter")?;
     appears(&out, |name| name == "b.done").await?;
     ensure!(out.join("a.ready").is_file(), "it is left alone");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_never_be_sent_is_told_in_its_folder() -> Result<()> {
+    let scene = Scene::set().await?;
+    let out = scene.mail.join("out");
+    appears(&scene.mail, |name| name == "out").await?;
+    scene.hand_in("a", "a\0", b"a letter")?;
+    scene.hand_in("b", "b", &[b'x'; MOST + 1])?;
+    scene.hand_in("c", "c", &[b'x'; MOST])?;
+    appears(&out, |name| name == "c.done").await?;
+    for (name, words) in [("a", "U+0000"), ("b", "[limits] payload_octets")] {
+        let told = fs::read_to_string(out.join(format!("{name}.failed/status.json")))?;
+        ensure!(told.contains(words), "{told}");
+    }
     Ok(())
 }

@@ -105,6 +105,7 @@ pub(super) async fn build(settings: Settings, around: Surroundings) -> Result<Bu
         evidence_trust,
         div,
         retention,
+        payload_octets: file.limits.payload_octets,
     });
     let node = Arc::new(Node {
         domain: file.node.domain.clone(),

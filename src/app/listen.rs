@@ -42,11 +42,7 @@ pub(super) async fn start(built: &Built, tasks: &mut Tasks) -> Result<()> {
     let endpoint = As4 { node: built.node.clone(), path: as4.path.clone().into() };
     tasks.spawn("listen.as4", serve_as4(endpoint, server, tasks.stopped()));
     if let Some(server) = backend {
-        let desk = rest::Desk {
-            office: built.office.clone(),
-            tokens: built.backend_tokens.clone(),
-            payload_octets: built.file.limits.payload_octets,
-        };
+        let desk = rest::Desk { office: built.office.clone(), tokens: built.backend_tokens.clone() };
         tasks.spawn("listen.backend", server.run(rest::router(desk), tasks.stopped()));
     }
     if let Some(server) = admin {

@@ -108,6 +108,7 @@ fn workers(built: &build::Built, tasks: &mut Tasks) {
         tasks.spawn(format!("revocation of {name:?}"), revoker.clone().run(tasks.stopped()));
     }
     tasks.spawn("deadlines", backend::deadlines::run(office.clone(), tasks.stopped()));
+    tasks.spawn("retention", backend::retention::run(office.clone(), tasks.stopped()));
     for backend in &office.backends {
         if !matches!(backend.adapter, Adapter::Rest | Adapter::Div(None)) {
             let collecting = collect(office.clone(), backend.id.clone(), tasks.stopped());

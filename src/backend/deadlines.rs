@@ -5,12 +5,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::folder::{self, Seen};
+use super::folder::Seen;
+use super::lookout::Lookout;
 use super::{Office, delivery};
 use crate::clock::{SignedDuration, Timestamp};
 use crate::status::{Row, Signal};
-use crate::store::{DeliveryOutcome, DeliveryState, DeliveryView, NewEvidence, RecipientId, SETTLED};
-use crate::thread;
+use crate::store::{DeliveryOutcome, DeliveryState, DeliveryView, NewEvidence, RecipientId};
 
 /// Deadlines are looked at no more often than this, however much happens.
 const LOOK: Duration = Duration::from_millis(500);
@@ -18,8 +18,6 @@ const LOOK: Duration = Duration::from_millis(500);
 const HELD: Duration = Duration::from_secs(5);
 /// How often the chains are sealed.
 const CHECKPOINT: SignedDuration = SignedDuration::from_mins(1);
-/// How often payloads whose time is over are let go.
-const TIDY: SignedDuration = SignedDuration::from_hours(1);
 /// Rows per look.
 const BATCH: u32 = 100;
 /// How long after a recipient's deadline its evidence may still be on its way before our own timer speaks.
@@ -31,7 +29,7 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
     // Whatever brings a deadline is an event.
     let mut changes = office.store.event_changes();
     let mut sealed = office.clock.now();
-    let (mut tidied, mut least) = (None, Duration::ZERO);
+    let (mut lookout, mut least) = (Lookout::default(), Duration::ZERO);
     loop {
         let pause = pause(&office, sealed).await.max(least);
         tokio::select! {
@@ -46,7 +44,7 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
         }
         changes.mark_unchanged();
         // What must wait has its deadline behind it: it is no reason to look all the time.
-        least = match look(&office).await {
+        least = match look(&office, &mut lookout).await {
             Ok(true) => HELD,
             Ok(false) => Duration::ZERO,
             Err(error) => {
@@ -61,17 +59,11 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
                 tracing::error!(%error, "checkpoint");
             }
         }
-        if tidied.is_none_or(|last| is_due(now, last, TIDY)) {
-            tidied = Some(now);
-            if let Err(error) = tidy(&office).await {
-                tracing::error!(%error, "payloads whose time is over");
-            }
-        }
     }
 }
 
 /// Whether so long has gone by since; where the clock was set back, nobody knows how long it was.
-fn is_due(now: Timestamp, last: Timestamp, every: SignedDuration) -> bool {
+pub(super) fn is_due(now: Timestamp, last: Timestamp, every: SignedDuration) -> bool {
     !(SignedDuration::ZERO..every).contains(&now.duration_since(last))
 }
 
@@ -83,26 +75,10 @@ async fn pause(office: &Office, sealed: Timestamp) -> Duration {
     office.clock.until(Some(next), LOOK, CHECKPOINT.unsigned_abs())
 }
 
-/// Lets go of payloads whose time is over, and of files that nobody names.
-async fn tidy(office: &Office) -> Result<(), crate::store::Error> {
-    match office.store.collect_files(SETTLED).await {
-        Ok(0) => {}
-        Ok(files) => tracing::info!(files, "payload files removed that no row names"),
-        Err(error) => {
-            tracing::warn!(%error, "payload files that no row names are looked for again in an hour")
-        }
-    }
-    let payloads = office.store.drop_payloads(&office.retention, office.clock.now(), BATCH).await?;
-    if payloads > 0 {
-        tracing::info!(payloads, "octets of payloads let go, their time is over");
-    }
-    Ok(())
-}
-
 /// What cannot be settled is logged and holds up nothing behind it; whether there is such.
-async fn look(office: &Office) -> Result<bool, delivery::Error> {
+async fn look(office: &Office, lookout: &mut Lookout) -> Result<bool, delivery::Error> {
     let now = office.clock.now();
-    let held = look_at_deliveries(office, now).await?;
+    let held = look_at_deliveries(office, lookout, now).await?;
     let late = now.checked_sub(GRACE).unwrap_or(now);
     for recipient in office.store.overdue_recipients(late, BATCH).await? {
         if let Err(error) = overdue(office, recipient).await {
@@ -118,12 +94,16 @@ async fn look(office: &Office) -> Result<bool, delivery::Error> {
 }
 
 /// Page by page: those that must wait are no reason not to look at the others.
-async fn look_at_deliveries(office: &Office, now: Timestamp) -> Result<bool, delivery::Error> {
+async fn look_at_deliveries(
+    office: &Office,
+    lookout: &mut Lookout,
+    now: Timestamp,
+) -> Result<bool, delivery::Error> {
     let (mut after, mut held) = (None, false);
     loop {
         let (page, next) = office.store.deliveries_past_deadline(now, after, BATCH).await?;
         for late in page {
-            held |= past_deadline(office, &late).await.unwrap_or_else(|error| {
+            held |= past_deadline(office, lookout, &late).await.unwrap_or_else(|error| {
                 tracing::error!(delivery.id = %late.id, %error, "a delivery past its deadline");
                 true
             });
@@ -139,9 +119,19 @@ const NEVER_THERE: &str = "it could not be put at the recipient's disposal befor
 
 /// Nobody took it in time, or it was never there to be taken: the second is ours, and no recipient's fault (model.md 4). True when that
 /// cannot be said yet.
-async fn past_deadline(office: &Office, late: &DeliveryView) -> Result<bool, delivery::Error> {
+async fn past_deadline(
+    office: &Office,
+    lookout: &mut Lookout,
+    late: &DeliveryView,
+) -> Result<bool, delivery::Error> {
     let inbox = office.backend(&late.backend).and_then(|backend| backend.adapter.inbox());
-    let seen = inbox.as_ref().map(|inbox| thread::apart(|| folder::see(inbox, late.id)));
+    let seen = match inbox {
+        None => None,
+        Some(inbox) => match lookout.see(&late.backend, inbox, late.id).await {
+            None => return cannot_be_seen(office, late).await.map(|()| true),
+            seen => seen,
+        },
+    };
     let outcome = match (late.state, seen) {
         // It is there, and is told to be so with the next look of whoever carries; or the answer is.
         (DeliveryState::Waiting, Some(Seen::Unanswered | Seen::Answered))
@@ -187,4 +177,19 @@ async fn overdue(office: &Office, recipient: RecipientId) -> Result<(), delivery
     let row = Row::local(Signal::Expired, now, format!("deadline-{recipient}")).because(text);
     office.store.append_evidence(recipient, vec![NewEvidence::statement(row)]).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_up_no_round() {
+        let noon: Timestamp = "2026-11-28T12:00:00Z".parse().unwrap();
+        let minute = SignedDuration::from_mins(1);
+        assert!(!is_due(noon, noon, minute));
+        assert!(!is_due(noon + SignedDuration::from_secs(59), noon, minute));
+        assert!(is_due(noon + minute, noon, minute));
+        assert!(is_due(noon - SignedDuration::from_hours(700), noon, minute));
+    }
 }

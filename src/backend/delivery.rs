@@ -19,7 +19,9 @@ use super::{Adapter, Office, div, folder, proof};
 use crate::clock::SignedDuration;
 use crate::crash::{self, Point};
 use crate::evidence::{self, Happening};
-use crate::store::{self, DeliveryId, DeliveryOutcome, DeliveryView, NewEvidenceMessage, Settled};
+use crate::store::{
+    self, DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, NewEvidenceMessage, Settled,
+};
 use crate::thread;
 
 /// Deliveries carried at a time.
@@ -166,13 +168,25 @@ async fn carry(office: &Office, adapter: &Adapter, delivery: &DeliveryView) -> R
         Adapter::Div(Some(path)) => div::put(office, path, delivery).await,
     };
     match carried {
-        Ok(()) => at_disposal(office, delivery).await.map(drop),
+        Ok(()) => match at_disposal(office, delivery).await? {
+            Settled::Now => Ok(()),
+            Settled::Before => taken_back(office, adapter, delivery).await,
+        },
         Err(Error::Form(reason)) => {
             let outcome = DeliveryOutcome::Undeliverable { reason, carrier: true };
             settle(office, delivery.id, outcome).await.map(drop)
         }
         Err(error) => Err(error),
     }
+}
+
+/// What was said to be undeliverable while it was put there, as where its carrier stood still for longer than its lease, is shown to nobody.
+async fn taken_back(office: &Office, adapter: &Adapter, delivery: &DeliveryView) -> Result<(), Error> {
+    let now = office.store.delivery(delivery.id).await?;
+    if let (DeliveryState::Undeliverable, Some(inbox)) = (now.state, adapter.inbox()) {
+        thread::apart(|| folder::take_back(&inbox, delivery.id));
+    }
+    Ok(())
 }
 
 /// The message is at the backend's disposal: the sender hears of it.

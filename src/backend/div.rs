@@ -3,7 +3,6 @@
 //! An envelope comes by `POST /div/messages` or as a folder in `div-out/`; a message from abroad is left in `div-in/` as
 //! `envelope.xml` and its files. The answer to one is a rename, as in the folder adapter.
 
-use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -230,23 +229,29 @@ fn properties(route: &Route, envelope: &Envelope) -> Vec<(String, Option<String>
 /// Submits every folder in `div-out/` that is ready.
 pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<(), DeliveryError> {
     let outbox = root.join(OUT);
+    let mut held = None;
     for (from, stem) in outbox::ready(office, &outbox)? {
+        if held.is_some() && outbox::has_large(&from) {
+            continue;
+        }
         let taken = match take(office, backend, &from).await {
             Ok((submitted, _)) => Ok(submitted),
             Err(Error::Submission(error)) => Err(error),
             Err(error) => Err(submission::Error::invalid("envelope", error.to_string())),
         };
-        outbox::finish(&outbox, &from, &stem, taken)?;
+        if let Err(error) = outbox::finish(&outbox, &from, &stem, taken) {
+            held = Some(outbox::of_large(error)?);
+        }
     }
-    Ok(())
+    held.map_or(Ok(()), Err)
 }
 
 async fn take(office: &Office, backend: &Backend, from: &Path) -> Result<(Submitted, String), Error> {
-    let path = from.join(ENVELOPE);
-    let octets = outbox::regular(&path).and_then(|()| fs::read(&path));
+    let octets = outbox::described(&from.join(ENVELOPE));
     let octets = octets.map_err(|error| outbox::unreadable("envelope", &error))?;
+    let names = thread::apart(|| folder::entries(from));
     let mut files = Vec::new();
-    for name in folder::entries(from).map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
+    for name in names.map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
         if name != ENVELOPE && name != outbox::STATUS {
             let staged = outbox::stage(office, &from.join(&name))?;
             let media_type = "application/octet-stream".to_owned();

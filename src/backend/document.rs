@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::submission::{Draft, DraftRecipient, Error, Target};
-use super::{Backend, Office};
+use super::{Backend, Office, submission};
 use crate::clock::Timestamp;
 use crate::id;
 use crate::store::{Class, NewPart, StagedPayload};
@@ -141,6 +141,8 @@ impl Document {
         parts: Vec<Part>,
         client_id: Option<String>,
     ) -> Result<Draft, Error> {
+        // Each of them gets all that is said: a long list is refused before that.
+        submission::count(self.recipients.len())?;
         let (names, payloads) = self.arrange(parts)?;
         let asked = self.domain.as_deref().or(backend.route.as_deref());
         let sender = self.original_sender.clone();

@@ -9,14 +9,14 @@
 //! What is submitted: [`super::outbox`].
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::delivery::{self, Error};
-use super::{Adapter, Office};
+use super::{Adapter, Office, outbox};
 use crate::store::{DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, PartView, PayloadReader};
 use crate::{id, thread};
 
@@ -27,9 +27,11 @@ const ACCEPTED: &str = "accepted";
 /// Answer of a consumer that refused a message.
 const REFUSED: &str = "refused";
 /// Longest reason that is read, in octets.
-const REASON: usize = 4096;
+const REASON: u64 = 4096;
 /// What the name of a folder ends with that is being written.
 const PART: &str = "part";
+/// And one that is being removed.
+const GONE: &str = "gone";
 /// A folder that was not touched for so long is no longer being written.
 const LEFT_OVER: Duration = Duration::from_secs(3600);
 
@@ -117,26 +119,29 @@ fn forget(hidden: &Path) {
     let _ = fs::remove_dir_all(hidden);
 }
 
-/// Removes what processes that died left half written, of whatever message. What is younger another node may be writing; what is not
-/// ours, or cannot be removed, is in nobody's way.
+/// Removes what processes that died left half written or half removed, of whatever message. What is younger another node may be writing;
+/// what is not ours, or cannot be removed, is in nobody's way.
 fn tidy(inbox: &Path) {
     let Ok(all) = fs::read_dir(inbox) else { return };
-    for entry in
-        all.filter_map(Result::ok).filter(|entry| is_half_written(&entry.file_name().to_string_lossy()))
-    {
-        let path = entry.path();
-        if last_written(&path).is_ok_and(|age| age > LEFT_OVER)
-            && let Err(error) = fs::remove_dir_all(&path)
-        {
-            tracing::warn!(folder = %path.display(), %error, "what was left half written cannot be removed");
+    for entry in all.filter_map(Result::ok) {
+        let (path, name) = (entry.path(), entry.file_name());
+        let left = match left_behind(&name.to_string_lossy()) {
+            Some(PART) => last_written(&path).is_ok_and(|age| age > LEFT_OVER),
+            // Answered, and settled: nobody will look at it again.
+            Some(_) => true,
+            None => false,
+        };
+        if left && let Err(error) = fs::remove_dir_all(&path) {
+            tracing::warn!(folder = %path.display(), %error, "what was left cannot be removed; remove it by hand");
         }
     }
 }
 
-/// `.<delivery>.<row id>.part`.
-fn is_half_written(name: &str) -> bool {
-    let between = name.strip_prefix('.').and_then(|name| name.strip_suffix(PART)?.strip_suffix('.'));
-    between.and_then(|name| name.split_once('.')).is_some_and(|(id, _)| id.parse::<DeliveryId>().is_ok())
+/// What is left of a delivery: `.<delivery>.<row id>.part`, or `.<delivery>.<answer>.<row id>.gone`.
+fn left_behind(name: &str) -> Option<&'static str> {
+    let (between, end) = name.strip_prefix('.')?.rsplit_once('.')?;
+    let end = [PART, GONE].into_iter().find(|known| *known == end)?;
+    between.split_once('.')?.0.parse::<DeliveryId>().is_ok().then_some(end)
 }
 
 /// How long ago anything in a folder was written: that of the folder itself stands still while a long file grows.
@@ -218,43 +223,68 @@ pub(super) fn file_name(index: usize, part: &PartView) -> String {
 
 /// Settles what the consumer answered, then removes it.
 pub(super) async fn gather(office: &Office, backend: &str, inbox: &Path) -> Result<(), Error> {
-    if !inbox.is_dir() {
-        return Ok(());
-    }
-    for name in entries(inbox)? {
-        let Some((id, answer)) = name.rsplit_once('.') else { continue };
-        let Ok(id) = id.parse::<DeliveryId>() else { continue };
-        let path = inbox.join(&name);
-        let outcome = match answer {
-            ACCEPTED => DeliveryOutcome::Accepted,
-            REFUSED => DeliveryOutcome::Refused { code: None, reason: reason(&path) },
-            _ => continue,
-        };
+    for Answer { name, id, outcome } in thread::apart(|| answers(inbox))? {
         if let Err(error) = answered(office, backend, id, outcome).await {
             tracing::warn!(delivery.id = %id, %error, "the answer in the folder cannot be taken; it is left there");
             continue;
         }
-        take_away(inbox, &name);
+        thread::apart(|| take_away(inbox, &name));
     }
     Ok(())
+}
+
+/// What a consumer has answered, and the folder that says so.
+struct Answer {
+    name: String,
+    id: DeliveryId,
+    outcome: DeliveryOutcome,
+}
+
+fn answers(inbox: &Path) -> Result<Vec<Answer>, Error> {
+    if !inbox.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut answers = Vec::new();
+    for name in entries(inbox)? {
+        let Some((id, answer)) = name.rsplit_once('.') else { continue };
+        let Ok(id) = id.parse::<DeliveryId>() else { continue };
+        let outcome = match answer {
+            ACCEPTED => DeliveryOutcome::Accepted,
+            REFUSED => DeliveryOutcome::Refused { code: None, reason: reason(&inbox.join(&name)) },
+            _ => continue,
+        };
+        answers.push(Answer { name, id, outcome });
+    }
+    Ok(answers)
+}
+
+/// Removes a folder that should not be there, unless the consumer has answered already.
+pub(super) fn take_back(inbox: &Path, id: DeliveryId) {
+    let name = id.to_string();
+    if inbox.join(&name).exists() {
+        take_away(inbox, &name);
+    }
 }
 
 /// Removes an answered folder. It is out of the way first: what cannot be removed (of another owner, or still open on another machine) must
 /// not be found again and again, nor keep the answers behind it waiting.
 fn take_away(inbox: &Path, name: &str) {
-    let hidden = inbox.join(format!(".{name}.{}.gone", id::row_id()));
+    let hidden = inbox.join(format!(".{name}.{}.{GONE}", id::row_id()));
     let gone = fs::rename(inbox.join(name), &hidden).and_then(|()| fs::remove_dir_all(&hidden));
     if let Err(error) = gone {
-        tracing::warn!(folder = %inbox.join(name).display(), %error, "an answered folder cannot be removed; remove it by hand");
+        tracing::warn!(folder = %inbox.join(name).display(), %error, "a folder that is of no more use cannot be removed; remove it by hand");
     }
 }
 
 /// Makes the folders of a backend, once, at the start: what is away later is not to be replaced by a new one.
 pub fn prepare(adapter: &Adapter) {
     let Some(inbox) = adapter.inbox() else { return };
-    if let Err(error) = fs::create_dir_all(&inbox) {
-        tracing::error!(folder = %inbox.display(), %error, "the folder of a backend cannot be made");
-    }
+    thread::apart(|| match fs::create_dir_all(&inbox) {
+        Ok(()) => tidy(&inbox),
+        Err(error) => {
+            tracing::error!(folder = %inbox.display(), %error, "the folder of a backend cannot be made");
+        }
+    });
 }
 
 /// What can be seen of a message in a consumer's folder.
@@ -301,8 +331,11 @@ async fn answered(
 }
 
 fn reason(path: &Path) -> String {
-    let text = fs::read(path.join("reason.txt")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text[..text.len().min(REASON)]).trim().to_owned();
+    let mut text = Vec::new();
+    // What cannot be read is no reason.
+    let _ =
+        outbox::regular(&path.join("reason.txt")).and_then(|file| file.take(REASON).read_to_end(&mut text));
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
     if text.is_empty() { "no reason was given".into() } else { text }
 }
 
@@ -356,8 +389,9 @@ mod tests {
         let id = "019c0000-0000-7000-8000-000000000001";
         let [old, young] = ["1", "2"].map(|row| inbox.path().join(format!(".{id}.{row}.part")));
         let theirs = inbox.path().join(".download.part");
+        let answered = inbox.path().join(format!(".{id}.accepted.4.gone"));
         let file = inbox.path().join(format!(".{id}.3.part"));
-        for folder in [&old, &young, &theirs] {
+        for folder in [&old, &young, &theirs, &answered] {
             fs::create_dir(folder).unwrap();
         }
         fs::write(young.join("grows"), "still").unwrap();
@@ -368,6 +402,25 @@ mod tests {
         }
         tidy(inbox.path());
         assert_eq!([&old, &young, &theirs, &file].map(|path| path.exists()), [false, true, true, true]);
+        assert!(!answered.exists());
+    }
+
+    /// What it says goes abroad, signed.
+    #[test]
+    fn a_reason_is_short_and_no_other_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, text) = (folder.path().join("ours"), folder.path().join("reason.txt"));
+        assert_eq!(reason(folder.path()), "no reason was given");
+        fs::write(&text, "n".repeat(1 << 20)).unwrap();
+        assert_eq!(reason(folder.path()).len() as u64, REASON);
+        fs::remove_file(&text).unwrap();
+        fs::write(&ours, "a secret").unwrap();
+        std::os::unix::fs::symlink(&ours, &text).unwrap();
+        assert_eq!(reason(folder.path()), "no reason was given");
+        fs::remove_file(&text).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &text, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+            .unwrap();
+        assert_eq!(reason(folder.path()), "no reason was given");
     }
 
     /// It is tried every few seconds, for days: copies that stayed would fill the disk.

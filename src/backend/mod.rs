@@ -12,9 +12,11 @@ pub mod div;
 pub mod document;
 mod envelope;
 pub mod folder;
+mod lookout;
 pub mod outbox;
 mod proof;
 pub mod rest;
+pub mod retention;
 pub mod routes;
 mod serves;
 pub mod submission;
@@ -53,6 +55,8 @@ pub struct Office {
     pub div: Option<div::National>,
     /// How long payloads are kept.
     pub retention: Retention,
+    /// Largest payload that a backend may hand in, in octets.
+    pub payload_octets: u64,
 }
 
 /// One backend.

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
 
 use super::delivery::Error;
@@ -27,11 +29,37 @@ const BUFFER: usize = 64 * 1024;
 /// The folder's, or the store's: then what is ready stays so until the next look.
 pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<(), Error> {
     let outbox = root.join(OUT);
+    let mut held = None;
     for (from, stem) in ready(office, &outbox)? {
+        if held.is_some() && has_large(&from) {
+            continue;
+        }
         let taken = take(office, backend, &from, &stem).await;
-        finish(&outbox, &from, &stem, taken)?;
+        if let Err(error) = finish(&outbox, &from, &stem, taken) {
+            held = Some(of_large(error)?);
+        }
     }
-    Ok(())
+    held.map_or(Ok(()), Err)
+}
+
+/// Where there is no room for a payload, or its place is away, folders without large ones go on.
+///
+/// # Errors
+/// What holds up all of them.
+pub(super) fn of_large(error: Error) -> Result<Error, Error> {
+    match &error {
+        Error::Store(said) if said.is_full() || said.is_passing() => Ok(error),
+        _ => Err(error),
+    }
+}
+
+/// Whether anything in a folder would not lie in the database.
+pub(super) fn has_large(from: &Path) -> bool {
+    thread::apart(|| {
+        let Ok(all) = fs::read_dir(from) else { return false };
+        let size = |entry: fs::DirEntry| entry.metadata().map_or(0, |found| found.len());
+        all.filter_map(Result::ok).any(|entry| size(entry) > store::INLINE as u64)
+    })
 }
 
 /// What is ready, with its name, where there is room for more. Whether we may write there is tried first: what could not be renamed would
@@ -40,6 +68,14 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
 /// # Errors
 /// The folder's, or the store's when it has no room.
 pub(super) fn ready(office: &Office, outbox: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
+    let ready = thread::apart(|| writable(outbox))?;
+    if !ready.is_empty() {
+        office.store.check_taking()?;
+    }
+    Ok(ready)
+}
+
+fn writable(outbox: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
     if !outbox.is_dir() {
         fs::create_dir(outbox).map_err(folder(outbox))?;
     }
@@ -54,9 +90,6 @@ pub(super) fn ready(office: &Office, outbox: &Path) -> Result<Vec<(PathBuf, Stri
             }
         }
     }
-    if !ready.is_empty() {
-        office.store.check_taking()?;
-    }
     Ok(ready)
 }
 
@@ -66,13 +99,12 @@ async fn take(
     from: &Path,
     stem: &str,
 ) -> Result<Submitted, submission::Error> {
-    let described = from.join("metadata.json");
-    let octets = regular(&described)
-        .and_then(|()| fs::read(&described))
-        .map_err(|e| unreadable("metadata.json", &e))?;
+    let octets = described(&from.join("metadata.json")).map_err(|e| unreadable("metadata.json", &e))?;
     let document = Document::read(&octets)?;
     let mut parts = Vec::new();
-    for name in payloads(from).map_err(|e| submission::Error::invalid("folder", e.to_string()))? {
+    for name in
+        thread::apart(|| payloads(from)).map_err(|e| submission::Error::invalid("folder", e.to_string()))?
+    {
         parts.push(part(office, from, &name)?);
     }
     let draft = document.draft(office, backend, octets, parts, Some(stem.to_owned()))?;
@@ -93,13 +125,41 @@ fn payloads(from: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// A link could name any file that this process may read: only what lies in the folder itself is sent.
-pub(super) fn regular(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path)?.is_file() {
-        true => Ok(()),
-        false => {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no regular file", path.display())))
+/// The whole of a description or envelope.
+///
+/// # Errors
+/// As [`regular`]; [`io::ErrorKind::FileTooLarge`].
+pub(super) fn described(path: &Path) -> io::Result<Vec<u8>> {
+    let most = submission::DESCRIPTION;
+    thread::apart(|| {
+        let mut octets = Vec::new();
+        regular(path)?.take(most + 1).read_to_end(&mut octets)?;
+        match octets.len() as u64 > most {
+            true => {
+                Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} octets")))
+            }
+            false => Ok(octets),
         }
+    })
+}
+
+/// Opens a file. A link could name any that this process may read, and a pipe would be waited for: only what lies in the folder itself
+/// is read.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] for what is no regular file; the system's.
+pub(super) fn regular(path: &Path) -> io::Result<fs::File> {
+    let other =
+        || io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no regular file", path.display()));
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(other());
+    }
+    // Somebody may put something else there meanwhile.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(other()),
     }
 }
 
@@ -110,8 +170,17 @@ pub(super) fn regular(path: &Path) -> io::Result<()> {
 pub(super) fn stage(office: &Office, path: &Path) -> Result<StagedPayload, submission::Error> {
     let read = |error: io::Error| unreadable("file", &error);
     thread::apart(|| {
-        regular(path).map_err(read)?;
-        let mut file = fs::File::open(path).map_err(read)?;
+        let mut file = regular(path).map_err(read)?;
+        let (size, most) = (file.metadata().map_err(read)?.len(), office.payload_octets);
+        if size > most {
+            let problem = format!(
+                "{} has {size} octets; at most {most} are taken ([limits] payload_octets)",
+                path.display()
+            );
+            return Err(submission::Error::invalid("file", problem));
+        }
+        office.store.check_room_for(size)?;
+        let mut file = (&mut file).take(most);
         let mut writer = office.store.spool().writer_keeping(Keep::Compressed);
         let mut buffer = vec![0; BUFFER];
         loop {
@@ -163,7 +232,7 @@ pub(super) fn finish(
         Err(submission::Error::Store(error)) => return Err(Error::Store(error)),
         Err(error) => ("failed", json!({ "error": error.to_string() })),
     };
-    if let Err(error) = rename(outbox, from, stem, (end, &status)) {
+    if let Err(error) = thread::apart(|| rename(outbox, from, stem, (end, &status))) {
         tracing::error!(%error, folder = %from.display(), end, "a folder that was taken cannot be renamed: let tilts write there");
     }
     Ok(())
@@ -222,5 +291,28 @@ mod tests {
         assert!(regular(&file).is_ok());
         assert!(regular(&link).unwrap_err().to_string().contains("no regular file"));
         assert!(regular(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_description_without_end_is_not_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metadata.json");
+        fs::File::create(&path).unwrap().set_len(submission::DESCRIPTION).unwrap();
+        assert_eq!(described(&path).unwrap().len() as u64, submission::DESCRIPTION);
+        fs::File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(described(&path).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn only_what_large_payloads_wait_for_lets_small_ones_pass() {
+        let full = || store::Error::NoRoom { path: "/full".into(), free: 1, wanted: 2 };
+        assert!(of_large(Error::Store(full())).is_ok());
+        assert!(of_large(Error::Store(store::Error::Closed)).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let file = fs::File::create(folder.path().join("letter.pdf")).unwrap();
+        file.set_len(store::INLINE as u64).unwrap();
+        assert!(!has_large(folder.path()));
+        file.set_len(store::INLINE as u64 + 1).unwrap();
+        assert!(has_large(folder.path()));
     }
 }

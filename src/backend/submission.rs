@@ -21,11 +21,14 @@ use crate::store::{
     self, Class, NewEvidence, NewMessage, NewPart, NewRecipient, NewSubmission, PARTNER, StagedPayload,
     Store, Submitted,
 };
+use crate::xml::is_xml_char;
 
 /// A test is receipted and never evidenced (model.md 2): its receipt is all that will come.
 const TEST: EvidenceProfile = EvidenceProfile::ReceiptOnly;
 /// Most recipients of one submission.
 pub const MAX_RECIPIENTS: usize = 1000;
+/// Largest description or envelope, in octets.
+pub const DESCRIPTION: u64 = 64 << 20;
 
 /// What an adapter hands over.
 pub struct Draft {
@@ -143,14 +146,9 @@ fn validate(draft: &Draft) -> Result<(), Error> {
     if draft.client_id.trim().is_empty() || draft.client_id.len() > 200 {
         return Err(Error::invalid("client_id", "must have 1 to 200 characters"));
     }
-    if draft.recipients.is_empty() {
-        return Err(Error::invalid("recipients", "is empty; name at least one"));
-    }
-    if draft.recipients.len() > MAX_RECIPIENTS {
-        return Err(Error::invalid(
-            "recipients",
-            format!("has more than {MAX_RECIPIENTS} entries; submit them in groups"),
-        ));
+    count(draft.recipients.len())?;
+    for (what, text) in header(draft) {
+        travels(what, text)?;
     }
     for recipient in &draft.recipients {
         for (name, _, value) in &recipient.properties {
@@ -165,6 +163,54 @@ fn validate(draft: &Draft) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// So many recipients.
+pub(super) fn count(recipients: usize) -> Result<(), Error> {
+    match recipients {
+        0 => Err(Error::invalid("recipients", "is empty; name at least one")),
+        1..=MAX_RECIPIENTS => Ok(()),
+        _ => {
+            let problem = format!("has more than {MAX_RECIPIENTS} entries; submit them in groups");
+            Err(Error::invalid("recipients", problem))
+        }
+    }
+}
+
+/// What of a draft stands in the header of messages, and in the store.
+fn header(draft: &Draft) -> impl Iterator<Item = (&'static str, &str)> {
+    let one =
+        [("client_id", Some(draft.client_id.as_str())), ("conversation_id", draft.conversation.as_deref())];
+    let one = one.into_iter().chain([("ref_to_message_id", draft.ref_to.as_deref())]);
+    let each = draft.recipients.iter().flat_map(|recipient| {
+        let of_whom = [("participant", &recipient.address), ("original_sender", &recipient.original_sender)];
+        let about = [("document_type", &recipient.document_type), ("process", &recipient.process)];
+        let properties = recipient
+            .properties
+            .iter()
+            .flat_map(|(name, kind, value)| [Some(name), kind.as_ref(), Some(value)]);
+        let parts = recipient.parts.iter().flat_map(|part| {
+            let own = part.properties.iter().flat_map(|(name, value)| [name, value]);
+            [&part.cid, &part.media_type].into_iter().chain(own).map(|text| ("parts", Some(text.as_str())))
+        });
+        let of_whom = of_whom.into_iter().map(|(what, text)| (what, Some(text.as_str())));
+        let about = about.into_iter().map(|(what, text)| (what, text.as_deref()));
+        let properties = properties.map(|text| ("properties", text.map(String::as_str)));
+        of_whom.chain(about).chain(properties).chain(parts)
+    });
+    one.chain(each).filter_map(|(what, text)| Some((what, text?)))
+}
+
+/// A message is XML, which has no word for some characters; nor has PostgreSQL for U+0000.
+fn travels(what: &'static str, text: &str) -> Result<(), Error> {
+    match text.chars().find(|c| !is_xml_char(*c)) {
+        Some(c) => {
+            let problem =
+                format!("{text:?} holds U+{:04X}, which no message can carry: leave it out", c as u32);
+            Err(Error::invalid(what, problem))
+        }
+        None => Ok(()),
+    }
 }
 
 /// CompressionType is set by the access point only (as4-wire 1.5).

@@ -187,6 +187,14 @@ impl Store {
         self.inner.room.check()
     }
 
+    /// Whether a payload of so many octets can be taken over, before any of it is copied.
+    ///
+    /// # Errors
+    /// As [`Store::check_room`].
+    pub fn check_room_for(&self, octets: u64) -> Result<(), Error> {
+        self.inner.room.fits(octets)
+    }
+
     /// The same, and the store has not kept anybody waiting for long: what is taken over while it does lies in memory, and its files look left
     /// over in the end.
     ///

@@ -20,7 +20,7 @@ pub use c14n::{C14n, Mode, canonicalize, canonicalize_document, canonicalize_to_
 pub use document::{Attribute, Document, Element, NodeId};
 pub use error::{Error, Limits};
 pub use head::HeadEnd;
-pub use names::is_id;
+pub use names::{is_id, is_xml_char};
 pub use plain::{PlainAttribute, root_of_canonical};
 pub use stream::StreamC14n;
 pub use writer::{Writer, escape_attribute, escape_text};

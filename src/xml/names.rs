@@ -91,7 +91,7 @@ fn is_name_char(c: char) -> bool {
 }
 
 /// Whether XML 1.0 allows the character anywhere at all (production 2).
-pub(super) fn is_xml_char(c: char) -> bool {
+pub fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 

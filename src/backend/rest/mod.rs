@@ -33,8 +33,6 @@ pub struct Desk {
     pub office: Arc<Office>,
     /// The listener's tokens.
     pub tokens: Arc<Tokens>,
-    /// Largest payload, in octets.
-    pub payload_octets: u64,
 }
 
 /// The routes of the backend listener.

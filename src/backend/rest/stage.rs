@@ -10,12 +10,10 @@ use http_body_util::BodyExt;
 use super::Desk;
 use super::error::Problem;
 use crate::backend::document::Part;
+use crate::backend::submission::DESCRIPTION as FIRST;
 use crate::mime::{ContentType, Event, Limits, PartHeaders, PushParser};
 use crate::store::{Keep, SpoolWriter, StagedPayload};
 use crate::thread;
-
-/// Largest description or envelope, in octets.
-const FIRST: u64 = 64 << 20;
 
 /// A request taken apart.
 pub(super) struct Staged {
@@ -88,7 +86,7 @@ impl<'d> Intake<'d> {
             }
             Event::Data(octets) => match &mut self.current {
                 None => self.first(octets),
-                Some((_, writer)) => write(writer, octets, self.desk.payload_octets),
+                Some((_, writer)) => write(writer, octets, self.desk.office.payload_octets),
             },
             Event::PartEnd => match self.current.take() {
                 Some((headers, writer)) => self.end(headers, writer),
