@@ -18,6 +18,13 @@ pub(super) struct Entry {
     pub(super) since: Timestamp,
 }
 
+impl Entry {
+    /// Whether it was good at that time and was not older than `seconds`.
+    fn is_of(&self, at: Timestamp, seconds: u32) -> bool {
+        self.since <= at && at < later(self.since, seconds)
+    }
+}
+
 /// Key: participant and document type, folded as the caller asked.
 #[derive(Default)]
 pub(super) struct Cache(Mutex<HashMap<String, Entry>>);
@@ -25,8 +32,11 @@ pub(super) struct Cache(Mutex<HashMap<String, Entry>>);
 impl Cache {
     /// The entry, when it is not older than `seconds`.
     pub(super) fn get(&self, key: &str, at: Timestamp, seconds: u32) -> Option<Entry> {
-        let entry = self.lock().get(key).cloned()?;
-        (entry.since <= at && at < later(entry.since, seconds)).then_some(entry)
+        self.lock().get(key).filter(|entry| entry.is_of(at, seconds)).cloned()
+    }
+
+    pub(super) fn holds(&self, key: &str, at: Timestamp, seconds: u32) -> bool {
+        self.lock().get(key).is_some_and(|entry| entry.is_of(at, seconds))
     }
 
     pub(super) fn put(&self, key: String, entry: Entry) {

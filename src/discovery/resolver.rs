@@ -107,6 +107,13 @@ impl Resolver {
         }
     }
 
+    /// Whether the answer to a question is at hand, so that nobody need be asked.
+    pub fn knows(&self, question: &Question) -> bool {
+        let Inner { cache, clock, domain, .. } = &*self.0;
+        let asked = self.0.asked(question);
+        asked.is_ok_and(|asked| cache.holds(&asked.key(), clock.now(), domain.cache_seconds))
+    }
+
     /// Forgets what is cached for a question: the endpoint turned out to be stale (discovery 2.8).
     pub fn forget(&self, question: &Question) {
         if let Ok(asked) = self.0.asked(question) {

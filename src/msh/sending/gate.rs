@@ -109,10 +109,22 @@ impl Gates {
         Ok(Pass { gates: self, endpoint: endpoint.to_owned(), begun: now, probe })
     }
 
-    /// Leave for a message that cannot wait: the only one left to find out.
+    /// Leave for a message that somebody wants to be tried now.
     pub(super) fn insist(&self, endpoint: &str, now: Timestamp) -> Pass<'_> {
         self.lock().entry(endpoint.to_owned()).or_default().running.push(now);
         Pass { gates: self, endpoint: endpoint.to_owned(), begun: now, probe: false }
+    }
+
+    /// Leave for one that would be too late after the wait, where the endpoint holds no more places by it than a slow one may; else when to
+    /// ask again, however late. Many may have one deadline.
+    pub(super) fn at_last(&self, endpoint: &str, now: Timestamp) -> Result<Pass<'_>, Timestamp> {
+        let mut endpoints = self.lock();
+        let state = endpoints.entry(endpoint.to_owned()).or_default();
+        if state.running.len() >= self.most {
+            return Err(state.slot(now + SLOW));
+        }
+        drop(endpoints);
+        Ok(self.insist(endpoint, now))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Endpoint>> {
@@ -304,6 +316,17 @@ mod tests {
         drop(gates.insist(URL, at(6)));
         drop(held);
         assert!(gates.enter(URL, at(7)).is_ok());
+    }
+
+    #[test]
+    fn those_that_are_about_to_be_too_late_hold_no_more_than_half_of_the_places_either() {
+        let gates = Gates::new(8);
+        let last = shut(&gates);
+        let held: Vec<_> = (0..4).map(|_| gates.at_last(URL, at(last + 1)).unwrap()).collect();
+        let [first, second] = [0, 1].map(|_| gates.at_last(URL, at(last + 1)).unwrap_err());
+        assert!(at(last + 6) <= first && first < second && second < at(last + 60), "{first} {second}");
+        drop(held);
+        assert!(gates.at_last(URL, at(last + 2)).is_ok());
     }
 
     /// A burst at an endpoint that is fast: nobody is put off.

@@ -17,6 +17,8 @@ mod settle;
 mod transmit;
 mod worker;
 
+use gate::Pass;
+
 pub use gate::Gates;
 pub use worker::run;
 
@@ -26,6 +28,8 @@ use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::Node;
+use crate::clock::Timestamp;
+use crate::pmode::Retry;
 use crate::store::{self, AttemptId, Class, Lease, OutMessage, Settlement};
 use crate::{crash, thread};
 
@@ -80,16 +84,9 @@ async fn flow(node: &Node, message: &OutMessage) -> Result<(), Lost> {
     };
     let retry = planned.pmode.profile.retry;
     let endpoint = gate::endpoint(&planned.client, &planned.endpoint.url);
-    let pass = match node.gates.pass(&endpoint, &node.clock).await {
+    let pass = match leave(node, message, retry, &endpoint).await? {
         Ok(pass) => pass,
-        Err(again)
-            if message.class != Class::Test
-                && settle::may_wait(message, retry, again)
-                && !is_ordered(node, message).await? =>
-        {
-            return Ok(settle::put_off(node, message, again).await?);
-        }
-        Err(_) => node.gates.insist(&endpoint, node.clock.now()),
+        Err(again) => return Ok(settle::put_off(node, message, again).await?),
     };
     let packaged = match package::package(node, planned).await {
         Ok(packaged) => packaged,
@@ -114,6 +111,26 @@ async fn flow(node: &Node, message: &OutMessage) -> Result<(), Lost> {
         plan::forget(node, &sealed.packaged.planned);
     }
     settle::settled(node, message, retry, (attempt, verdict)).await
+}
+
+/// Leave to ask somebody who may not answer, or when to come again. Tests and what an operator orders always have it.
+async fn leave<'n>(
+    node: &'n Node,
+    message: &OutMessage,
+    retry: Retry,
+    of: &str,
+) -> Result<Result<Pass<'n>, Timestamp>, store::Error> {
+    let again = match node.gates.pass(of, &node.clock).await {
+        Ok(pass) => return Ok(Ok(pass)),
+        Err(again) => again,
+    };
+    if message.class == Class::Test || is_ordered(node, message).await? {
+        return Ok(Ok(node.gates.insist(of, node.clock.now())));
+    }
+    match settle::may_wait(message, retry, again) {
+        true => Ok(Err(again)),
+        false => Ok(node.gates.at_last(of, node.clock.now())),
+    }
 }
 
 /// Who orders a message to be sent now knows why, and is not told to wait.

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::Node;
-use crate::discovery::{self, Class as Kind, Found, Identifier, Question};
+use super::leave;
+use crate::clock::Timestamp;
+use crate::discovery::{self, Class as Kind, Found, Identifier, Question, Resolver};
 use crate::ebms::PartyId;
 use crate::pki::Certificate;
 use crate::pmode::{EvidenceRule, Outbound, PMode, Profile, Retry};
@@ -56,6 +58,8 @@ pub(super) enum Unplanned {
     Never { reason: String, steps: Value, not_found: bool },
     /// For now: an outage.
     Later { reason: String, steps: Value },
+    /// Nobody is asked now, and nothing is said of that: too many lookups wait for this domain.
+    PutOff { until: Timestamp },
     /// The recipient has moved to another access point, and no attempt at the old one is uncertain.
     Moved { to: String },
 }
@@ -153,7 +157,7 @@ async fn discovered<'m>(
     domain: &str,
     question: Question,
 ) -> Result<Planned<'m>, Unplanned> {
-    let found = lookup(node, domain, &question).await?;
+    let found = lookup(node, message, domain, &question).await?;
     let steps = serde_json::to_value(&found.steps).unwrap_or_default();
     let peer = party_of(node, domain, &found.endpoint.certificate)?;
     let endpoint = Endpoint {
@@ -185,11 +189,31 @@ pub(super) fn forget(node: &Node, planned: &Planned<'_>) {
     }
 }
 
-/// An outage is never read as "not registered", and what cannot be believed is no word of the recipient's either.
-async fn lookup(node: &Node, domain: &str, question: &Question) -> Result<Found, Unplanned> {
+/// Asks the registry of a domain, unless the answer is at hand. Where it does not answer soon, lookups hold no more than half of the places:
+/// it is no reason to send nothing to others.
+async fn lookup(
+    node: &Node,
+    message: &OutMessage,
+    domain: &str,
+    question: &Question,
+) -> Result<Found, Unplanned> {
     let finder = node.finders.get(domain);
     let finder = finder.ok_or_else(|| Unplanned::never(format!("there is no [[domain]] {domain:?}")))?;
-    finder.resolver.lookup(question).await.map_err(|failed| {
+    if finder.resolver.knows(question) {
+        return ask(&finder.resolver, question).await;
+    }
+    let leave = leave(node, message, retry(node, message), &format!("lookup {domain}")).await;
+    let pass = leave.map_err(|error| Unplanned::later(error.to_string()))?;
+    let pass = pass.map_err(|until| Unplanned::PutOff { until })?;
+    let found = ask(&finder.resolver, question).await;
+    // One registry of many that is not reached says nothing of the others: only time counts here.
+    pass.over(true, node.clock.now());
+    found
+}
+
+/// An outage is never read as "not registered", and what cannot be believed is no word of the recipient's either.
+async fn ask(resolver: &Resolver, question: &Question) -> Result<Found, Unplanned> {
+    resolver.lookup(question).await.map_err(|failed| {
         let steps = serde_json::to_value(&failed.steps).unwrap_or_default();
         let reason = failed.error.to_string();
         match failed.class() {
@@ -262,7 +286,7 @@ async fn evidence<'m>(node: &Node, message: &'m OutMessage) -> Result<Planned<'m
     let document_type = node.finders.get(&domain).map(|f| f.evidence_document_type.clone());
     let participant = needed(message.final_recipient.as_deref(), "original sender")?;
     let question = Question { participant: Identifier::parse(participant), document_type, process: None };
-    let found = lookup(node, &domain, &question).await?;
+    let found = lookup(node, message, &domain, &question).await?;
     let bound = party_of(node, &domain, &found.endpoint.certificate)?;
     if bound != peer {
         let reason = format!(

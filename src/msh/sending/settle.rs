@@ -44,9 +44,10 @@ pub(super) fn may_wait(message: &OutMessage, retry: Retry, until: Timestamp) -> 
 /// Nobody is asked now ([`super::gate`]): no attempt, and no verdict.
 pub(super) async fn put_off(node: &Node, message: &OutMessage, until: Timestamp) -> Result<(), store::Error> {
     let lookup = message.lookup.clone().unwrap_or(Value::Array(Vec::new()));
-    let reason = "put off: the endpoint was not reached lately, or answers slowly".to_owned();
+    let reason =
+        "put off: the endpoint, or the registry that names it, was not reached lately or answers slowly";
     node.store
-        .lookup_failed(message.lease(), (lookup, reason), Next::RetryAt(until), Vec::new())
+        .lookup_failed(message.lease(), (lookup, reason.to_owned()), Next::RetryAt(until), Vec::new())
         .await
         .map(drop)
 }
@@ -70,6 +71,7 @@ pub(super) async fn unplanned(node: &Node, message: &OutMessage, why: Unplanned)
             node.store.supersede(message.lease(), new).await.map(drop)
         }
         Unplanned::Later { reason, steps } => later(node, message, reason, steps).await,
+        Unplanned::PutOff { until } => put_off(node, message, until).await,
         Unplanned::Never { reason, steps, not_found } => {
             let said = if not_found { Said::NotFound } else { Said::SendFailed };
             let (next, evidence) = match message.uncertain_attempts {
