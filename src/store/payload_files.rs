@@ -88,28 +88,46 @@ impl Store {
     /// # Errors
     /// The disk's and the database's.
     pub async fn collect_files(&self, older: std::time::Duration) -> Result<u64, Error> {
-        let mut conn = self.read();
-        let Unmatched { orphans, missing } = unmatched(&mut conn, self.spool().shelf()).await?;
-        for file in missing.into_iter().take(TOLD) {
-            let shelf = self.spool().shelf().clone();
-            let name = file.clone();
-            let there = blocking(move || shelf.size(&name)).await?;
-            if there.is_err() && still_named(&mut conn, &file).await? {
-                let place = self.spool().shelf().told(&file);
-                let text = format!(
-                    "the payload {place} is missing: put it back from a backup; `tilts status --recompute` lists all"
-                );
-                self.raise_once("payload-missing", &file, &text).await?;
+        let before = self.unnamed().clone();
+        let (mut unnamed, mut removed, mut told) = (HashSet::new(), 0, 0);
+        for shard in shards() {
+            let Unmatched { mut orphans, missing } =
+                unmatched(&mut self.read(), self.spool().shelf(), &shard).await?;
+            for file in missing.into_iter().take(TOLD - told) {
+                told += usize::from(self.tell_of_missing(&file).await?);
             }
+            unnamed.extend(orphans.iter().cloned());
+            orphans.retain(|file| before.contains(file));
+            removed += self.remove_older(orphans, older).await?;
         }
-        let before = std::mem::replace(&mut *self.unnamed(), orphans.iter().cloned().collect());
-        let mut left_over = orphans;
-        left_over.retain(|file| before.contains(file));
+        *self.unnamed() = unnamed;
+        Ok(removed)
+    }
+
+    /// Raises a notice of a file that is missing indeed; whether it is.
+    async fn tell_of_missing(&self, file: &str) -> Result<bool, Error> {
+        let (shelf, name) = (self.spool().shelf().clone(), file.to_owned());
+        let there = blocking(move || shelf.size(&name)).await?;
+        if there.is_ok() || !still_named(&mut self.read(), file).await? {
+            return Ok(false);
+        }
+        let place = self.spool().shelf().told(file);
+        let text = format!(
+            "the payload {place} is missing: put it back from a backup; `tilts status --recompute` lists all"
+        );
+        self.raise_once("payload-missing", file, &text).await?;
+        Ok(true)
+    }
+
+    async fn remove_older(&self, mut files: Vec<String>, age: std::time::Duration) -> Result<u64, Error> {
+        if files.is_empty() {
+            return Ok(0);
+        }
         let shelf = self.spool().shelf().clone();
         blocking(move || {
-            left_over.retain(|file| shelf.older(file, older));
-            shelf.remove(&left_over)?;
-            Ok(left_over.len() as u64)
+            files.retain(|file| shelf.older(file, age));
+            shelf.remove(&files)?;
+            Ok(files.len() as u64)
         })
         .await
     }
@@ -117,16 +135,29 @@ impl Store {
 
 /// Removes files of a submission or message whose commit never came, at the start of the only node that publishes there.
 pub(super) async fn remove_orphans(conn: &mut Conn, shelf: &Shelf) -> Result<u64, Error> {
-    let orphans = unmatched(conn, shelf).await?.orphans;
-    let shelf = shelf.clone();
-    blocking(move || {
-        // They are in nobody's way: what cannot be removed is no reason not to start.
-        if let Err(error) = shelf.remove(&orphans) {
-            tracing::warn!(%error, "a payload file that no row names cannot be removed");
+    let mut removed = 0;
+    for shard in shards() {
+        let orphans = unmatched(conn, shelf, &shard).await?.orphans;
+        if orphans.is_empty() {
+            continue;
         }
-        Ok(orphans.len() as u64)
-    })
-    .await
+        removed += orphans.len() as u64;
+        let shelf = shelf.clone();
+        blocking(move || {
+            // They are in nobody's way: what cannot be removed is no reason not to start.
+            if let Err(error) = shelf.remove(&orphans) {
+                tracing::warn!(%error, "a payload file that no row names cannot be removed");
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(removed)
+}
+
+/// The names of all shards. Files are looked after shard by shard: whoever keeps them for years has too many names for the memory.
+fn shards() -> impl Iterator<Item = String> {
+    (0..=u8::MAX).map(|shard| hex::encode([shard]))
 }
 
 /// Files that no row names, and files that are named and not there.
@@ -135,17 +166,20 @@ struct Unmatched {
     missing: Vec<String>,
 }
 
-async fn unmatched(conn: &mut Conn, shelf: &Shelf) -> Result<Unmatched, Error> {
+async fn unmatched(conn: &mut Conn, shelf: &Shelf, shard: &str) -> Result<Unmatched, Error> {
     // The files first: one that is published from now on is not taken for one that nobody names.
-    let place = shelf.clone();
-    let found = blocking(move || place.list()).await?;
+    let (place, of) = (shelf.clone(), shard.to_owned());
+    let found = blocking(move || place.list_shard(&of)).await?;
     let mut found: HashSet<String> = found.into_iter().map(|kept| kept.name).collect();
-    let mut missing: Vec<String> = sql::query_scalar(FILES).fetch_all(conn).await?;
+    // The character after `/` is `0`.
+    let files = sql::query_scalar(FILES).bind(format!("{shard}/")).bind(format!("{shard}0"));
+    let mut missing: Vec<String> = files.fetch_all(conn).await?;
     missing.retain(|named| !found.remove(named));
     Ok(Unmatched { orphans: found.into_iter().collect(), missing })
 }
 
-pub(super) const FILES: &str = "SELECT file FROM payload_form WHERE file IS NOT NULL";
+pub(super) const FILES: &str =
+    "SELECT file FROM payload_form WHERE file IS NOT NULL AND file >= ? AND file < ?";
 
 /// Retention removes the row before the file: what it let go meanwhile is not missing.
 async fn still_named(conn: &mut Conn, file: &str) -> Result<bool, Error> {

@@ -171,8 +171,10 @@ impl Bucket {
         Ok(Box::new(ObjectReader::new(self.clone(), name, there.size)))
     }
 
-    pub fn list(&self) -> Result<Vec<Kept>, Error> {
-        let all = self.0.objects.list(Some(&self.0.prefix));
+    /// Of all shards where none is given.
+    pub fn list_shard(&self, shard: Option<&str>) -> Result<Vec<Kept>, Error> {
+        let of = shard.map_or_else(|| self.0.prefix.clone(), |shard| self.key(shard));
+        let all = self.0.objects.list(Some(&of));
         let kept = all.try_filter_map(|object| {
             let name = object.location.as_ref().strip_prefix(self.0.prefix.as_ref());
             let name = name.map(|name| name.trim_start_matches('/')).filter(|name| is_payload(name));

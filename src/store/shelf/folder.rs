@@ -109,10 +109,25 @@ impl Folder {
             if shard.file_name().is_none_or(|name| name.len() != 2) {
                 continue;
             }
-            for file in entries(&shard, FileType::is_file)? {
-                let name = file.strip_prefix(&self.path).map(|name| name.to_string_lossy().into_owned());
-                found.extend(name.ok().filter(|name| is_payload(name)).map(|name| Kept { name, size: None }));
-            }
+            found.extend(self.list_in(&shard)?);
+        }
+        Ok(found)
+    }
+
+    pub fn list_shard(&self, shard: &str) -> Result<Vec<Kept>, Error> {
+        let shard = self.path.join(shard);
+        match fs::symlink_metadata(&shard).is_ok_and(|found| found.is_dir()) {
+            true => self.list_in(&shard),
+            // It is made with its first payload.
+            false => Ok(Vec::new()),
+        }
+    }
+
+    fn list_in(&self, shard: &Path) -> Result<Vec<Kept>, Error> {
+        let mut found = Vec::new();
+        for file in entries(shard, FileType::is_file)? {
+            let name = file.strip_prefix(&self.path).map(|name| name.to_string_lossy().into_owned());
+            found.extend(name.ok().filter(|name| is_payload(name)).map(|name| Kept { name, size: None }));
         }
         Ok(found)
     }

@@ -98,7 +98,18 @@ impl Shelf {
     pub fn list(&self) -> Result<Vec<Kept>, Error> {
         match self {
             Self::Folder(folder) => folder.list(),
-            Self::Bucket(bucket) => bucket.list(),
+            Self::Bucket(bucket) => bucket.list_shard(None),
+        }
+    }
+
+    /// What lies there in one shard. Blocking.
+    ///
+    /// # Errors
+    /// As of [`Shelf::publish`].
+    pub fn list_shard(&self, shard: &str) -> Result<Vec<Kept>, Error> {
+        match self {
+            Self::Folder(folder) => folder.list_shard(shard),
+            Self::Bucket(bucket) => bucket.list_shard(Some(shard)),
         }
     }
 
