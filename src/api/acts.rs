@@ -18,6 +18,16 @@ pub(super) struct Act {
     why: String,
 }
 
+/// Who and why, and whether it is to be stopped although it may have been read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cancel {
+    who: String,
+    why: String,
+    #[serde(default)]
+    uncertain: bool,
+}
+
 /// The verdict of an operator on a recipient that no evidence will settle.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,10 +81,11 @@ pub(super) async fn retry_message(
 pub(super) async fn cancel(
     State(api): State<Api>,
     Path(text): Path<String>,
-    Json(act): Json<Act>,
+    Json(act): Json<Cancel>,
 ) -> Result<Json<Record>, Problem> {
     stated(&act.who, &act.why)?;
-    Ok(Json(api.store.cancel(id::<RecipientId>(&text)?, &act.who, &act.why).await?))
+    let recipient = id::<RecipientId>(&text)?;
+    Ok(Json(api.store.cancel(recipient, (&act.who, &act.why), act.uncertain).await?))
 }
 
 /// Closes what no evidence will settle, with the operator's verdict; provisional, and overridden by signed evidence.
@@ -102,7 +113,7 @@ fn verdict(verdict: Verdict, state: Standing) -> Result<Signal, Problem> {
         (Verdict::Failed, Standing::Uncertain) => Ok(Signal::SendFailed),
         (Verdict::Sent, Standing::Uncertain) => Ok(Signal::Receipted),
         (Verdict::Missed, Standing::AtRemoteGateway | Standing::Available) => Ok(Signal::Expired),
-        (_, Standing::Received) => Err(Problem::invalid("it is still being sent: cancel it, or wait")),
+        (_, Standing::Received) => Err(Problem::invalid("it is still being sent: cancel it first, or wait")),
         (Verdict::Missed, _) => Err(Problem::invalid("only what was sent can be closed as missed")),
         (Verdict::Failed | Verdict::Sent, _) => {
             Err(Problem::invalid("only an uncertain message can be closed as failed or as sent"))

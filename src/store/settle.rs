@@ -196,22 +196,27 @@ impl Store {
         Ok(ordered.is_some())
     }
 
-    /// An operator's order to stop: what has not been sent is not sent, with a row that says who and why.
+    /// An operator's order to stop: what has not been sent is not sent, with a row that says who and why. Where an attempt may have been read
+    /// by the other side it is sent no more, and uncertain, if the operator accepts that.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when nothing is queued, an attempt runs, or one may have been read by the other side.
-    pub async fn cancel(&self, recipient: RecipientId, who: &str, why: &str) -> Result<Record, Error> {
+    /// [`Error::Conflict`] when nothing is queued, an attempt runs, or one may have been read and that is not accepted.
+    pub async fn cancel(
+        &self,
+        recipient: RecipientId,
+        (who, why): (&str, &str),
+        uncertain: bool,
+    ) -> Result<Record, Error> {
         let now = self.clock().now();
         let detail = format!("cancelled by {who}: {why}");
-        let row =
-            Row::operator(Signal::SendFailed, now, format!("cancel-{}", crate::id::row_id()), detail.clone());
         if self.is_leased_here(recipient).await? {
-            return Err(not_to_be_stopped(recipient));
+            return Err(under_way(recipient));
         }
         self.write(move |work| {
             Box::pin(async move {
                 evidence::lock(work, recipient).await?;
-                stop(work, recipient, &detail, now).await?;
+                let signal = stop(work, recipient, (&detail, uncertain), now).await?;
+                let row = Row::operator(signal, now, format!("cancel-{}", crate::id::row_id()), detail);
                 evidence::append(work, recipient, &[NewEvidence::statement(row)], now).await
             })
         })
@@ -251,29 +256,71 @@ pub(super) const OVERDUE: &str = "SELECT id FROM recipient WHERE deadline IS NOT
 const TO_BE_STOPPED: Sql =
     sql::locking!("SELECT id FROM message WHERE recipient = ? AND state = 'queued' ORDER BY id");
 
-async fn stop(work: &mut Work, recipient: RecipientId, detail: &str, now: Timestamp) -> Result<(), Error> {
+/// What is not under way and was tried without being read, or may have been.
+macro_rules! not_under_way {
+    ($but:literal) => {
+        concat!(
+            " WHERE recipient = ?1 AND state = 'queued' AND (lease_until IS NULL OR lease_until < ?2)
+             AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = message.id AND (outcome IS NULL",
+            $but,
+            "))"
+        )
+    };
+}
+const STOP: &str = concat!(
+    "UPDATE message SET state = 'failed', due = NULL, lease_until = NULL, detail = ?3",
+    not_under_way!(" OR outcome <> 'definite'")
+);
+const LEAVE_UNCERTAIN: &str = concat!(
+    "UPDATE message SET state = 'uncertain', due = NULL, lease_until = NULL, detail = ?3",
+    not_under_way!("")
+);
+const MAY_HAVE_BEEN_READ: &str = concat!("SELECT 1 FROM message", not_under_way!(""), " LIMIT 1");
+
+/// What becomes of the message by that.
+async fn stop(
+    work: &mut Work,
+    recipient: RecipientId,
+    (detail, uncertain): (&str, bool),
+    now: Timestamp,
+) -> Result<Signal, Error> {
     if work.conn.dialect() == Dialect::Postgres {
         // An attempt that is being begun would not be seen.
         sql::query(TO_BE_STOPPED.postgres).bind(recipient.column()).fetch_all(&mut work.conn).await?;
     }
-    let stopped = sql::query(
-        "UPDATE message SET state = 'failed', due = NULL, lease_until = NULL, detail = ?2 WHERE recipient = ?1 AND state = 'queued'
-             AND (lease_until IS NULL OR lease_until < ?3)
-             AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = message.id AND (outcome IS NULL OR outcome <> 'definite'))",
-    )
-    .bind(recipient.column())
-    .bind(detail)
-    .bind(micros(now))
-    .execute(&mut work.conn)
-    .await?;
-    match stopped {
-        0 => Err(not_to_be_stopped(recipient)),
-        _ => Ok(()),
+    for (statement, signal) in [(STOP, Signal::SendFailed), (LEAVE_UNCERTAIN, Signal::Uncertain)] {
+        if signal == Signal::Uncertain && !uncertain {
+            continue;
+        }
+        let stopped = sql::query(statement).bind(recipient.column()).bind(micros(now)).bind(detail);
+        if stopped.execute(&mut work.conn).await? > 0 {
+            return Ok(signal);
+        }
     }
+    Err(not_to_be_stopped(work, recipient, now).await?)
 }
 
-fn not_to_be_stopped(recipient: RecipientId) -> Error {
-    Error::conflict("recipient", recipient, "has nothing that can still be stopped; use close")
+/// Why, and what can be done.
+async fn not_to_be_stopped(work: &mut Work, recipient: RecipientId, now: Timestamp) -> Result<Error, Error> {
+    let read = sql::query_scalar::<i64>(MAY_HAVE_BEEN_READ).bind(recipient.column()).bind(micros(now));
+    if read.fetch_optional(&mut work.conn).await?.is_some() {
+        let problem = "may have been read by the other side: with \"uncertain\": true it is sent no more, and stays uncertain until you \
+            close it";
+        return Ok(Error::conflict("recipient", recipient, problem));
+    }
+    let queued = sql::query_scalar::<String>(TO_BE_STOPPED.on(&work.conn)).bind(recipient.column());
+    Ok(match queued.fetch_all(&mut work.conn).await?.is_empty() {
+        true => Error::conflict("recipient", recipient, "has nothing that can still be stopped; use close"),
+        false => under_way(recipient),
+    })
+}
+
+fn under_way(recipient: RecipientId) -> Error {
+    Error::conflict(
+        "recipient",
+        recipient,
+        "is being sent at this moment; ask again when the attempt has ended",
+    )
 }
 
 /// What an attempt was made for.

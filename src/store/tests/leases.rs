@@ -71,7 +71,7 @@ async fn what_was_seen_to_be_due_and_no_longer_is_is_passed_over() {
     submit(&store, 4).await;
     let first = one(&store, noon()).await.unwrap();
     let cancelled = store.recipient_for_message("1@test").await.unwrap().unwrap().recipient;
-    store.cancel(cancelled, "a test", "why not").await.unwrap();
+    store.cancel(cancelled, ("a test", "why not"), false).await.unwrap();
     let order = [one(&store, noon()).await, one(&store, noon()).await, one(&store, noon()).await];
     let order = order.map(|message| message.map(|m| m.message_id));
     assert_eq!(

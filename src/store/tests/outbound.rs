@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::status::State;
+use crate::status::{NationalSend, State};
 
 pub(super) fn planned(message: &OutMessage) -> Planned {
     Planned {
@@ -321,6 +321,33 @@ async fn a_message_that_is_under_way_is_not_sent_by_another_because_an_operator_
     let again = leased(&store, later(5)).await.remove(0);
     store.begin_attempt(again.lease(), attempt(later(5))).await.unwrap();
     assert!(!store.is_ordered(recipient).await.unwrap(), "it was tried");
+}
+
+/// A letter that is withdrawn is not sent again and again for a day because nobody knows of the first attempt.
+#[tokio::test]
+async fn what_may_have_been_read_is_stopped_only_as_uncertain_and_by_who_accepts_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let recipient = submitted(&store, "a", "1@test").await.recipients[0].id;
+    let message = leased(&store, noon()).await.remove(0);
+    let refused = async |uncertain| {
+        let refused = store.cancel(recipient, ("clerk", "withdrawn"), uncertain).await.unwrap_err();
+        refused.to_string()
+    };
+    let first = store.begin_attempt(message.lease(), attempt(noon())).await.unwrap();
+    assert!(refused(true).await.contains("being sent at this moment"));
+    store.settle(first, settlement(Outcome::Uncertain, Next::RetryAt(later(5)), Vec::new())).await.unwrap();
+    assert!(refused(false).await.contains("\"uncertain\": true"));
+    let record = store.cancel(recipient, ("clerk", "withdrawn"), true).await.unwrap();
+    assert_eq!((record.state, record.send), (State::Uncertain, NationalSend::Processing));
+    assert!(leased(&store, later(500)).await.is_empty(), "it is sent again");
+    assert!(refused(true).await.contains("use close"));
+    let verdict =
+        NewEvidence::statement(Row::operator(Signal::SendFailed, later(9), "close-1", "clerk: lost"));
+    assert_eq!(
+        store.append_verdict(recipient, State::Uncertain, verdict).await.unwrap().state,
+        State::Failed
+    );
 }
 
 /// By its agreement it may have a week: an order to try it now takes none of that.
