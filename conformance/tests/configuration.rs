@@ -137,6 +137,63 @@ fn what_would_have_no_effect_is_refused() -> Result<()> {
 }
 
 #[test]
+fn what_no_node_can_work_with_is_refused() -> Result<()> {
+    let site = Site::new()?;
+    let store = |line: &str| format!("[store]\n{line}\n");
+    site.replaced(
+        "kept backwards",
+        "[store]\n",
+        &store("keep_payloads = \"-5 hours\""),
+        &["store.keep_payloads", "negative"],
+    )?;
+    let rest = "adapter = \"rest\"\n";
+    let at_once = format!("{rest}take_within = \"0s\"\n");
+    site.replaced("no time to take", rest, &at_once, &["backend \"all\".take_within", "more than nothing"])?;
+    let more = |text: &str| format!("{}\n{text}\n", site.good);
+    site.refused(
+        "no connection",
+        &more("[limits]\nconnections = 0\nsending = 0"),
+        &["limits.connections", "limits.sending"],
+    )?;
+    let schedule = "first_seconds = 1, factor = 2, longest_seconds = 4, within_seconds = 3600";
+    let at = "domain \"demo\".overrides.retry";
+    site.replaced("no pause", schedule, &schedule.replace("= 1,", "= 0,"), &[at, "first_seconds = 0"])?;
+    site.replaced(
+        "a pause too long",
+        schedule,
+        &schedule.replace("= 1,", "= 5,"),
+        &[at, "longest_seconds = 4"],
+    )?;
+    site.replaced(
+        "no domain",
+        "\"node.tilts.example\"",
+        "\"node example\"",
+        &["node.domain", "\"node example\""],
+    )?;
+    let path = "[listen.as4]\npath = \"as4\"\n";
+    site.replaced("no path", "[listen.as4]\n", path, &["listen.as4.path", "\"as4\""])?;
+    for (tokens, words) in [
+        ("{ file = \"password\" }", "operator"),
+        ("{ file = \"password\", role = \"viewer\", backend = \"all\" }", "see all"),
+        ("{ file = \"password\", role = \"viewer\" }, { file = \"password\", role = \"operator\" }", "twice"),
+    ] {
+        let admin = format!("[listen.admin]\ntokens = [{tokens}]\n");
+        site.replaced("a token of no use", "[listen.admin]\n", &admin, &["listen.admin.tokens", words])?;
+    }
+    for (rest, words) in [
+        ("url = \"not a url\"", "not a URL"),
+        ("url = \"ftp://127.0.0.1:1/as4\"", "not http:// or https://"),
+        ("url = \"http://ap.example/as4\"", "allow_http = true"),
+        ("url = \"https://ap.example:8443/as4\"", "port 8443"),
+        ("url = \"https://[::1]/as4\"", "egress_allow"),
+    ] {
+        let partner = format!("[[partner]]\nparty_id = \"urn:p\"\ncertificate = \"tls.pem\"\n{rest}");
+        site.refused(rest, &more(&partner), &["partner \"urn:p\".url", words])?;
+    }
+    Ok(())
+}
+
+#[test]
 fn files_that_cannot_be_used_are_named() -> Result<()> {
     let site = Site::new()?;
     site.replaced("a missing key file", "\"key.p12\"", "\"absent.p12\"", &["absent.p12", "key[1]"])?;

@@ -8,7 +8,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::file::{self, File};
 use super::problems::Problems;
-use super::{patterns, suites, trust};
+use super::{bounds, patterns, suites, trust};
 use crate::clock::Timestamp;
 use crate::discovery::LookupMode;
 use crate::msh::{DomainTrust, Partner, Peers, SignerRule};
@@ -100,6 +100,7 @@ fn assemble(problems: &mut Problems, file: File, base: PathBuf, now: Timestamp) 
     named(problems, &file);
     log_level(problems, &file.log.level);
     part_limits(problems, &file, &agreements);
+    bounds::check(problems, &file, &agreements);
     let keys = keys?;
     suites::check(problems, &file, &agreements, &keys);
     Some(Settings { own, keys, agreements, peers, policies, store, file, base })

@@ -1,6 +1,7 @@
 //! Files and environment to each room's own configuration value. Defaults live with the struct that they belong to;
 //! unknown keys are errors; every problem of a file is reported, not only the first.
 
+mod bounds;
 pub mod file;
 mod load;
 mod patterns;

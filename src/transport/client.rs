@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::body::{Counted, OutgoingBody, Progress};
 use super::connector::Connector;
+use super::egress::absolute;
 use super::{ClientTls, Egress, Error, Network, PeerTls, Resolve, Sent};
 
 /// Time-outs of a client.
@@ -159,28 +160,10 @@ impl Client {
     }
 
     fn begin(&self, request: Request) -> Result<(Exchange<'_>, legacy::ResponseFuture), Error> {
-        let url = self.check(&request.url)?;
+        let url = absolute(&request.url, self.plain_http)?;
         let host = url.host().unwrap_or_default().to_owned();
         let (outgoing, progress) = self.prepare(request, url)?;
         Ok((Exchange { host, progress, timeouts: &self.timeouts }, self.pool.request(outgoing)))
-    }
-
-    /// Absolute, with a host, without user information, https unless plain HTTP is permitted.
-    fn check(&self, url: &str) -> Result<Uri, Error> {
-        let wrong = |problem| Error::Url { url: url.to_owned(), problem };
-        let uri: Uri = url.parse().map_err(|_| wrong("not a URL"))?;
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some("http") if self.plain_http => {}
-            Some("http") => return Err(wrong("plain HTTP is not permitted here")),
-            _ => return Err(wrong("not http or https")),
-        }
-        let authority = uri.authority().map(|a| a.as_str()).unwrap_or_default();
-        match (authority.contains('@'), uri.host().unwrap_or_default().is_empty()) {
-            (true, _) => Err(wrong("user information in it")),
-            (_, true) => Err(wrong("no host in it")),
-            _ => Ok(uri),
-        }
     }
 
     fn prepare(&self, request: Request, url: Uri) -> Result<(hyper::Request<Counted>, Arc<Progress>), Error> {

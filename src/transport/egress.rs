@@ -5,6 +5,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use hyper::Uri;
+
+use super::Error;
+
 /// A network in CIDR notation, such as `10.1.0.0/16` or `2001:db8::/32`; a bare address is that host alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
@@ -30,6 +34,24 @@ impl Default for Egress {
     }
 }
 
+/// An absolute address with a host, without user information, https unless plain HTTP is permitted.
+pub(super) fn absolute(url: &str, plain_http: bool) -> Result<Uri, Error> {
+    let wrong = |problem| Error::Url { url: url.to_owned(), problem };
+    let uri: Uri = url.parse().map_err(|_| wrong("not a URL"))?;
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some("http") if plain_http => {}
+        Some("http") => return Err(wrong("plain HTTP is not permitted without allow_http = true")),
+        _ => return Err(wrong("not http:// or https://")),
+    }
+    let authority = uri.authority().map(|a| a.as_str()).unwrap_or_default();
+    match (authority.contains('@'), uri.host().unwrap_or_default().is_empty()) {
+        (true, _) => Err(wrong("user information in it")),
+        (_, true) => Err(wrong("no host in it")),
+        _ => Ok(uri),
+    }
+}
+
 impl Egress {
     /// No gate: for one server that our own configuration names, wherever it is.
     pub fn open(plain_http: bool) -> Self {
@@ -42,6 +64,24 @@ impl Egress {
     pub fn permits(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         is_public(address) || self.allow.iter().any(|network| network.contains(address))
+    }
+
+    /// Whether an address of the configuration could ever be asked; what its name resolves to is seen when it is.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::EgressPort`], [`Error::EgressAddress`].
+    pub fn check(&self, url: &str) -> Result<(), Error> {
+        let uri = absolute(url, self.plain_http)?;
+        let host = uri.host().unwrap_or_default().to_owned();
+        let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+        let port = uri.port_u16().unwrap_or(usual);
+        if !self.permits_port(port) {
+            return Err(Error::EgressPort { host, port });
+        }
+        match host.trim_matches(['[', ']']).parse() {
+            Ok(address) if !self.permits(address) => Err(Error::EgressAddress { host, address }),
+            _ => Ok(()),
+        }
     }
 
     /// Whether this port may be spoken to.

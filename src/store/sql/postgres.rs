@@ -80,7 +80,8 @@ impl PostgresPool {
     pub async fn connect(config: &PostgresConfig) -> Result<Self, Error> {
         let options = config.options()?.application_name("tilts");
         let pool = PgPoolOptions::new()
-            .max_connections(config.connections.max(2))
+            // One more listens.
+            .max_connections(config.connections.saturating_sub(1).max(2))
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
             .connect_with(options)
@@ -240,7 +241,8 @@ impl Drop for TransactionConn {
 /// After a connection was lost the next one is tried for after this time.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Hears what other nodes announce on a channel. A connection that is lost, or over which nothing comes back, is replaced.
+/// Hears what other nodes announce on a channel, over a connection of its own: one of the pool's may be as silent as the one that is replaced.
+/// A connection that is lost, or over which nothing comes back, is replaced.
 pub struct Listener {
     pool: PostgresPool,
     channel: &'static str,
@@ -259,14 +261,21 @@ impl Listener {
         Ok(Self { pool: pool.clone(), channel, silence, listening })
     }
 
-    /// The next announcement; an empty text stands for "something may have been missed". Nothing once the pool is closed, which waits for
-    /// this connection as for all others.
+    /// The next announcement; an empty text stands for "something may have been missed". Nothing once the pool is closed.
     pub async fn heard(&mut self) -> Option<String> {
+        let mut closed = self.pool.pool.close_event();
+        tokio::select! {
+            biased;
+            () = &mut closed => None,
+            said = self.said() => Some(said),
+        }
+    }
+
+    async fn said(&mut self) -> String {
         loop {
             match self.next().await {
-                Ok(Some(text)) => return Some(text),
+                Ok(Some(text)) => return text,
                 Ok(None) => {}
-                Err(sqlx::Error::PoolClosed) => return None,
                 Err(_) => {
                     self.listening = None;
                     tokio::time::sleep(AGAIN).await;
@@ -291,9 +300,15 @@ impl Listener {
 }
 
 async fn connected(pool: &PostgresPool, channel: &str) -> Result<PgListener, sqlx::Error> {
-    let mut listener = PgListener::connect_with(&pool.pool).await?;
-    listener.listen(channel).await?;
-    Ok(listener)
+    let options = pool.pool.connect_options().as_ref().clone();
+    let connecting = async {
+        let own =
+            PgPoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options).await?;
+        let mut listener = PgListener::connect_with(&own).await?;
+        listener.listen(channel).await?;
+        Ok(listener)
+    };
+    answer(pool.answer, connecting).await.unwrap_or_else(|| Err(no_answer(pool.answer)))
 }
 
 /// Whoever only listens never notices that a server has gone without a word.
