@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 
 use super::read::id;
-use super::{Api, Problem};
+use super::{Api, Problem, Said};
 use crate::status::{Record, Row, Signal, State as Standing};
 use crate::store::{MessageRow, MessageView, NewEvidence, RecipientId, Recomputed};
 
@@ -59,8 +59,9 @@ fn stated(who: &str, why: &str) -> Result<(), Problem> {
 pub(super) async fn retry(
     State(api): State<Api>,
     Path(text): Path<String>,
-    Json(act): Json<Act>,
+    act: Said<Act>,
 ) -> Result<Json<Record>, Problem> {
+    let Json(act) = act?;
     stated(&act.who, &act.why)?;
     Ok(Json(api.store.retry(id::<RecipientId>(&text)?, &act.who, &act.why).await?))
 }
@@ -69,8 +70,9 @@ pub(super) async fn retry(
 pub(super) async fn retry_message(
     State(api): State<Api>,
     Path(text): Path<String>,
-    Json(act): Json<Act>,
+    act: Said<Act>,
 ) -> Result<Json<MessageView>, Problem> {
+    let Json(act) = act?;
     stated(&act.who, &act.why)?;
     let message = id::<MessageRow>(&text)?;
     api.store.retry_message(message, &act.who, &act.why).await?;
@@ -81,8 +83,9 @@ pub(super) async fn retry_message(
 pub(super) async fn cancel(
     State(api): State<Api>,
     Path(text): Path<String>,
-    Json(act): Json<Cancel>,
+    act: Said<Cancel>,
 ) -> Result<Json<Record>, Problem> {
+    let Json(act) = act?;
     stated(&act.who, &act.why)?;
     let recipient = id::<RecipientId>(&text)?;
     Ok(Json(api.store.cancel(recipient, (&act.who, &act.why), act.uncertain).await?))
@@ -92,8 +95,9 @@ pub(super) async fn cancel(
 pub(super) async fn close(
     State(api): State<Api>,
     Path(text): Path<String>,
-    Json(act): Json<Close>,
+    act: Said<Close>,
 ) -> Result<Json<Record>, Problem> {
+    let Json(act) = act?;
     stated(&act.who, &act.why)?;
     let recipient = id::<RecipientId>(&text)?;
     let view = api.store.recipient(recipient).await?;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
+use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -89,6 +90,15 @@ impl IntoResponse for Problem {
         (self.0, Json(json!({ "error": self.1 }))).into_response()
     }
 }
+
+impl From<JsonRejection> for Problem {
+    fn from(refused: JsonRejection) -> Self {
+        Self(refused.status(), refused.body_text())
+    }
+}
+
+/// The body, as JSON: what is none is a [`Problem`] like any other.
+type Said<T> = Result<Json<T>, JsonRejection>;
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {

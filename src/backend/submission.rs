@@ -155,6 +155,11 @@ fn validate(draft: &Draft) -> Result<(), Error> {
             if name.trim().is_empty() || value.trim().is_empty() {
                 return Err(Error::invalid("properties", format!("{name:?} must have a name and a value")));
             }
+            if [names::ORIGINAL_SENDER, names::FINAL_RECIPIENT].contains(&name.as_str()) {
+                let problem =
+                    format!("{name:?} is written by the access point: give original_sender and recipients");
+                return Err(Error::invalid("properties", problem));
+            }
         }
         if let Some(part) = recipient.parts.iter().find(|p| reserved(p)) {
             let problem =

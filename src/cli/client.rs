@@ -257,14 +257,20 @@ pub fn ping(args: Ping) -> ExitCode {
                     return Ok(ExitCode::SUCCESS);
                 }
                 Some("failed") => {
-                    let detail = recipient["messages"][0]["detail"].as_str().unwrap_or("no reason is known");
-                    bail!("no receipt: {detail}");
+                    bail!("no receipt: {}", why(recipient).unwrap_or("no reason is known"));
                 }
                 _ => {}
             }
         }
         bail!("no receipt within {} s; see tilts status {id}", args.wait)
     }))
+}
+
+/// What its message, or where there was none the last word about a recipient, says of a failure.
+fn why(recipient: &Value) -> Option<&str> {
+    let said = recipient["evidence"].as_array().into_iter().flatten().rev();
+    let mut said = said.filter_map(|evidence| evidence["row"]["detail"].as_str());
+    recipient["messages"][0]["detail"].as_str().or_else(|| said.next())
 }
 
 /// Runs `tilts evidence`.
@@ -501,6 +507,15 @@ mod tests {
         assert_eq!(asked("0.0.0.0:8443"), "127.0.0.1:8443");
         assert_eq!(asked("[::]:8443"), "[::1]:8443");
         assert_eq!(asked("192.0.2.7:8443"), "192.0.2.7:8443");
+    }
+
+    #[test]
+    fn a_failure_without_a_message_has_a_reason_too() {
+        let rows = json!([{ "row": { "detail": null } }, { "row": { "detail": "nobody is responsible" } }]);
+        assert_eq!(why(&json!({ "messages": [], "evidence": rows })), Some("nobody is responsible"));
+        let message = json!([{ "detail": "EBMS:0004" }]);
+        assert_eq!(why(&json!({ "messages": message, "evidence": rows })), Some("EBMS:0004"));
+        assert_eq!(why(&json!({})), None);
     }
 
     #[test]

@@ -497,7 +497,11 @@ impl Moved {
             Next::Uncertain => "uncertain",
             Next::RetryAt(_) | Next::AwaitEvidence | Next::Done => return Ok(()),
         };
-        events::notice(work, self.now, kind, message_id, &self.detail).await?;
+        let told = match self.recipient {
+            Some(recipient) => format!("{} (recipient {recipient})", self.detail),
+            None => self.detail.clone(),
+        };
+        events::notice(work, self.now, kind, message_id, &told).await?;
         if self.recipient.is_some() {
             return Ok(());
         }

@@ -11,9 +11,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::error::{Asked, Problem};
+use super::error::{Asked, Problem, Said};
+use super::submit::Which;
 use super::{Desk, backend};
 use crate::backend::auth::Caller;
+use crate::backend::{Adapter, Office};
 use crate::backend::{delivery, folder};
 use crate::store::{self, DeliveryId, DeliveryOutcome, DeliveryView, Form, PayloadReader, Settled};
 use crate::thread;
@@ -55,26 +57,29 @@ pub async fn list(
 }
 
 /// One message.
-#[utoipa::path(get, path = "/v1/messages/{id}", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/messages/{id}", params(("id" = String, Path), Which),
     responses((status = 200, body = Value), (status = 404, body = Problem)))]
 pub async fn message(
     State(desk): State<Desk>,
     caller: Caller,
     Path(text): Path<String>,
+    which: Asked<Which>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(view(&own(&desk, &caller, &text).await?)))
+    Ok(Json(view(&own(&desk, &caller, which, &text).await?)))
 }
 
 /// The octets of one part. Nothing changes by it.
 #[utoipa::path(get, path = "/v1/messages/{id}/parts/{index}",
-    params(("id" = String, Path), ("index" = usize, Path, description = "from 0")),
+    params(("id" = String, Path), ("index" = usize, Path, description = "from 0"), Which),
     responses((status = 200, description = "the octets as the sender submitted them"), (status = 404, body = Problem)))]
 pub async fn part(
     State(desk): State<Desk>,
     caller: Caller,
-    Path((text, index)): Path<(String, usize)>,
+    Path((text, index)): Path<(String, String)>,
+    which: Asked<Which>,
 ) -> Result<Response, Problem> {
-    let delivery = own(&desk, &caller, &text).await?;
+    let delivery = own(&desk, &caller, which, &text).await?;
+    let index = super::index(&index)?;
     let part = delivery.message.parts.get(index);
     let part = part.ok_or_else(|| Problem::missing(&format!("part {index} of message {text:?}")))?;
     let reader = desk.office.store.open_payload(part.payload, Form::Original).await?;
@@ -108,16 +113,19 @@ pub enum Word {
 }
 
 /// Acknowledges a message; the same word again changes nothing, another one is a conflict.
-#[utoipa::path(post, path = "/v1/messages/{id}/acknowledge", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/messages/{id}/acknowledge", params(("id" = String, Path), Which),
     request_body = Acknowledgement,
     responses((status = 200, body = Value), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn acknowledge(
     State(desk): State<Desk>,
     caller: Caller,
     Path(text): Path<String>,
-    Json(word): Json<Acknowledgement>,
+    which: Asked<Which>,
+    word: Said<Acknowledgement>,
 ) -> Result<Json<Value>, Problem> {
-    let delivery = own(&desk, &caller, &text).await?;
+    let Json(word) = word?;
+    let delivery = own(&desk, &caller, which, &text).await?;
+    answers_here(&desk.office, &delivery.backend)?;
     let outcome = match word.outcome {
         Word::Accepted => DeliveryOutcome::Accepted,
         Word::Refused => DeliveryOutcome::Refused {
@@ -129,11 +137,26 @@ pub async fn acknowledge(
     Ok(Json(json!({ "id": delivery.id, "repeated": settled == Settled::Before })))
 }
 
-async fn own(desk: &Desk, caller: &Caller, text: &str) -> Result<DeliveryView, Problem> {
+/// What is for the caller, and for the backend that is asked for.
+async fn own(desk: &Desk, caller: &Caller, which: Asked<Which>, text: &str) -> Result<DeliveryView, Problem> {
+    let Query(Which { backend: asked }) = which?;
+    if asked.is_some() {
+        backend(&desk.office, caller, asked.as_deref())?;
+    }
     let delivery = desk.office.store.delivery(id(text)?).await?;
-    match caller.backend.as_deref() {
+    match caller.backend.as_deref().or(asked.as_deref()) {
         Some(backend) if backend != delivery.backend => Err(Problem::missing(&format!("message {text:?}"))),
         _ => Ok(delivery),
+    }
+}
+
+/// Whoever has a folder answers there: what is settled behind its back would lie there for ever.
+fn answers_here(office: &Office, backend: &str) -> Result<(), Problem> {
+    match office.backend(backend).map(|backend| &backend.adapter) {
+        Some(Adapter::Folder(_) | Adapter::Div(Some(_))) => Err(Problem::conflict(format!(
+            "backend {backend:?} answers in its folder: let it rename the message to .accepted or .refused"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
-use axum::http::StatusCode;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,6 +14,9 @@ use crate::store;
 
 /// What stands behind the `?` of an address: what cannot be read is a [`Problem`] like any other.
 pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
+
+/// The body, as JSON: what is none is a [`Problem`] too.
+pub(super) type Said<T> = Result<Json<T>, JsonRejection>;
 
 /// A refusal.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,6 +61,16 @@ impl Problem {
         Self { submission: Some(submission.to_string()), ..Self::new(StatusCode::CONFLICT, error) }
     }
 
+    /// 405.
+    pub(super) fn not_so(method: &Method) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} does nothing here; see /openapi.json"))
+    }
+
+    /// 409.
+    pub(super) fn conflict(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, error)
+    }
+
     /// 413.
     pub(super) fn too_large(error: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, error)
@@ -77,6 +90,12 @@ impl Problem {
 impl From<QueryRejection> for Problem {
     fn from(refused: QueryRejection) -> Self {
         Self::invalid(refused.body_text())
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(refused: JsonRejection) -> Self {
+        Self::new(refused.status(), refused.body_text())
     }
 }
 

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
-use super::Desk;
 use super::error::{Asked, Problem};
+use super::{Desk, backend};
 use crate::backend::auth::Caller;
 
 /// Longest wait, in seconds.
@@ -21,6 +21,8 @@ const PAGE: u32 = 500;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct Since {
+    /// Id of the backend whose events are wanted, where the token does not say; all of them without.
+    pub backend: Option<String>,
     /// Only events after this sequence number; 0 for all.
     #[serde(default)]
     pub after: i64,
@@ -40,10 +42,18 @@ pub async fn events(
     let store = &desk.office.store;
     let mut changes = store.event_changes();
     let until = tokio::time::Instant::now() + Duration::from_secs(since.wait.min(LONGEST));
-    let mut after = since.after;
+    let asked =
+        since.backend.as_deref().map(|asked| backend(&desk.office, &caller, Some(asked))).transpose()?;
+    let channel = caller.backend.as_deref().or(asked.map(|backend| backend.id.as_str()));
+    let (mut after, last) = (since.after, store.last_event().await?);
+    if after > last {
+        return Err(Problem::conflict(format!(
+            "after={after} is behind the last event, which is {last}: the store was put back from an older copy; begin again with after={last}, and look at your submissions"
+        )));
+    }
     loop {
         changes.mark_unchanged();
-        let (found, last) = store.events_after(after, caller.backend.as_deref(), PAGE).await?;
+        let (found, last) = store.events_after(after, channel, PAGE).await?;
         // What is others' is not passed over again.
         after = last;
         let waited = tokio::time::timeout_at(until, changes.changed());

@@ -15,6 +15,7 @@ mod submit;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
+use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -52,6 +53,7 @@ pub fn router(desk: Desk) -> Router {
         .layer(middleware::from_fn_with_state(desk.clone(), authorise))
         .route("/openapi.json", get(|| async { Json(openapi::Api::openapi()) }))
         .fallback(|| async { Problem::missing("this address") })
+        .method_not_allowed_fallback(|method: Method| async move { Problem::not_so(&method) })
         .with_state(desk)
 }
 
@@ -70,6 +72,11 @@ impl FromRequestParts<Desk> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &Desk) -> Result<Self, Problem> {
         parts.extensions.get::<Caller>().cloned().ok_or_else(Problem::unauthorised)
     }
+}
+
+/// Where something stands in a list, from an address.
+fn index(text: &str) -> Result<usize, Problem> {
+    text.parse().map_err(|_| Problem::invalid(format!("{text:?} is no number of the list; give 0 or more")))
 }
 
 /// The backend that a request concerns: the token's, else the one asked for, else the only one there is.

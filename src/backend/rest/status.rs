@@ -56,10 +56,11 @@ pub async fn submission(
 pub async fn recipient(
     State(desk): State<Desk>,
     caller: Caller,
-    Path((id, index)): Path<(String, u32)>,
+    Path((id, index)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
     let view = own(&desk, &caller, &id).await?;
-    let recipient = view.recipients.iter().find(|r| r.index == index);
+    let index = super::index(&index)?;
+    let recipient = view.recipients.iter().find(|r| r.index as usize == index);
     let recipient = recipient.ok_or_else(|| Problem::missing(&format!("recipient {index} of {id:?}")))?;
     Ok(Json(recipient_json(&desk.office.store, recipient).await?))
 }
