@@ -152,8 +152,8 @@ fn what_no_node_can_work_with_is_refused() -> Result<()> {
     let more = |text: &str| format!("{}\n{text}\n", site.good);
     site.refused(
         "no connection",
-        &more("[limits]\nconnections = 0\nsending = 0"),
-        &["limits.connections", "limits.sending"],
+        &more("[limits]\nconnections = 0\nheaders = 0"),
+        &["limits.connections", "limits.headers"],
     )?;
     let schedule = "first_seconds = 1, factor = 2, longest_seconds = 4, within_seconds = 3600";
     let at = "domain \"demo\".overrides.retry";

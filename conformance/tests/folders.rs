@@ -128,6 +128,19 @@ async fn an_answer_that_was_given_in_time_stands_though_the_folder_was_away_at_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_away_is_told_of_and_fills_no_log() -> Result<()> {
+    let scene = Scene::set().await?;
+    appears(&scene.mail, |name| name == "out").await?;
+    fs::rename(&scene.mail, scene.mail.with_extension("aside"))?;
+    scene.noticed("folder-away").await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let log = fs::read_to_string(scene.away.node.log())?;
+    let said = log.matches("the folder cannot be read").count();
+    ensure!(said == 1, "said {said} times: {log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_put_into_the_folder_was_not_missed_by_the_recipient() -> Result<()> {
     let scene = Scene::set().await?;
     appears(&scene.mail, |name| name == "in").await?;

@@ -142,7 +142,7 @@ async fn collect(office: Arc<Office>, id: String, stop: impl Future<Output = ()>
                 Adapter::Rest | Adapter::Div(None) => return,
             };
             if let Err(error) = looked {
-                tracing::error!(backend = id, %error, "the folder cannot be read");
+                backend::outbox::complain(&office, &id, &error).await;
             }
         }
         tokio::select! {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::folder::Seen;
 use super::lookout::Lookout;
-use super::{Office, delivery};
+use super::{Office, delivery, said};
 use crate::clock::{SignedDuration, Timestamp};
 use crate::status::{Row, Signal};
 use crate::store::{DeliveryOutcome, DeliveryState, DeliveryView, NewEvidence, RecipientId};
@@ -48,7 +48,9 @@ pub async fn run(office: Arc<Office>, stop: impl Future<Output = ()>) {
             Ok(true) => HELD,
             Ok(false) => Duration::ZERO,
             Err(error) => {
-                tracing::error!(%error, "deadlines");
+                if said::is_due(&format!("deadlines: {error}")) {
+                    tracing::error!(%error, "deadlines");
+                }
                 Duration::ZERO
             }
         };

@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
-use super::{Adapter, Office, div, folder, proof};
+use super::{Adapter, Office, div, folder, proof, said};
 use crate::clock::SignedDuration;
 use crate::crash::{self, Point};
 use crate::evidence::{self, Happening};
@@ -103,7 +103,9 @@ async fn carrier(office: Arc<Office>, backend: String, stop: impl Future<Output 
     loop {
         changes.mark_unchanged();
         let done = round(&office, (&backend, adapter)).await;
-        if let Err(error) = &done {
+        if let Err(error) = &done
+            && said::is_due(&format!("delivery to {backend}: {error}"))
+        {
             tracing::error!(backend, %error, "delivery");
         }
         let pause = pause(&office, adapter, done.is_ok()).await;

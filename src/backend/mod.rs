@@ -18,6 +18,7 @@ mod proof;
 pub mod rest;
 pub mod retention;
 pub mod routes;
+mod said;
 mod serves;
 pub mod submission;
 pub mod testimony;

@@ -12,7 +12,7 @@ use super::delivery::Error;
 use super::document::{Document, Part};
 use super::folder::{entries, folder};
 use super::submission::{self, submit};
-use super::{Backend, Office};
+use super::{Backend, Office, said};
 use crate::store::{self, Keep, StagedPayload, Submitted};
 use crate::{id, thread};
 
@@ -40,6 +40,21 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
         }
     }
     held.map_or(Ok(()), Err)
+}
+
+/// Says, now and then, that nothing can be taken from a backend's folder; to the operator too, where the folder is not there.
+pub async fn complain(office: &Office, backend: &str, error: &Error) {
+    if !said::is_due(&format!("{backend}: {error}")) {
+        return;
+    }
+    tracing::error!(backend, %error, "the folder cannot be read");
+    if let Error::Folder { path, source } = error {
+        let text =
+            format!("{} of backend {backend:?} cannot be used ({source}): is it away?", path.display());
+        if let Err(error) = office.store.raise_once("folder-away", backend, &text).await {
+            tracing::error!(backend, %error, "a notice could not be raised");
+        }
+    }
 }
 
 /// Where there is no room for a payload, or its place is away, folders without large ones go on.
@@ -85,9 +100,10 @@ fn writable(outbox: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
         let from = outbox.join(&name);
         match write_status(&from, "{}".as_bytes()) {
             Ok(()) => ready.push((from, stem.to_owned())),
-            Err(error) => {
-                tracing::warn!(%error, folder = %from.display(), "tilts may not write there; it is left alone")
+            Err(error) if said::is_due(&format!("{}: {error}", from.display())) => {
+                tracing::warn!(%error, folder = %from.display(), "tilts cannot write there; it is left alone");
             }
+            Err(_) => {}
         }
     }
     Ok(ready)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::claims::Claims;
 use crate::clock::SignedDuration;
 use crate::div::Abroad;
-use crate::pmode::{Envelope, Scope};
+use crate::pmode::{Envelope, Scope, Service};
 use crate::status::{EvidenceProfile, Policy};
 use crate::store::PARTNER;
 
@@ -65,10 +65,23 @@ impl Route {
     /// The terms of a message: those of the agreement that it will be sent under. One that none is about will not be sent, and
     /// has those of the first.
     pub fn terms_of(&self, message: &Scope) -> &Terms {
-        let service = message.service.as_ref().map(|service| service.value.as_str()).unwrap_or_default();
+        let service = message.service.clone().unwrap_or_default();
         let action = message.action.as_deref().unwrap_or_default();
-        let all = std::iter::once(&self.terms).chain(&self.other_terms);
-        all.into_iter().find(|terms| terms.scope.covers(service, action)).unwrap_or(&self.terms)
+        self.all_terms().find(|terms| terms.scope.covers(&service, action)).unwrap_or(&self.terms)
+    }
+
+    /// Whoever names a service without its type means that of the agreement.
+    pub fn typed(&self, service: Service) -> Service {
+        let agreed = self.all_terms().filter_map(|terms| terms.scope.service.as_ref());
+        let mut same = agreed.filter(|agreed| agreed.value == service.value);
+        match &service.service_type {
+            None => same.next().cloned().unwrap_or(service),
+            Some(_) => service,
+        }
+    }
+
+    fn all_terms(&self) -> impl Iterator<Item = &Terms> {
+        std::iter::once(&self.terms).chain(&self.other_terms)
     }
 }
 
@@ -214,5 +227,23 @@ mod tests {
         assert!(matches!(routes.participant("a::b", Some("zz")), Err(Unroutable::Route(_))));
         assert_eq!(routes.participant("ISO6523-actorid-upis::0191:5", None).unwrap().name, "ee");
         assert_eq!(routes.participant("a::b", Some("ee")).unwrap().name, "ee");
+    }
+
+    #[test]
+    fn a_service_without_a_type_has_that_of_the_agreement() {
+        let mut route = routes().routes.remove(0);
+        let service = |value: &str, kind: Option<&str>| Service {
+            value: value.to_owned(),
+            service_type: kind.map(str::to_owned),
+        };
+        route.other_terms = vec![terms(EvidenceProfile::Rem, None)];
+        route.other_terms[0].scope.service = Some(service("bdx:noprocess", Some("tc1")));
+        for (named, meant) in [
+            (("bdx:noprocess", None), ("bdx:noprocess", Some("tc1"))),
+            (("bdx:noprocess", Some("tc2")), ("bdx:noprocess", Some("tc2"))),
+            (("urn:other", None), ("urn:other", None)),
+        ] {
+            assert_eq!(route.typed(service(named.0, named.1)), service(meant.0, meant.1));
+        }
     }
 }

@@ -317,7 +317,7 @@ pub(super) fn agreed(draft: &DraftRecipient, route: &Route) -> Scope {
     });
     let first = &route.terms.scope;
     Scope {
-        service: process.or_else(|| first.service.clone()),
+        service: process.map(|process| route.typed(process)).or_else(|| first.service.clone()),
         action: draft.document_type.clone().or_else(|| first.action.clone()),
     }
 }

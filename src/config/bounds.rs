@@ -95,7 +95,7 @@ fn durations(problems: &mut Problems, file: &File) {
     }
 }
 
-/// Of what is nought there would be nothing at all. `shutdown_seconds` and `rejected_per_minute` may be.
+/// Of what is nought there would be nothing at all. `shutdown_seconds` and `rejected_per_minute` may be, and `sending`, which holds the queue.
 fn limits(problems: &mut Problems, limits: &file::Limits) {
     let sizes = [
         ("envelope_octets", limits.envelope_octets),
@@ -109,7 +109,6 @@ fn limits(problems: &mut Problems, limits: &file::Limits) {
         ("connections", limits.connections),
         ("headers", limits.headers),
         ("header_octets", limits.header_octets),
-        ("sending", limits.sending),
     ];
     let others = [
         ("message_octets", limits.message_octets),

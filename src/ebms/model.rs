@@ -55,7 +55,7 @@ pub struct Party {
 }
 
 /// `eb:Service`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Service {
     /// The service.
     pub value: String,

@@ -57,7 +57,7 @@ pub struct Agreement {
 }
 
 /// Which messages an agreement is about.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scope {
     /// Only this service; any when absent.
     pub service: Option<Service>,
@@ -67,9 +67,9 @@ pub struct Scope {
 
 impl Scope {
     /// Whether a message that we send is meant. The test service is part of every agreement (EDEL115 1.4.4.3).
-    pub fn covers(&self, service: &str, action: &str) -> bool {
-        let test = (service, action) == (names::TEST_SERVICE, names::TEST_ACTION);
-        test || (self.service.as_ref().is_none_or(|s| s.value == service)
+    pub fn covers(&self, service: &Service, action: &str) -> bool {
+        let test = (service.value.as_str(), action) == (names::TEST_SERVICE, names::TEST_ACTION);
+        test || (self.service.as_ref().is_none_or(|s| s == service)
             && self.action.as_ref().is_none_or(|a| a == action))
     }
 
@@ -78,6 +78,22 @@ impl Scope {
         message.is_test()
             || (self.service.as_ref().is_none_or(|s| *s == message.service)
                 && self.action.as_ref().is_none_or(|a| *a == message.action))
+    }
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.service {
+            Some(Service { value, service_type: Some(kind) }) => {
+                write!(f, "service {value:?} of type {kind:?}")?
+            }
+            Some(Service { value, service_type: None }) => write!(f, "service {value:?} without a type")?,
+            None => f.write_str("any service")?,
+        }
+        match &self.action {
+            Some(action) => write!(f, ", action {action:?}"),
+            None => f.write_str(", any action"),
+        }
     }
 }
 

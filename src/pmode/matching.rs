@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::agreement::{Agreement, Dynamic, PMode};
+use super::agreement::{Agreement, Dynamic, PMode, Scope};
 use super::profile::{AgreementRule, ConversationRule, Profile, RefToRule};
-use crate::ebms::{PartyId, UserMessage};
+use crate::ebms::{PartyId, Service, UserMessage};
 
 /// All agreements of a node.
 #[derive(Debug, Clone)]
@@ -27,18 +27,14 @@ pub enum Mismatch {
     #[error("the message is for party {0:?}, not for this access point")]
     NotForUs(String),
     /// Nobody of that name or type.
-    #[error(
-        "there is no agreement with party {party:?} (type {party_type:?}) for service {service:?}, action {action:?}"
-    )]
+    #[error("there is no agreement with party {party:?} (type {party_type:?}) for {asked}")]
     NoAgreement {
         /// From/PartyId.
         party: String,
         /// Its type.
         party_type: Option<String>,
-        /// Service.
-        service: String,
-        /// Action.
-        action: String,
+        /// Service and Action.
+        asked: Scope,
     },
     /// The header breaks a rule of the profile.
     #[error("{field} is {value:?}: {rule}")]
@@ -58,7 +54,7 @@ pub struct Outbound<'a> {
     /// The partner's PartyId value.
     pub partner: &'a str,
     /// Service.
-    pub service: &'a str,
+    pub service: &'a Service,
     /// Action.
     pub action: &'a str,
 }
@@ -196,8 +192,7 @@ fn no_agreement(message: &UserMessage) -> Mismatch {
     Mismatch::NoAgreement {
         party: message.from.id.value.clone(),
         party_type: message.from.id.party_type.clone(),
-        service: message.service.value.clone(),
-        action: message.action.clone(),
+        asked: Scope { service: Some(message.service.clone()), action: Some(message.action.clone()) },
     }
 }
 

@@ -181,10 +181,13 @@ fn the_test_service_is_of_every_agreement_with_a_partner() {
         agreement.scope.service = Some(Service { value: "urn:agreed".into(), service_type: None });
         agreement.scope.action = Some("agreed".into());
     }
-    let wanted = |service, action| Outbound { partner: "urn:both", service, action };
-    let id = |wanted| all.outbound(wanted).map(|p| p.id);
-    assert_eq!(id(wanted(names::TEST_SERVICE, names::TEST_ACTION)).as_deref(), Some("old"));
-    assert_eq!(id(wanted("urn:agreed", "agreed")).as_deref(), Some("old"));
-    assert_eq!(id(wanted(names::TEST_SERVICE, "agreed")), None);
-    assert_eq!(id(wanted("urn:agreed", "other")), None);
+    let id = |value: &str, kind: Option<&str>, action: &str| {
+        let service = Service { value: value.to_owned(), service_type: kind.map(str::to_owned) };
+        all.outbound(Outbound { partner: "urn:both", service: &service, action }).map(|p| p.id)
+    };
+    assert_eq!(id(names::TEST_SERVICE, None, names::TEST_ACTION).as_deref(), Some("old"));
+    assert_eq!(id("urn:agreed", None, "agreed").as_deref(), Some("old"));
+    assert_eq!(id(names::TEST_SERVICE, None, "agreed"), None);
+    assert_eq!(id("urn:agreed", None, "other"), None);
+    assert_eq!(id("urn:agreed", Some("another"), "agreed"), None, "the partner would refuse it");
 }

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::discovery::{self, Class as Kind, Found, Identifier, Question, Resolver};
 use crate::ebms::PartyId;
 use crate::pki::Certificate;
-use crate::pmode::{EvidenceRule, Outbound, PMode, Profile, Retry};
+use crate::pmode::{EvidenceRule, Outbound, PMode, Profile, Retry, Scope, Service};
 use crate::store::{Class, OutMessage, PARTNER};
 
 /// A message with its way.
@@ -105,9 +105,11 @@ fn needed<'v>(value: Option<&'v str>, what: &str) -> Result<&'v str, Unplanned> 
 /// A partner whose address the configuration names.
 fn fixed<'m>(node: &Node, message: &'m OutMessage, partner: &str) -> Result<Planned<'m>, Unplanned> {
     let pmode = agreed(node, message, partner).ok_or_else(|| {
-        let (service, action) = (message.service.as_deref(), message.action.as_deref());
+        let known = node.agreements.with(partner).map(|agreement| agreement.scope.to_string());
+        let known = known.collect::<Vec<_>>().join("; ");
         Unplanned::never(format!(
-            "no [[agreement]] with {partner} for service {service:?}, action {action:?}"
+            "no [[agreement]] with {partner} for {}; there are those for: {known}",
+            asked(message)
         ))
     })?;
     to_partner(node, message, pmode)
@@ -115,10 +117,18 @@ fn fixed<'m>(node: &Node, message: &'m OutMessage, partner: &str) -> Result<Plan
 
 /// The rules of a message to such a partner.
 fn agreed(node: &Node, message: &OutMessage, partner: &str) -> Option<PMode> {
-    let (service, action) = (message.service.as_deref(), message.action.as_deref());
-    let wanted =
-        Outbound { partner, service: service.unwrap_or_default(), action: action.unwrap_or_default() };
-    kept_pmode(message).or_else(|| node.agreements.outbound(wanted))
+    kept_pmode(message).or_else(|| {
+        let Scope { service, action } = asked(message);
+        let (service, action) = (service.unwrap_or_default(), action.unwrap_or_default());
+        node.agreements.outbound(Outbound { partner, service: &service, action: &action })
+    })
+}
+
+/// Service and Action under which a message is to be sent.
+fn asked(message: &OutMessage) -> Scope {
+    let service = message.service.clone();
+    let service = service.map(|value| Service { value, service_type: message.service_type.clone() });
+    Scope { service, action: message.action.clone() }
 }
 
 /// When a message is tried again to which there is no way now: by its rules, where they are known before there is a plan; else by those of its
