@@ -18,9 +18,10 @@ pub(super) async fn health() -> &'static str {
 /// The store has committed nothing it was asked to for so long: messages cannot be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// `GET /ready`: the store answers, commits what it is asked to, and has room, so that messages can be taken.
+/// `GET /ready`: the store answers, is whole, commits what it is asked to, and has room, so that messages can be taken.
 pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, (StatusCode, String)> {
     api.store.check_room().map_err(not_ready)?;
+    api.store.check_sound().map_err(not_ready)?;
     api.store.check_writing(PATIENCE).await.map_err(not_ready)?;
     api.store.last_event().await.map_err(not_ready)?;
     Ok("ready\n")

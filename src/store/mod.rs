@@ -108,6 +108,19 @@ impl DatabaseError {
         }
     }
 
+    /// What lies on the disk is not what was written there.
+    fn is_corrupt(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Sqlite(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+            // data_corrupted, index_corrupted
+            Self::Postgres(error) => error
+                .as_database_error()
+                .and_then(|e| e.code())
+                .is_some_and(|code| code.starts_with("XX00") && code != "XX000"),
+        }
+    }
+
     /// A server, or the way to it, has ended the connection.
     fn is_hung_up(&self) -> bool {
         match self {

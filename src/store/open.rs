@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -96,6 +96,8 @@ struct Inner {
     node: Arc<str>,
     /// Files that no row named in the last round that looked for them.
     unnamed: Mutex<HashSet<String>>,
+    /// What the database said when a page of it turned out to be damaged.
+    corrupt: OnceLock<String>,
     /// Held as long as the store is open: a second process is refused.
     _lock: File,
 }
@@ -143,6 +145,7 @@ impl Store {
             clock,
             node,
             unnamed,
+            corrupt: OnceLock::new(),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -195,13 +198,25 @@ impl Store {
         self.inner.room.fits(octets)
     }
 
-    /// The same, and the store has not kept anybody waiting for long: what is taken over while it does lies in memory, and its files look left
+    /// Whether the database has not been found to be damaged since the start.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn check_sound(&self) -> Result<(), Error> {
+        match self.inner.corrupt.get() {
+            Some(said) => Err(Error::Damaged { what: "the database", value: said.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, the database is whole, and the store has not kept anybody waiting for long: what is taken over while it does lies in memory, and its files look left
     /// over in the end.
     ///
     /// # Errors
-    /// As [`Store::check_room`]; [`Error::Silent`].
+    /// As [`Store::check_room`] and [`Store::check_sound`]; [`Error::Silent`].
     pub fn check_taking(&self) -> Result<(), Error> {
         self.check_room()?;
+        self.check_sound()?;
         self.check_pace(PACE)
     }
 
@@ -295,7 +310,16 @@ impl Store {
         T: Send + 'static,
         F: for<'w> FnOnce(&'w mut Work) -> BoxFuture<'w, Result<T, Error>> + Send + 'static,
     {
-        self.inner.writer.run(command).await
+        let done = self.inner.writer.run(command).await;
+        if let Err(Error::Database(error)) = &done
+            && error.is_corrupt()
+        {
+            self.inner.corrupt.get_or_init(|| {
+                tracing::error!(%error, "the database is damaged: nothing more is taken; restore a backup");
+                error.to_string()
+            });
+        }
+        done
     }
 }
 

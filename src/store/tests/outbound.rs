@@ -350,6 +350,33 @@ async fn what_may_have_been_read_is_stopped_only_as_uncertain_and_by_who_accepts
     );
 }
 
+/// It looked ready for good, while every submission was refused.
+#[tokio::test]
+async fn a_database_that_turns_out_to_be_damaged_takes_nothing_more() {
+    if server().is_some() {
+        eprintln!("left out: the file is SQLite's");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    open(folder.path()).await.close().await.unwrap();
+    let file = folder.path().join("tilts.db");
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    let page = |name| {
+        let page = "SELECT rootpage FROM sqlite_schema WHERE name = ?";
+        connection.query_row(page, [name], |row| row.get::<_, u32>(0)).unwrap()
+    };
+    let (page, size) = (u64::from(page("submission")), 8192);
+    drop(connection);
+    let damaged = std::fs::File::options().write(true).open(&file).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&damaged, &[0xff; 8192], (page - 1) * size).unwrap();
+    let store = open(folder.path()).await;
+    store.check_taking().unwrap();
+    let refused = store.submit(submission(&store, "a", vec![recipient("1@test")])).await.unwrap_err();
+    assert!(refused.to_string().contains("malformed"), "{refused}");
+    let why = store.check_taking().unwrap_err().to_string();
+    assert!(why.contains("damaged store") && why.contains("restore a backup"), "{why}");
+}
+
 /// By its agreement it may have a week: an order to try it now takes none of that.
 #[tokio::test]
 async fn an_order_leaves_the_time_that_an_agreement_gives() {
