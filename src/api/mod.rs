@@ -20,7 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 pub use figures::Figures;
-pub use page::{DeliveryPage, MessagePage, Page};
+pub use page::{DeliveryPage, Few, MessagePage, Page};
 pub use read::{RecipientDetail, SubmissionDetail};
 
 /// What the read models are made of.

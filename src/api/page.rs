@@ -55,6 +55,14 @@ pub struct DeliveryPage {
     pub limit: Option<u32>,
 }
 
+/// How many of a list that has one page.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Few {
+    /// At most so many.
+    pub limit: Option<u32>,
+}
+
 /// How many rows were asked for, of those that a page may have.
 pub(super) fn rows(limit: Option<u32>) -> u32 {
     limit.unwrap_or(PAGE).clamp(1, PAGE)

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
 
-use super::page::{Asked, DeliveryPage, MessagePage, PAGE, Page, before, given, one_of, rows};
+use super::page::{Asked, DeliveryPage, Few, MessagePage, Page, before, given, one_of, rows};
 use super::{Api, Problem};
 use crate::status::State as Standing;
 use crate::store::{
@@ -87,8 +87,8 @@ impl Api {
     ///
     /// # Errors
     /// [`Problem`].
-    pub async fn open_notices(&self) -> Result<Vec<NoticeRow>, Problem> {
-        Ok(self.store.notices(false, PAGE).await?)
+    pub async fn open_notices(&self, page: &Few) -> Result<Vec<NoticeRow>, Problem> {
+        Ok(self.store.notices(false, rows(page.limit)).await?)
     }
 }
 
@@ -133,14 +133,23 @@ pub(super) async fn deliveries(
     api.received(&page).await.map(Json)
 }
 
-pub(super) async fn notices(State(api): State<Api>) -> Result<Json<Vec<NoticeRow>>, Problem> {
-    api.open_notices().await.map(Json)
+pub(super) async fn notices(
+    State(api): State<Api>,
+    Asked(page): Asked<Few>,
+) -> Result<Json<Vec<NoticeRow>>, Problem> {
+    api.open_notices(&page).await.map(Json)
 }
 
-pub(super) async fn rejected(State(api): State<Api>) -> Result<Json<Vec<RejectedRow>>, Problem> {
-    Ok(Json(api.store.rejected(PAGE).await?))
+pub(super) async fn rejected(
+    State(api): State<Api>,
+    Asked(page): Asked<Few>,
+) -> Result<Json<Vec<RejectedRow>>, Problem> {
+    Ok(Json(api.store.rejected(rows(page.limit)).await?))
 }
 
-pub(super) async fn stray(State(api): State<Api>) -> Result<Json<Vec<StrayEvidence>>, Problem> {
-    Ok(Json(api.store.stray_evidence(PAGE).await?))
+pub(super) async fn stray(
+    State(api): State<Api>,
+    Asked(page): Asked<Few>,
+) -> Result<Json<Vec<StrayEvidence>>, Problem> {
+    Ok(Json(api.store.stray_evidence(rows(page.limit)).await?))
 }

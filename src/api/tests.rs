@@ -89,6 +89,8 @@ async fn a_filter_that_cannot_be_is_told_with_what_can() {
         ("/api/deliveries?sate=waiting", "unknown field `sate`"),
         ("/api/messages?state=waiting", "state: \"waiting\" is none of received, queued"),
         ("/api/messages?direction=up", "direction: \"up\" is none of in, out"),
+        ("/api/notices?before=5", "unknown field `before`, expected `limit`"),
+        ("/api/rejected?limit=zz", "limit"),
         ("/api/submissions?recipient=1", "unknown field `recipient`, expected one of"),
         ("/api/submissions?state=stuck", "state: \"stuck\" is none of received, uncertain"),
     ] {

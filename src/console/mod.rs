@@ -11,7 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
-use crate::api::{Api, DeliveryPage, Page, Problem};
+use crate::api::{Api, DeliveryPage, Few, Page, Problem};
 use words::Language;
 
 /// The routes of the console.
@@ -42,7 +42,7 @@ async fn list(
     let page = Page { before: wish.before.clone(), state: wish.state.clone(), limit, channel: None };
     let submissions = api.page(&page).await?;
     let page = DeliveryPage { before: wish.received.clone(), limit, ..DeliveryPage::default() };
-    let (received, notices) = (api.received(&page).await?, api.open_notices().await?);
+    let (received, notices) = (api.received(&page).await?, api.open_notices(&Few::default()).await?);
     Ok(shown(pages::list(language, &wish, (&submissions, &received, &notices))))
 }
 
