@@ -159,12 +159,6 @@ fn what_no_node_can_work_with_is_refused() -> Result<()> {
     let at = "domain \"demo\".overrides.retry";
     site.replaced("no pause", schedule, &schedule.replace("= 1,", "= 0,"), &[at, "first_seconds = 0"])?;
     site.replaced(
-        "a pause too long",
-        schedule,
-        &schedule.replace("= 1,", "= 5,"),
-        &[at, "longest_seconds = 4"],
-    )?;
-    site.replaced(
         "no domain",
         "\"node.tilts.example\"",
         "\"node example\"",

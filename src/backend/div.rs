@@ -231,7 +231,7 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
     let outbox = root.join(OUT);
     let mut held = None;
     for (from, stem) in outbox::ready(office, &outbox)? {
-        if held.is_some() && outbox::has_large(&from) {
+        if outbox::is_held(&from, held.is_some()) {
             continue;
         }
         let taken = match take(office, backend, &from).await {
@@ -240,7 +240,7 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
             Err(error) => Err(submission::Error::invalid("envelope", error.to_string())),
         };
         if let Err(error) = outbox::finish(&outbox, &from, &stem, taken) {
-            held = Some(outbox::of_large(error)?);
+            held = Some(outbox::of_large(&from, error)?);
         }
     }
     held.map_or(Ok(()), Err)

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::delivery::{self, Error};
-use super::{Adapter, Office, outbox};
+use super::{Adapter, Office, outbox, said};
 use crate::store::{DeliveryId, DeliveryOutcome, DeliveryState, DeliveryView, Form, PartView, PayloadReader};
 use crate::{id, thread};
 
@@ -131,7 +131,12 @@ fn tidy(inbox: &Path) {
             Some(_) => true,
             None => false,
         };
-        if left && let Err(error) = fs::remove_dir_all(&path) {
+        if left
+            && let Err(error) = fs::remove_dir_all(&path)
+            // Somebody else tidies too.
+            && error.kind() != io::ErrorKind::NotFound
+            && said::is_due(&format!("left: {}", path.display()))
+        {
             tracing::warn!(folder = %path.display(), %error, "what was left cannot be removed; remove it by hand");
         }
     }

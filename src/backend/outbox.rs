@@ -31,12 +31,12 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
     let outbox = root.join(OUT);
     let mut held = None;
     for (from, stem) in ready(office, &outbox)? {
-        if held.is_some() && has_large(&from) {
+        if is_held(&from, held.is_some()) {
             continue;
         }
         let taken = take(office, backend, &from, &stem).await;
         if let Err(error) = finish(&outbox, &from, &stem, taken) {
-            held = Some(of_large(error)?);
+            held = Some(of_large(&from, error)?);
         }
     }
     held.map_or(Ok(()), Err)
@@ -61,15 +61,28 @@ pub async fn complain(office: &Office, backend: &str, error: &Error) {
 ///
 /// # Errors
 /// What holds up all of them.
-pub(super) fn of_large(error: Error) -> Result<Error, Error> {
+pub(super) fn of_large(from: &Path, error: Error) -> Result<Error, Error> {
     match &error {
-        Error::Store(said) if said.is_full() || said.is_passing() => Ok(error),
+        Error::Store(said) if said.is_full() || said.is_passing() => {
+            said::is_due(&held(from));
+            Ok(error)
+        }
         _ => Err(error),
     }
 }
 
+/// Whether a folder waits: large ones behind another that does, and after they did for a minute. To copy them twice a second would fill the
+/// disk that has no room.
+pub(super) fn is_held(from: &Path, another: bool) -> bool {
+    (another || said::was_lately(&held(from))) && has_large(from)
+}
+
+fn held(from: &Path) -> String {
+    format!("{} is held", from.display())
+}
+
 /// Whether anything in a folder would not lie in the database.
-pub(super) fn has_large(from: &Path) -> bool {
+fn has_large(from: &Path) -> bool {
     thread::apart(|| {
         let Ok(all) = fs::read_dir(from) else { return false };
         let size = |entry: fs::DirEntry| entry.metadata().map_or(0, |found| found.len());
@@ -195,13 +208,18 @@ pub(super) fn stage(office: &Office, path: &Path) -> Result<StagedPayload, submi
             );
             return Err(submission::Error::invalid("file", problem));
         }
-        office.store.check_room_for(size)?;
-        let mut file = (&mut file).take(most);
+        // It may still grow.
+        let mut file = (&mut file).take(most.saturating_add(1));
         let mut writer = office.store.spool().writer_keeping(Keep::Compressed);
         let mut buffer = vec![0; BUFFER];
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => return Ok(writer.finish()?),
+                Ok(_) if file.limit() == 0 => {
+                    let problem =
+                        format!("{} grew beyond {most} octets ([limits] payload_octets)", path.display());
+                    return Err(submission::Error::invalid("file", problem));
+                }
                 Ok(count) => {
                     writer.write_all(&buffer[..count]).map_err(|error| store::Error::of_writing(&error))?;
                 }
@@ -322,13 +340,14 @@ mod tests {
     #[test]
     fn only_what_large_payloads_wait_for_lets_small_ones_pass() {
         let full = || store::Error::NoRoom { path: "/full".into(), free: 1, wanted: 2 };
-        assert!(of_large(Error::Store(full())).is_ok());
-        assert!(of_large(Error::Store(store::Error::Closed)).is_err());
         let folder = tempfile::tempdir().unwrap();
+        assert!(of_large(folder.path(), Error::Store(store::Error::Closed)).is_err());
         let file = fs::File::create(folder.path().join("letter.pdf")).unwrap();
         file.set_len(store::INLINE as u64).unwrap();
-        assert!(!has_large(folder.path()));
+        assert!(!is_held(folder.path(), true));
         file.set_len(store::INLINE as u64 + 1).unwrap();
-        assert!(has_large(folder.path()));
+        assert!(is_held(folder.path(), true) && !is_held(folder.path(), false));
+        assert!(of_large(folder.path(), Error::Store(full())).is_ok());
+        assert!(is_held(folder.path(), false), "it is copied again at once");
     }
 }

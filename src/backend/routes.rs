@@ -70,13 +70,17 @@ impl Route {
         self.all_terms().find(|terms| terms.scope.covers(&service, action)).unwrap_or(&self.terms)
     }
 
-    /// Whoever names a service without its type means that of the agreement.
-    pub fn typed(&self, service: Service) -> Service {
-        let agreed = self.all_terms().filter_map(|terms| terms.scope.service.as_ref());
-        let mut same = agreed.filter(|agreed| agreed.value == service.value);
-        match &service.service_type {
-            None => same.next().cloned().unwrap_or(service),
-            Some(_) => service,
+    /// Whoever names a service without its type means that of the agreement about it and the action, unless one is about it without a type.
+    pub fn typed(&self, service: Service, action: Option<&str>) -> Service {
+        if service.service_type.is_some() {
+            return service;
+        }
+        let about = |terms: &&Terms| terms.scope.action.is_none() || terms.scope.action.as_deref() == action;
+        let agreed = self.all_terms().filter(about).filter_map(|terms| terms.scope.service.as_ref());
+        let same: Vec<&Service> = agreed.filter(|agreed| agreed.value == service.value).collect();
+        match same.first() {
+            Some(first) if !same.contains(&&service) => (*first).clone(),
+            _ => service,
         }
     }
 
@@ -236,14 +240,22 @@ mod tests {
             value: value.to_owned(),
             service_type: kind.map(str::to_owned),
         };
-        route.other_terms = vec![terms(EvidenceProfile::Rem, None)];
-        route.other_terms[0].scope.service = Some(service("bdx:noprocess", Some("tc1")));
-        for (named, meant) in [
-            (("bdx:noprocess", None), ("bdx:noprocess", Some("tc1"))),
-            (("bdx:noprocess", Some("tc2")), ("bdx:noprocess", Some("tc2"))),
-            (("urn:other", None), ("urn:other", None)),
+        let about = |kind, action| Terms {
+            scope: Scope { service: Some(service("v", kind)), action },
+            ..terms(EvidenceProfile::Rem, None)
+        };
+        let [x, y, z] = ["X", "Y", "Z"].map(|action| Some(action.to_owned()));
+        route.other_terms =
+            vec![about(Some("t1"), x), about(None, y), about(Some("t2"), z.clone()), about(Some("t3"), z)];
+        for (value, kind, action, meant) in [
+            ("v", None, "X", Some("t1")),
+            ("v", None, "Y", None),
+            ("v", None, "Z", Some("t2")),
+            ("v", Some("t9"), "X", Some("t9")),
+            ("v", None, "other", None),
+            ("w", None, "X", None),
         ] {
-            assert_eq!(route.typed(service(named.0, named.1)), service(meant.0, meant.1));
+            assert_eq!(route.typed(service(value, kind), Some(action)), service(value, meant), "{action}");
         }
     }
 }

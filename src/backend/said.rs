@@ -1,7 +1,7 @@
 //! What was said lately: a folder is looked at twice a second, and what is wrong with it is wrong for hours.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The same is said again after so long.
@@ -11,9 +11,17 @@ const MOST: usize = 1000;
 
 /// Whether something should be said, which is so when it was not said for a minute.
 pub fn is_due(what: &str) -> bool {
+    due(&mut known(), what, Instant::now())
+}
+
+/// Whether it was.
+pub fn was_lately(what: &str) -> bool {
+    known().get(what).is_some_and(|at| at.elapsed() < AGAIN)
+}
+
+fn known() -> MutexGuard<'static, HashMap<String, Instant>> {
     static SAID: OnceLock<Mutex<HashMap<String, Instant>>> = OnceLock::new();
-    let mut said = SAID.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    due(&mut said, what, Instant::now())
+    SAID.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn due(said: &mut HashMap<String, Instant>, what: &str, now: Instant) -> bool {

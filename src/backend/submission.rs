@@ -316,10 +316,9 @@ pub(super) fn agreed(draft: &DraftRecipient, route: &Route) -> Scope {
         None => Service { value: process.to_owned(), service_type: None },
     });
     let first = &route.terms.scope;
-    Scope {
-        service: process.map(|process| route.typed(process)).or_else(|| first.service.clone()),
-        action: draft.document_type.clone().or_else(|| first.action.clone()),
-    }
+    let action = draft.document_type.clone().or_else(|| first.action.clone());
+    let typed = process.map(|process| route.typed(process, action.as_deref()));
+    Scope { service: typed.or_else(|| first.service.clone()), action }
 }
 
 fn later(now: Timestamp, by: SignedDuration) -> Timestamp {

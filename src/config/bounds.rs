@@ -127,14 +127,11 @@ fn limits(problems: &mut Problems, limits: &file::Limits) {
 
 /// Without a pause a partner that is down is asked hundreds of times a second.
 fn schedule(problems: &mut Problems, at: &str, retry: Retry) {
-    let Retry { first_seconds, factor, longest_seconds, within_seconds } = retry;
-    if first_seconds == 0 || factor == 0 {
-        problems
-            .add(at, format!("first_seconds = {first_seconds}, factor = {factor}: both must be 1 or more"));
-    }
-    if longest_seconds < first_seconds || within_seconds < first_seconds {
+    let Retry { first_seconds, longest_seconds, .. } = retry;
+    // With no time at all there is one attempt, whatever the pauses.
+    if retry.within_seconds > 0 && first_seconds.min(longest_seconds) == 0 {
         let why = format!(
-            "longest_seconds = {longest_seconds} and within_seconds = {within_seconds} must be first_seconds = {first_seconds} or more"
+            "first_seconds = {first_seconds}, longest_seconds = {longest_seconds}: both must be 1 or more"
         );
         problems.add(at, why);
     }

@@ -108,7 +108,14 @@ impl Agreements {
     /// The processing mode of a message to a static partner: the first that fits.
     pub fn outbound(&self, wanted: Outbound<'_>) -> Option<PMode> {
         let fits = |a: &&Agreement| a.scope.covers(wanted.service, wanted.action);
-        self.with(wanted.partner).find(fits).map(|a| self.fixed(a))
+        // Whoever handed it in before the type was looked at left it out.
+        let but_for_its_type = |a: &&Agreement| {
+            let agreed = a.scope.service.as_ref().filter(|agreed| agreed.value == wanted.service.value);
+            wanted.service.service_type.is_none()
+                && agreed.is_some_and(|agreed| a.scope.covers(agreed, wanted.action))
+        };
+        let all = || self.with(wanted.partner);
+        all().find(fits).or_else(|| all().find(but_for_its_type)).map(|a| self.fixed(a))
     }
 
     /// The processing mode towards an access point that discovery found in `domain` under that transport profile.

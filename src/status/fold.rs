@@ -381,7 +381,12 @@ impl Record {
                 }
             }
             Signal::RelayFailed | Signal::RelayRejected | Signal::ConsignmentFailed => self.lose(),
-            Signal::Uncertain => self.stay_uncertain(),
+            // Whoever stopped it knows better than a policy for deadlines, and has the last word.
+            Signal::Uncertain => {
+                self.notices.insert(Notice::Uncertain);
+                self.state = State::Uncertain;
+                self.send = NationalSend::Processing;
+            }
             _ => self.fail(),
         }
         self.provisional = true;

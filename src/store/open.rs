@@ -190,14 +190,6 @@ impl Store {
         self.inner.room.check()
     }
 
-    /// Whether a payload of so many octets can be taken over, before any of it is copied.
-    ///
-    /// # Errors
-    /// As [`Store::check_room`].
-    pub fn check_room_for(&self, octets: u64) -> Result<(), Error> {
-        self.inner.room.fits(octets)
-    }
-
     /// Whether the database has not been found to be damaged since the start.
     ///
     /// # Errors

@@ -17,8 +17,8 @@ const PART: u64 = 20;
 /// What the disks said.
 #[derive(Debug)]
 struct Found {
-    /// Each folder that could be asked, the octets that are free on its disk, and how many are to stay so.
-    disks: Vec<(PathBuf, u64, u64)>,
+    /// Each folder that could be asked, and the octets that are free on its disk.
+    disks: Vec<(PathBuf, u64)>,
     /// Whether they are enough.
     verdict: Result<(), Error>,
 }
@@ -47,20 +47,9 @@ impl Room {
         self.found().verdict.clone()
     }
 
-    /// Whether so many octets more would leave what is kept free.
-    ///
-    /// # Errors
-    /// As [`Room::check`].
-    pub fn fits(&self, octets: u64) -> Result<(), Error> {
-        let found = self.found();
-        found.verdict.clone()?;
-        let mut disks = found.disks.iter();
-        disks.try_for_each(|(folder, free, kept)| enough(folder, *free, octets.saturating_add(*kept)))
-    }
-
     /// The octets that are free on the disk of each folder; what was found a moment ago is still right.
     pub fn free(&self) -> Vec<(PathBuf, u64)> {
-        self.found().disks.iter().map(|(folder, free, _)| (folder.clone(), *free)).collect()
+        self.found().disks.clone()
     }
 
     fn found(&self) -> Arc<Found> {
@@ -100,7 +89,7 @@ impl Found {
             match of_disk(folder) {
                 Ok((free, all)) => {
                     let kept = kept(all, keep);
-                    found.disks.push((folder.clone(), free, kept));
+                    found.disks.push((folder.clone(), free));
                     found.verdict = found.verdict.and_then(|()| enough(folder, free, kept));
                 }
                 Err(error) => found.verdict = found.verdict.and(Err(error)),
@@ -139,16 +128,6 @@ mod tests {
         assert!(enough(folder, 100, 100).is_ok());
         let full = enough(folder, 99, 100).unwrap_err();
         assert!(matches!(full, Error::NoRoom { free: 99, wanted: 100, .. }), "{full}");
-    }
-
-    #[test]
-    fn what_would_take_the_room_that_is_kept_is_refused_before_it_is_copied() {
-        let folder = tempfile::tempdir().unwrap();
-        let room = Room::new(vec![folder.path().to_owned()], 1);
-        let free = room.free()[0].1;
-        assert!(room.fits(free - 1).is_ok());
-        assert!(room.fits(free).unwrap_err().is_full());
-        assert!(room.fits(u64::MAX).unwrap_err().is_full());
     }
 
     #[test]

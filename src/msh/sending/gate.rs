@@ -123,8 +123,8 @@ impl Gates {
         if state.running.len() >= self.most {
             return Err(state.slot(now + SLOW));
         }
-        drop(endpoints);
-        Ok(self.insist(endpoint, now))
+        state.running.push(now);
+        Ok(Pass { gates: self, endpoint: endpoint.to_owned(), begun: now, probe: false })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Endpoint>> {
@@ -196,6 +196,13 @@ impl Endpoint {
 }
 
 impl Pass<'_> {
+    /// A question is over, whatever was answered. One that took long is no sign that the next will not.
+    pub(super) fn answered(self, now: Timestamp) {
+        if now.duration_since(self.begun) < SLOW {
+            self.over(true, now);
+        }
+    }
+
     /// The exchange is over; whether somebody was there.
     pub(super) fn over(self, reached: bool, now: Timestamp) {
         let mut endpoints = self.gates.lock();
@@ -327,6 +334,22 @@ mod tests {
         assert!(at(last + 6) <= first && first < second && second < at(last + 60), "{first} {second}");
         drop(held);
         assert!(gates.at_last(URL, at(last + 2)).is_ok());
+    }
+
+    /// Lookups that time out end together: that is no reason to let twice as many begin.
+    #[test]
+    fn questions_that_took_long_give_no_more_places_than_a_slow_endpoint_has() {
+        let gates = Gates::new(8);
+        for round in 0..3 {
+            let now = at(15 * round);
+            let held: Vec<_> = (0..8).map_while(|_| gates.enter(URL, now).ok()).collect();
+            assert_eq!(held.len(), 4, "round {round}");
+            held.into_iter().for_each(|pass| pass.answered(at(15 * (round + 1))));
+        }
+        for _ in 0..4 {
+            gates.enter(URL, at(60)).unwrap().answered(at(61));
+        }
+        assert_eq!((0..9).map_while(|_| gates.enter(URL, at(61)).ok()).collect::<Vec<_>>().len(), 8);
     }
 
     /// A burst at an endpoint that is fast: nobody is put off.

@@ -116,10 +116,16 @@ impl Folder {
 
     pub fn list_shard(&self, shard: &str) -> Result<Vec<Kept>, Error> {
         let shard = self.path.join(shard);
-        match fs::symlink_metadata(&shard).is_ok_and(|found| found.is_dir()) {
-            true => self.list_in(&shard),
-            // It is made with its first payload.
-            false => Ok(Vec::new()),
+        match fs::symlink_metadata(&shard) {
+            Ok(found) if found.is_dir() => self.list_in(&shard),
+            // Somebody else's.
+            Ok(_) => Ok(Vec::new()),
+            // It is made with its first payload. Where all of them are away, nobody can say what lies there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::read_dir(&self.path).map_err(Error::io(&self.path))?;
+                Ok(Vec::new())
+            }
+            Err(error) => Err(Error::io(&shard)(error)),
         }
     }
 

@@ -81,7 +81,7 @@ impl PostgresPool {
         let options = config.options()?.application_name("tilts");
         let pool = PgPoolOptions::new()
             // One more listens.
-            .max_connections(config.connections.saturating_sub(1).max(2))
+            .max_connections(config.connections.saturating_sub(1).max(1))
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
             .connect_with(options)
