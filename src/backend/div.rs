@@ -240,7 +240,7 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
             Err(error) => Err(submission::Error::invalid("envelope", error.to_string())),
         };
         if let Err(error) = outbox::finish(&outbox, &from, &stem, taken) {
-            held = Some(outbox::of_large(&from, error)?);
+            held = Some(outbox::of_large(error)?);
         }
     }
     held.map_or(Ok(()), Err)

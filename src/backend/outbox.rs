@@ -36,7 +36,7 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
         }
         let taken = take(office, backend, &from, &stem).await;
         if let Err(error) = finish(&outbox, &from, &stem, taken) {
-            held = Some(of_large(&from, error)?);
+            held = Some(of_large(error)?);
         }
     }
     held.map_or(Ok(()), Err)
@@ -61,24 +61,16 @@ pub async fn complain(office: &Office, backend: &str, error: &Error) {
 ///
 /// # Errors
 /// What holds up all of them.
-pub(super) fn of_large(from: &Path, error: Error) -> Result<Error, Error> {
+pub(super) fn of_large(error: Error) -> Result<Error, Error> {
     match &error {
-        Error::Store(said) if said.is_full() || said.is_passing() => {
-            said::is_due(&held(from));
-            Ok(error)
-        }
+        Error::Store(said) if said.is_full() || said.is_passing() => Ok(error),
         _ => Err(error),
     }
 }
 
-/// Whether a folder waits: large ones behind another that does, and after they did for a minute. To copy them twice a second would fill the
-/// disk that has no room.
+/// Whether a folder waits behind another one.
 pub(super) fn is_held(from: &Path, another: bool) -> bool {
-    (another || said::was_lately(&held(from))) && has_large(from)
-}
-
-fn held(from: &Path) -> String {
-    format!("{} is held", from.display())
+    another && has_large(from)
 }
 
 /// Whether anything in a folder would not lie in the database.
@@ -341,13 +333,12 @@ mod tests {
     fn only_what_large_payloads_wait_for_lets_small_ones_pass() {
         let full = || store::Error::NoRoom { path: "/full".into(), free: 1, wanted: 2 };
         let folder = tempfile::tempdir().unwrap();
-        assert!(of_large(folder.path(), Error::Store(store::Error::Closed)).is_err());
+        assert!(of_large(Error::Store(store::Error::Closed)).is_err());
         let file = fs::File::create(folder.path().join("letter.pdf")).unwrap();
         file.set_len(store::INLINE as u64).unwrap();
         assert!(!is_held(folder.path(), true));
         file.set_len(store::INLINE as u64 + 1).unwrap();
         assert!(is_held(folder.path(), true) && !is_held(folder.path(), false));
-        assert!(of_large(folder.path(), Error::Store(full())).is_ok());
-        assert!(is_held(folder.path(), false), "it is copied again at once");
+        assert!(of_large(Error::Store(full())).is_ok());
     }
 }

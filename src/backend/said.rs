@@ -14,11 +14,6 @@ pub fn is_due(what: &str) -> bool {
     due(&mut known(), what, Instant::now())
 }
 
-/// Whether it was.
-pub fn was_lately(what: &str) -> bool {
-    known().get(what).is_some_and(|at| at.elapsed() < AGAIN)
-}
-
 fn known() -> MutexGuard<'static, HashMap<String, Instant>> {
     static SAID: OnceLock<Mutex<HashMap<String, Instant>>> = OnceLock::new();
     SAID.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
