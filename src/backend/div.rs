@@ -231,7 +231,7 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
     let outbox = root.join(OUT);
     let mut held = None;
     for (from, stem) in outbox::ready(office, &outbox)? {
-        if outbox::is_held(&from, held.is_some()) {
+        if held.is_some() && outbox::has_large(&from) {
             continue;
         }
         let taken = match take(office, backend, &from).await {

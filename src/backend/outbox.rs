@@ -31,7 +31,7 @@ pub async fn collect(office: &Office, backend: &Backend, root: &Path) -> Result<
     let outbox = root.join(OUT);
     let mut held = None;
     for (from, stem) in ready(office, &outbox)? {
-        if is_held(&from, held.is_some()) {
+        if held.is_some() && has_large(&from) {
             continue;
         }
         let taken = take(office, backend, &from, &stem).await;
@@ -68,13 +68,8 @@ pub(super) fn of_large(error: Error) -> Result<Error, Error> {
     }
 }
 
-/// Whether a folder waits behind another one.
-pub(super) fn is_held(from: &Path, another: bool) -> bool {
-    another && has_large(from)
-}
-
 /// Whether anything in a folder would not lie in the database.
-fn has_large(from: &Path) -> bool {
+pub(super) fn has_large(from: &Path) -> bool {
     thread::apart(|| {
         let Ok(all) = fs::read_dir(from) else { return false };
         let size = |entry: fs::DirEntry| entry.metadata().map_or(0, |found| found.len());
@@ -336,9 +331,9 @@ mod tests {
         assert!(of_large(Error::Store(store::Error::Closed)).is_err());
         let file = fs::File::create(folder.path().join("letter.pdf")).unwrap();
         file.set_len(store::INLINE as u64).unwrap();
-        assert!(!is_held(folder.path(), true));
+        assert!(!has_large(folder.path()));
         file.set_len(store::INLINE as u64 + 1).unwrap();
-        assert!(is_held(folder.path(), true) && !is_held(folder.path(), false));
+        assert!(has_large(folder.path()));
         assert!(of_large(Error::Store(full())).is_ok());
     }
 }

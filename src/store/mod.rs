@@ -239,9 +239,7 @@ pub enum Error {
         name: String,
     },
     /// Environment: less is free than is kept free.
-    #[error(
-        "{path} has {free} octets free, and {wanted} are needed with what is kept: make room, or lower [store] keep_free"
-    )]
+    #[error("{path} has {free} octets free and {wanted} are kept: make room, or lower [store] keep_free")]
     NoRoom {
         /// The folder whose disk it is.
         path: PathBuf,

@@ -17,8 +17,8 @@ const PART: u64 = 20;
 /// What the disks said.
 #[derive(Debug)]
 struct Found {
-    /// Each folder that could be asked, and the octets that are free on its disk.
-    disks: Vec<(PathBuf, u64)>,
+    /// Octets that are free on the disk of each folder that could be asked.
+    free: Vec<(PathBuf, u64)>,
     /// Whether they are enough.
     verdict: Result<(), Error>,
 }
@@ -49,7 +49,7 @@ impl Room {
 
     /// The octets that are free on the disk of each folder; what was found a moment ago is still right.
     pub fn free(&self) -> Vec<(PathBuf, u64)> {
-        self.found().disks.clone()
+        self.found().free.clone()
     }
 
     fn found(&self) -> Arc<Found> {
@@ -71,7 +71,7 @@ impl Room {
     #[cfg(test)]
     pub fn none() -> Self {
         let full = Error::NoRoom { path: "/full".into(), free: 1, wanted: 2 };
-        let found = Found { disks: Vec::new(), verdict: Err(full) };
+        let found = Found { free: Vec::new(), verdict: Err(full) };
         let room = Self::new(Vec::new(), 0);
         *room.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::new(found)));
         room
@@ -84,13 +84,12 @@ impl Room {
 
 impl Found {
     fn ask(folders: &[PathBuf], keep: u64) -> Self {
-        let mut found = Self { disks: Vec::new(), verdict: Ok(()) };
+        let mut found = Self { free: Vec::new(), verdict: Ok(()) };
         for folder in folders {
             match of_disk(folder) {
                 Ok((free, all)) => {
-                    let kept = kept(all, keep);
-                    found.disks.push((folder.clone(), free));
-                    found.verdict = found.verdict.and_then(|()| enough(folder, free, kept));
+                    found.free.push((folder.clone(), free));
+                    found.verdict = found.verdict.and_then(|()| enough(folder, (free, all), keep));
                 }
                 Err(error) => found.verdict = found.verdict.and(Err(error)),
             }
@@ -105,12 +104,8 @@ fn of_disk(folder: &Path) -> Result<(u64, u64), Error> {
     Ok((disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
 }
 
-const fn kept(all: u64, keep: u64) -> u64 {
-    let part = all / PART;
-    if keep < part { keep } else { part }
-}
-
-fn enough(folder: &Path, free: u64, wanted: u64) -> Result<(), Error> {
+fn enough(folder: &Path, (free, all): (u64, u64), keep: u64) -> Result<(), Error> {
+    let wanted = keep.min(all / PART);
     match free < wanted {
         true => Err(Error::NoRoom { path: folder.to_owned(), free, wanted }),
         false => Ok(()),
@@ -124,9 +119,9 @@ mod tests {
     #[test]
     fn what_is_kept_free_is_never_more_than_a_part_of_the_disk() {
         let folder = Path::new("/data");
-        assert_eq!([kept(2000, 0), kept(2000, 7), kept(2000, u64::MAX)], [0, 7, 100]);
-        assert!(enough(folder, 100, 100).is_ok());
-        let full = enough(folder, 99, 100).unwrap_err();
+        assert!(enough(folder, (0, 2000), 0).is_ok());
+        assert!(enough(folder, (100, 2000), u64::MAX).is_ok());
+        let full = enough(folder, (99, 2000), u64::MAX).unwrap_err();
         assert!(matches!(full, Error::NoRoom { free: 99, wanted: 100, .. }), "{full}");
     }
 
